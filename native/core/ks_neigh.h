@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Next hops: one table for all lcores, written by the main lcore alone, read by the workers without a lock. An entry never moves, so a
+ * session keeps its index; its MAC, port and state are one atomic 64-bit word, so a changed MAC is seen by the next packet of every
+ * session. Workers never wait for a neighbour: a frame whose next hop is not resolved goes to the main lcore (KS_V_MAIN).
+ */
+#ifndef KS_NEIGH_H
+#define KS_NEIGH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ks_conf.h"
+#include "ks_mem.h"
+#include "ks_pkt.h"
+
+#define KS_NEIGH_MAX 65535u /* indices 0 .. KS_NEIGH_MAX-1; KS_NH_NONE is none */
+
+/* word: bits 0-47 MAC (byte 0 of the MAC in bits 0-7), 48-53 port, 54 usable (MAC valid) */
+#define KS_NH_USABLE (1ull << 54)
+static inline bool ks_nh_usable(uint64_t word) { return (word & KS_NH_USABLE) != 0; }
+static inline uint8_t ks_nh_port(uint64_t word) { return (uint8_t)((word >> 48) & 0x3f); }
+
+struct ks_neigh_hot {
+	_Atomic uint64_t word;
+	_Atomic uint32_t used_at; /* seconds; a worker that uses the entry notes it, when it differs */
+	uint32_t spare;
+};
+
+struct ks_neigh_table {
+	struct ks_neigh_hot *hot; /* [KS_NEIGH_MAX] */
+	void *impl;
+};
+
+/* Worker side. find returns the index or KS_NH_NONE (then send the packet to the main lcore with ks_pkt.nh = KS_NH_NONE and
+ * its next hop is looked up there by ks_main). */
+uint16_t ks_neigh_find4(const struct ks_neigh_table *t, uint8_t port, ks_be32 addr);
+
+#endif

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The contract between the controller and the data plane: one AF_UNIX SOCK_SEQPACKET connection, one message a packet.
+ *
+ * Integers are in host order (little-endian on every supported machine; the hello carries a check), addresses and ports are
+ * in network order, as on the wire. IPv4 addresses stand in the first 4 bytes of a 16-byte field, the rest zero. Strings are
+ * NUL-terminated and zero-padded. Every structure is a multiple of 4 bytes and has no hidden padding (asserted below);
+ * the TypeScript codec in src/dataplane/codec.ts has the same fields in the same order.
+ *
+ * Flow: HELLO -> HELLO_ACK (with the counters' memory as SCM_RIGHTS descriptor), then any number of
+ *   BEGIN, OPS..., COMMIT -> ACK      one generation: all or nothing
+ *   LEASE, GARP, SESSIONS, ...        single requests, each answered by a message with the same seq
+ * and EVENT messages from the data plane at any time (seq 0). Several clients may be connected; one generation is
+ * open at a time (a second BEGIN is answered by ACK with KS_E_BUSY). A client that goes away drops its open generation.
+ */
+#ifndef KS_IPC_H
+#define KS_IPC_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define KS_IPC_MAGIC 0x534bu /* "KS" */
+#define KS_IPC_VERSION 1u
+#define KS_IPC_MAX_MSG 65536u
+#define KS_IPC_ENDIAN 0x01020304u
+
+#define KS_DEV_NAME 16
+#define KS_REASON_LEN 160
+
+enum ks_msg_type {
+	KS_MSG_HELLO = 1,
+	KS_MSG_HELLO_ACK = 2,
+	KS_MSG_BEGIN = 3,
+	KS_MSG_OPS = 4,
+	KS_MSG_COMMIT = 5,
+	KS_MSG_ABORT = 6,
+	KS_MSG_ACK = 7,
+	KS_MSG_LEASE = 8,
+	KS_MSG_GARP = 9,
+	KS_MSG_SESSIONS = 10,
+	KS_MSG_SESSIONS_ACK = 11,
+	KS_MSG_EVENT = 12,
+	KS_MSG_SHUTDOWN = 13,
+	KS_MSG_PING = 14,
+};
+
+struct ks_msg {
+	uint16_t magic;
+	uint8_t version;
+	uint8_t type; /* enum ks_msg_type */
+	uint32_t seq; /* chosen by the requester, copied into the answer */
+	uint32_t len; /* of the body that follows */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct ks_msg) == 16, "wire size");
+
+/* Status of an ACK. */
+enum ks_status {
+	KS_OK = 0,
+	KS_E_MALFORMED = 1, /* a message or op that does not parse */
+	KS_E_BUSY = 2,	    /* another client's generation is open */
+	KS_E_BASE = 3,	    /* BEGIN named a base that is not the current generation */
+	KS_E_INVALID = 4,   /* an op that cannot be applied: reason and op_index tell */
+	KS_E_NO_MEMORY = 5,
+	KS_E_NOT_FOUND = 6,
+	KS_E_STATE = 7,	    /* message out of order (OPS without BEGIN ...) */
+	KS_E_UNSUPPORTED = 8,
+};
+
+struct ks_hello {
+	uint32_t endian; /* KS_IPC_ENDIAN */
+	uint32_t pid;
+	char name[32]; /* of the client program */
+};
+static_assert(sizeof(struct ks_hello) == 40, "wire size");
+
+struct ks_hello_ack {
+	uint32_t endian;
+	uint32_t pid;
+	uint64_t boot_id;    /* random at each start of the data plane */
+	uint64_t generation; /* current; 0 = nothing was ever committed */
+	uint64_t digest;     /* the controller's own digest of the state of that generation, as given at COMMIT */
+	uint32_t workers;
+	uint32_t ports;
+	uint32_t shm_size; /* bytes of the counters' memory, the descriptor that comes with this message */
+	uint32_t reserved;
+	char version[32];
+};
+static_assert(sizeof(struct ks_hello_ack) == 80, "wire size");
+
+struct ks_begin {
+	uint64_t base; /* generation the ops are a difference to; 0 = start from an empty state and name all of it */
+};
+
+struct ks_commit {
+	uint64_t generation; /* > current, chosen by the client */
+	uint64_t digest;     /* opaque, handed back at HELLO so that a restarted controller knows what it finds */
+	uint32_t ops;	     /* number of ops sent since BEGIN; a mismatch rejects the generation */
+	uint32_t reserved;
+};
+
+struct ks_ack {
+	uint64_t generation; /* current after this message */
+	uint32_t status;     /* enum ks_status */
+	uint32_t op_index;   /* of the op that was refused, counted from 0 since BEGIN; UINT32_MAX if none */
+	char reason[KS_REASON_LEN];
+};
+static_assert(sizeof(struct ks_ack) == 176, "wire size");
+
+struct ks_lease {
+	uint32_t ms; /* VIPs flagged KS_ADDR_LEASED are answered for so long from now; 0 = stop at once */
+	uint32_t reserved;
+};
+
+/* Send one gratuitous ARP (request form, target hardware address broadcast) or unsolicited NA. */
+struct ks_garp {
+	char dev[KS_DEV_NAME];
+	uint8_t af; /* 4 or 6 */
+	uint8_t repeat;
+	uint16_t reserved;
+	uint8_t addr[16];
+};
+static_assert(sizeof(struct ks_garp) == 36, "wire size");
+
+struct ks_shutdown {
+	uint32_t drain_ms; /* 0 = at once */
+	uint32_t reserved;
+};
+
+/* ---- ops ------------------------------------------------------------------------------------------------------ */
+
+enum ks_op_type {
+	KS_OP_ADDR_SET = 1,
+	KS_OP_ADDR_DEL = 2,
+	KS_OP_ROUTE_SET = 3,
+	KS_OP_ROUTE_DEL = 4,
+	KS_OP_NEIGH_SET = 5, /* static neighbour */
+	KS_OP_NEIGH_DEL = 6,
+	KS_OP_SVC_SET = 7,
+	KS_OP_SVC_DEL = 8, /* with its real servers and local addresses */
+	KS_OP_RS_SET = 9,
+	KS_OP_RS_DEL = 10,
+	KS_OP_LIP_SET = 11, /* local address of a service */
+	KS_OP_LIP_DEL = 12,
+	KS_OP_PARAM_SET = 13,
+};
+
+/* OPS body: ops one behind another; len counts this head and the body, a multiple of 4. */
+struct ks_op {
+	uint16_t type; /* enum ks_op_type */
+	uint16_t len;
+};
+
+#define KS_ADDR_LEASED 0x1u /* a VIP held by VRRP: answered for only while the lease runs */
+#define KS_ADDR_LIP 0x2u    /* a local address: its ports are the workers' pools */
+
+struct ks_op_addr {
+	struct ks_op op;
+	char dev[KS_DEV_NAME];
+	uint8_t af;
+	uint8_t plen;
+	uint16_t flags;
+	uint8_t addr[16];
+};
+static_assert(sizeof(struct ks_op_addr) == 40, "wire size");
+
+struct ks_op_route {
+	struct ks_op op;
+	char dev[KS_DEV_NAME];
+	uint8_t af;
+	uint8_t plen;
+	uint16_t reserved;
+	uint32_t mtu;	 /* 0 = the device's */
+	uint32_t metric; /* lower wins */
+	uint8_t dst[16];
+	uint8_t gw[16];	 /* zero = on-link */
+	uint8_t src[16]; /* zero = none preferred */
+};
+static_assert(sizeof(struct ks_op_route) == 80, "wire size");
+
+struct ks_op_neigh {
+	struct ks_op op;
+	char dev[KS_DEV_NAME];
+	uint8_t af;
+	uint8_t reserved;
+	uint8_t mac[6];
+	uint8_t addr[16];
+};
+static_assert(sizeof(struct ks_op_neigh) == 44, "wire size");
+
+struct ks_svc_key {
+	uint8_t af;    /* 4 or 6 */
+	uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP ... */
+	uint16_t port; /* network order */
+	uint8_t addr[16];
+};
+static_assert(sizeof(struct ks_svc_key) == 20, "wire size");
+
+enum ks_sched {
+	KS_SCHED_RR = 1,
+	KS_SCHED_WRR = 2,
+	KS_SCHED_WLC = 3,
+	KS_SCHED_LC = 4,
+	KS_SCHED_SED = 5,
+	KS_SCHED_NQ = 6,
+	KS_SCHED_SH = 7,
+	KS_SCHED_DH = 8,
+	KS_SCHED_FO = 9,
+	KS_SCHED_OVF = 10,
+	KS_SCHED_CONHASH = 11,
+	KS_SCHED_MH = 12,
+};
+
+struct ks_op_svc {
+	struct ks_op op;
+	struct ks_svc_key key;
+	uint8_t sched; /* enum ks_sched */
+	uint8_t reserved[3];
+	uint32_t flags;		 /* KS_SVC_* */
+	uint32_t est_timeout_ms; /* 0 = the parameter's */
+	uint32_t persist_ms;	 /* 0 = off */
+	uint8_t persist_plen;
+	uint8_t reserved2[3];
+};
+static_assert(sizeof(struct ks_op_svc) == 44, "wire size");
+
+#define KS_SVC_EXPIRE_QUIESCENT 0x1u
+#define KS_SVC_SYNPROXY 0x2u
+#define KS_SVC_ONE_PACKET 0x4u
+#define KS_SVC_QUIC 0x8u
+#define KS_SVC_SCHED_PORT 0x10u	    /* sh-port, mh-port */
+#define KS_SVC_SCHED_FALLBACK 0x20u /* sh-fallback, mh-fallback */
+
+enum ks_fwd {
+	KS_FWD_FNAT = 1,
+	KS_FWD_NAT = 2,
+	KS_FWD_DR = 3,
+	KS_FWD_TUN = 4,
+	KS_FWD_SNAT = 5,
+};
+
+struct ks_op_rs {
+	struct ks_op op;
+	struct ks_svc_key svc;
+	uint8_t af;
+	uint8_t fwd;   /* enum ks_fwd */
+	uint16_t port; /* network order */
+	uint8_t addr[16];
+	uint32_t weight; /* 0 = no new sessions, those there go on */
+	uint32_t flags;
+};
+static_assert(sizeof(struct ks_op_rs) == 52, "wire size");
+
+struct ks_op_lip {
+	struct ks_op op;
+	struct ks_svc_key svc;
+	char dev[KS_DEV_NAME];
+	uint8_t af;
+	uint8_t reserved[3];
+	uint8_t addr[16];
+};
+static_assert(sizeof(struct ks_op_lip) == 60, "wire size");
+
+/* Parameters: timeouts in milliseconds. Defaults are DPVS's (spec: tcp established 90 s ...), set by the data plane itself. */
+enum ks_param {
+	KS_PARAM_TCP_NONE = 0,
+	KS_PARAM_TCP_ESTABLISHED = 1,
+	KS_PARAM_TCP_SYN_SENT = 2,
+	KS_PARAM_TCP_SYN_RECV = 3,
+	KS_PARAM_TCP_FIN_WAIT = 4,
+	KS_PARAM_TCP_TIME_WAIT = 5,
+	KS_PARAM_TCP_CLOSE = 6,
+	KS_PARAM_TCP_CLOSE_WAIT = 7,
+	KS_PARAM_TCP_LAST_ACK = 8,
+	KS_PARAM_TCP_LISTEN = 9,
+	KS_PARAM_TCP_SYNACK = 10,
+	KS_PARAM_TCP_LAST = 11,
+	KS_PARAM_UDP_ONEWAY = 12,
+	KS_PARAM_UDP_NORMAL = 13,
+	KS_PARAM_UDP_LAST = 14,
+	KS_PARAM_CONN_INIT = 15,
+	KS_PARAM_DEFAULT_TTL = 16,
+	KS_PARAM_LPORT_MIN = 17,
+	KS_PARAM_LPORT_MAX = 18,
+	KS_PARAM_NEIGH_TIMEOUT = 19,
+	KS_PARAM_COUNT,
+};
+
+struct ks_op_param {
+	struct ks_op op;
+	uint32_t param; /* enum ks_param */
+	uint32_t value;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct ks_op_param) == 16, "wire size");
+
+/* ---- sessions ------------------------------------------------------------------------------------------------- */
+
+/* Ask for a page of one worker's sessions; cursor 0 starts, the answer tells where to go on (UINT32_MAX = that was all). */
+struct ks_sessions {
+	uint32_t worker;
+	uint32_t cursor;
+	uint32_t max; /* rows wanted, <= 512 */
+	uint32_t reserved;
+};
+
+struct ks_session_row {
+	uint8_t af_in;	/* of the client and the VIP */
+	uint8_t af_out; /* of the LIP and the real server */
+	uint8_t proto;
+	uint8_t state; /* enum ks_state */
+	uint16_t worker;
+	uint16_t fwd;
+	uint32_t expires_ms;
+	uint32_t flags;
+	uint16_t cport, vport, lport, rport; /* network order */
+	uint8_t client[16];
+	uint8_t vip[16];
+	uint8_t lip[16];
+	uint8_t rs[16];
+};
+static_assert(sizeof(struct ks_session_row) == 88, "wire size");
+
+struct ks_sessions_ack {
+	uint32_t worker;
+	uint32_t next; /* cursor for the next page */
+	uint32_t count;
+	uint32_t status; /* enum ks_status */
+	/* count rows follow */
+};
+
+/* Names as DPVS prints them: TCP_EST SYN_RECV ... */
+enum ks_state {
+	KS_ST_NONE = 0,
+	KS_ST_ESTABLISHED = 1,
+	KS_ST_SYN_SENT = 2,
+	KS_ST_SYN_RECV = 3,
+	KS_ST_FIN_WAIT = 4,
+	KS_ST_TIME_WAIT = 5,
+	KS_ST_CLOSE = 6,
+	KS_ST_CLOSE_WAIT = 7,
+	KS_ST_LAST_ACK = 8,
+	KS_ST_LISTEN = 9,
+	KS_ST_SYNACK = 10,
+	KS_ST_UDP_ONEWAY = 11,
+	KS_ST_UDP_NORMAL = 12,
+	KS_ST_COUNT,
+};
+
+/* ---- events --------------------------------------------------------------------------------------------------- */
+
+enum ks_event_type {
+	KS_EV_LINK = 1,		  /* a = 1 up, 0 down */
+	KS_EV_LEASE_EXPIRED = 2,
+	KS_EV_ADDR_CONFLICT = 3,  /* addr: somebody else answers for it, mac in text */
+	KS_EV_LPORT_EXHAUSTED = 4,
+	KS_EV_TABLE_FULL = 5,
+	KS_EV_STOPPING = 6,
+	KS_EV_LOG = 7,
+};
+
+struct ks_event {
+	uint32_t type;
+	uint32_t a;
+	char dev[KS_DEV_NAME];
+	uint8_t af;
+	uint8_t reserved[3];
+	uint8_t addr[16];
+	char text[KS_REASON_LEN];
+};
+static_assert(sizeof(struct ks_event) == 204, "wire size");
+
+/* ---- shared counters ------------------------------------------------------------------------------------------ */
+
+/*
+ * One memory, written by the data plane and mapped read-only by clients. Every counter is a naturally aligned uint64 that has
+ * one writer. A reader may see counters of different moments, never a torn one. Tables lie at the offsets given.
+ */
+#define KS_SHM_MAGIC 0x314d48534bull /* "KSHM1" */
+#define KS_NAME_LEN 32
+
+struct ks_shm {
+	uint64_t magic;
+	uint32_t size;
+	uint32_t workers;
+	uint32_t worker_counters; /* counters a worker */
+	uint32_t ports;
+	uint32_t port_counters;
+	uint32_t rs_slots;
+	uint32_t rs_counters;
+	uint32_t worker_names_off; /* worker_counters names of KS_NAME_LEN: "rx_packets", "drop.ttl", ... */
+	uint32_t worker_off;	   /* uint64[workers][worker_stride / 8] */
+	uint32_t worker_stride;	   /* bytes, a multiple of 64 */
+	uint32_t port_names_off;
+	uint32_t port_dev_off; /* ports device names of KS_NAME_LEN */
+	uint32_t port_off;     /* uint64[ports][port_stride / 8] */
+	uint32_t port_stride;
+	uint32_t rs_dir_off;   /* struct ks_shm_rs[rs_slots] */
+	uint32_t rs_names_off; /* rs_counters names of KS_NAME_LEN */
+	uint32_t rs_off;       /* [workers] blocks of rs_worker_stride bytes, each uint64[rs_slots][rs_counters] */
+	uint32_t rs_worker_stride;
+	uint64_t generation; /* current */
+	uint64_t lease_left_ms;
+	uint64_t heartbeat; /* counts turns of the main lcore */
+};
+
+/* Which real server a slot counts for; seq is odd while the row changes. */
+struct ks_shm_rs {
+	uint32_t seq;
+	uint32_t used;
+	struct ks_svc_key svc;
+	uint8_t af;
+	uint8_t fwd;
+	uint16_t port;
+	uint8_t addr[16];
+	uint32_t weight;
+};
+static_assert(sizeof(struct ks_shm_rs) == 52, "wire size");
+
+#endif
