@@ -1,0 +1,12 @@
+/** What the supervisor and the controller say to each other over the fork's channel. */
+import type { LogOptions } from './logger.js';
+
+export interface ControllerOptions {
+  readonly keepalivedPath: string;
+  readonly dpvsPath: string;
+  readonly runDir: string;
+  readonly log: LogOptions;
+}
+
+export type ToController = { readonly type: 'reload' | 'stop' };
+export type FromController = { readonly type: 'dataplaneUp' };
