@@ -1,0 +1,111 @@
+import test from 'ava';
+import type { StatusView } from '../../../src/api/views.js';
+import { ago, renderDrops, renderSessions, renderStatus } from '../../../src/cli/render.js';
+
+const t0 = Date.parse('2026-01-02T03:04:05.000Z');
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+const view: StatusView = {
+  node: {
+    routerId: 'lb-a',
+    version: '0.1.0',
+    pid: 7,
+    startedAt: iso(t0 - 7_500_000),
+    configLoadedAt: iso(t0),
+    configError: null,
+  },
+  dataplane: { state: 'up', reason: null, pid: 8, generation: 12, workers: 2, leaseLeftMs: 1800 },
+  vrrp: [
+    {
+      name: 'VI_1',
+      interface: 'dpdk1.kni',
+      vrid: 51,
+      state: 'active',
+      reason: 'Active_Down_Timer fired',
+      since: iso(t0 - 65_000),
+      priority: 150,
+      activeAddress: null,
+    },
+  ],
+  vips: [
+    {
+      address: '203.0.113.9/32',
+      device: 'dpdk1',
+      instance: 'VI_1',
+      announced: true,
+      reason: 'VI_1 is active',
+    },
+  ],
+  virtualServers: [
+    {
+      address: '203.0.113.9',
+      port: 80,
+      protocol: 'TCP',
+      scheduler: 'rr',
+      forwarding: 'FNAT',
+      quorumUp: true,
+      reason: '',
+      realServers: [
+        {
+          address: '10.1.0.11',
+          port: 8080,
+          weight: 100,
+          up: false,
+          since: iso(t0 - 3000),
+          reason: 'connection refused',
+          activeSessions: 4,
+          connections: 1200,
+        },
+      ],
+    },
+  ],
+};
+
+test('durations are as short as they can be read', (t) => {
+  const at = (ms: number): string => ago(iso(t0 - ms), t0);
+  t.deepEqual([0, 59_999, 60_000, 3_599_000, 7_500_000, 100_000_000].map(at), [
+    '0s',
+    '59s',
+    '1m00s',
+    '59m59s',
+    '2h05m',
+    '1d03h',
+  ]);
+  t.is(ago(iso(t0 + 5000), t0), '0s');
+});
+
+test('status tells who is active and why, and which server is out since when', (t) => {
+  const text = renderStatus(view, t0);
+  t.regex(text, /node lb-a {2}keelson 0\.1\.0 {2}up 2h05m/);
+  t.regex(text, /VI_1 .*active .*150 .*1m05s .*Active_Down_Timer fired/);
+  t.regex(text, /203\.0\.113\.9\/32 .*yes .*VI_1 is active/);
+  t.regex(text, /10\.1\.0\.11:8080 .*OUT .*3s .*connection refused/);
+});
+
+test('a configuration that was refused stays in sight', (t) => {
+  const node = { ...view.node, configError: '2 errors in keepalived.conf' };
+  t.regex(renderStatus({ ...view, node }, t0), /not reloaded: 2 errors in keepalived\.conf/);
+});
+
+test('empty lists say so instead of printing a head alone', (t) => {
+  t.is(renderSessions([]), 'no sessions\n');
+  t.is(renderDrops({ drops: [] }), 'nothing dropped\n');
+});
+
+test('drops stand in columns with their figures to the right', (t) => {
+  const text = renderDrops({
+    drops: [
+      { reason: 'ttl', total: 5, perWorker: [5, 0] },
+      { reason: 'no-real-server', total: 120, perWorker: [100, 20] },
+    ],
+  });
+  t.is(
+    text,
+    [
+      'reason          total  per worker',
+      'ttl                 5  5 0',
+      'no-real-server    120  100 20',
+      '',
+    ].join('\n'),
+  );
+});
