@@ -1,0 +1,25 @@
+/** The process's monotonic clock; the one place where Node's timers meet the machines. */
+import { performance } from 'node:perf_hooks';
+import type { Clock } from '../driver.js';
+import { type Millis, millis } from '../machine.js';
+
+/** setTimeout holds 31 bits and takes anything longer for 1 ms. */
+const longestDelay = 2 ** 31 - 1;
+
+const now = (): Millis => millis(performance.now());
+
+const wakeAt = (at: Millis, wake: () => void): (() => void) => {
+  let timer: NodeJS.Timeout | null = null;
+  // Node may fire up to a millisecond early, and a far deadline needs several rounds.
+  const wait = (): void => {
+    const left = at - now();
+    if (left > 0) timer = setTimeout(wait, Math.min(Math.ceil(left), longestDelay));
+    else wake();
+  };
+  timer = setTimeout(wait, Math.min(Math.max(Math.ceil(at - now()), 0), longestDelay));
+  return () => {
+    if (timer !== null) clearTimeout(timer);
+  };
+};
+
+export const monotonicClock: Clock = { now, wakeAt };
