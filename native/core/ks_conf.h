@@ -116,6 +116,17 @@ const struct ks_local *ks_conf_local4(const struct ks_conf *c, ks_be32 addr);
 bool ks_conf_is_lip4(const struct ks_conf *c, ks_be32 addr); /* the one the owner function asks: must be cheap */
 const struct ks_route *ks_conf_route4(const struct ks_conf *c, ks_be32 dst);
 
+/* What only the main lcore asks. */
+struct ks_static_neigh {
+	union ks_addr addr;
+	uint8_t af;
+	uint8_t port;
+	uint8_t mac[6];
+};
+const struct ks_static_neigh *ks_conf_neighs(const struct ks_conf *c, uint32_t *n);
+/* Our address to ask for dst with on that port: the preferred source of its route, else one of the port's own; 0 = none. */
+ks_be32 ks_conf_source4(const struct ks_conf *c, uint8_t port, ks_be32 dst);
+
 /* ---- main lcore ------------------------------------------------------------------------------------------------ */
 
 struct ks_desired;
@@ -131,12 +142,17 @@ struct ks_desired *ks_desired_new(const struct ks_mem *mem, const struct ks_limi
 void ks_desired_free(struct ks_desired *d);
 void ks_desired_port(struct ks_desired *d, unsigned port, const struct ks_port_info *info); /* add or change */
 
-/* A transaction: begin copies (or journals) the state; apply changes it; commit or abort ends it. from_empty drops everything that
- * came by ops (not what is mirrored) first. apply and commit return KS_OK or an error with a reason of at most KS_REASON_LEN. */
+/* A transaction: begin opens a journal; apply changes the state; commit or abort ends it. from_empty drops everything that
+ * came by ops (not what is mirrored) first. apply and commit return KS_OK or an error with a reason of at most KS_REASON_LEN; after an error
+ * of either only abort makes sense. When no generation can be built after a commit, rollback takes that commit back (until the
+ * next begin). Mirrored state may change during a transaction. */
 int ks_desired_begin(struct ks_desired *d, bool from_empty);
 int ks_desired_apply(struct ks_desired *d, const struct ks_op *op, size_t len, char *reason);
 int ks_desired_commit(struct ks_desired *d, uint64_t generation, char *reason);
 void ks_desired_abort(struct ks_desired *d);
+void ks_desired_rollback(struct ks_desired *d);
+bool ks_desired_in_transaction(const struct ks_desired *d);
+uint64_t ks_desired_generation(const struct ks_desired *d);
 
 /* What the kernel has on the KNI interfaces (law 9); replaces the whole mirrored set of its kind. Not part of a transaction. */
 struct ks_mirror_addr {
@@ -151,8 +167,9 @@ struct ks_mirror_route {
 void ks_desired_mirror_addrs(struct ks_desired *d, const struct ks_mirror_addr *a, size_t n);
 void ks_desired_mirror_routes(struct ks_desired *d, const struct ks_mirror_route *r, size_t n);
 
-/* Build the generation of the present state; NULL and a reason when memory is short. rs_in_use tells for each real server slot whether any
- * worker still counts sessions on it (slots in use are not given away). */
+/* Build the generation of the present state, not during a transaction; NULL and a reason when memory or slots are short. rs_in_use
+ * [max_rs_slots] tells for each real server slot whether any worker still counts sessions on it (slots in use are not given away; NULL =
+ * none is). What is built must be published: slots freed by a build may be given away by the next one. */
 struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, char *reason);
 void ks_conf_free(struct ks_conf *c);
 

@@ -51,8 +51,8 @@ uint64_t *ks_shm_worker(struct ks_shm *s, unsigned worker); /* [KS_C_COUNT]; wor
 uint64_t *ks_shm_port(struct ks_shm *s, unsigned port);	    /* [KS_PC_COUNT] */
 uint64_t *ks_shm_rs(struct ks_shm *s, unsigned worker);	    /* [rs_slots][KS_RSC_COUNT] */
 
-/* Bring the directory and the generation number up to c; call it after publishing. The rows of slots given to another real server since the
- * last call get their counters' start values noted by the reader itself (`used` counts up with each new tenant). */
+/* Bring the directory and the generation number up to c; call it just before publishing c: counters of a slot which is given to another
+ * real server are set to zero here, while no worker counts on it. */
 void ks_shm_publish(struct ks_shm *s, const struct ks_conf *c);
 
 /* Sum of ACTIVE and INACTIVE over the workers is not zero? Fills in_use[rs_slots]: what ks_conf_build asks. */
