@@ -9,4 +9,6 @@ export interface ControllerOptions {
 }
 
 export type ToController = { readonly type: 'reload' | 'stop' };
-export type FromController = { readonly type: 'dataplaneUp' };
+export type FromController =
+  /** The data plane has answered: from now on its death is no failed start. */
+  { readonly type: 'dataplaneUp' } | { readonly type: 'heartbeat' };

@@ -7,10 +7,11 @@
  *
  * SIGHUP: the controller reloads. SIGTERM, SIGINT: the controller yields (priority 0) and stops, then the data plane.
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { millis } from '../kernel/machine.js';
+import { type Child, exited, keepRunning, within } from './child.js';
 import type { ControllerOptions, FromController, ToController } from './controller-messages.js';
 import type { Logger } from './logger.js';
 import { died, type RestartState, started } from './restart.js';
@@ -28,6 +29,8 @@ export interface SupervisorOptions {
 /** How long the controller may take to yield and stop, and the data plane to drain. */
 const controllerStopMs = 4000;
 const dataplaneStopMs = 3000;
+/** The controller says at least a heartbeat a second. */
+const controllerSilenceMs = 10_000;
 const adoptedPollMs = 100;
 
 const now = () => millis(performance.now());
@@ -60,23 +63,6 @@ const pidIn = (file: string): number | null => {
   } catch {
     return null;
   }
-};
-
-const exited = (child: ChildProcess): Promise<void> =>
-  child.exitCode !== null || child.signalCode !== null
-    ? Promise.resolve()
-    : new Promise((r) => child.once('exit', () => r()));
-
-/** True when `done` settled within `ms`. */
-const within = async (done: Promise<void>, ms: number): Promise<boolean> => {
-  const timer = new AbortController();
-  const late = new Promise<boolean>((r) => {
-    const t = setTimeout(() => r(false), ms);
-    timer.signal.addEventListener('abort', () => clearTimeout(t));
-  });
-  const result = await Promise.race([done.then(() => true), late]);
-  timer.abort();
-  return result;
 };
 
 interface Supervisor {
@@ -173,50 +159,20 @@ const superviseController = (
   o: SupervisorOptions,
   log: Logger,
   onMessage: (m: FromController) => void,
-) => {
-  const state: Running = { child: null, restart: null };
-  let stopping = false;
-  const launch = (): void => {
-    if (stopping) return;
-    const out = o.logFile === null ? 'inherit' : openSync(o.logFile, 'a');
-    const child = fork(o.controllerEntry, [], {
-      stdio: ['ignore', out, out, 'ipc'],
-      serialization: 'advanced',
-      env: { ...process.env, KEELSON_CONTROLLER: JSON.stringify(o.controller) },
-    });
-    state.child = child;
-    state.restart = started(now(), state.restart);
-    child.on('message', (m) => onMessage(m as FromController));
-    child.once('exit', (code, signal) => {
-      state.child = null;
-      if (stopping) return;
-      const [next, delayMs] = died(state.restart ?? started(now(), null), now());
-      state.restart = next;
-      log.error(
-        { component: 'supervisor', code, signal, delayMs },
-        'controller died; starting it again, sessions go on',
-      );
-      setTimeout(launch, delayMs);
-    });
-  };
-  launch();
-  const tell = (m: ToController): void => {
-    if (state.child?.connected === true) state.child.send(m);
-  };
-  return {
-    tell,
-    stop: async (): Promise<void> => {
-      stopping = true;
-      const child = state.child;
-      if (child === null) return;
-      tell({ type: 'stop' });
-      if (!(await within(exited(child), controllerStopMs))) {
-        log.warn({ component: 'supervisor' }, 'controller does not stop; killed');
-        child.kill('SIGKILL');
-      }
+): Child<ToController> =>
+  keepRunning(
+    {
+      name: 'controller',
+      entry: o.controllerEntry,
+      env: { KEELSON_CONTROLLER: JSON.stringify(o.controller) },
+      output: o.logFile === null ? 'inherit' : openSync(o.logFile, 'a'),
+      silenceMs: controllerSilenceMs,
+      onStart: () => undefined,
+      onMessage,
+      onDeath: () => undefined,
     },
-  };
-};
+    log,
+  );
 
 /** Runs a node until SIGTERM or SIGINT; resolves with the exit code of the program. */
 export const supervise = async (o: SupervisorOptions, log: Logger): Promise<number> => {
@@ -235,7 +191,7 @@ export const supervise = async (o: SupervisorOptions, log: Logger): Promise<numb
     const end = async (code: number): Promise<void> => {
       if (ending) return;
       ending = true;
-      await controller.stop();
+      await controller.stop({ type: 'stop' }, controllerStopMs);
       await dataplane.stop();
       rmSync(o.runDir.pidFile, { force: true });
       log.info({ component: 'supervisor' }, 'stopped');
@@ -248,7 +204,10 @@ export const supervise = async (o: SupervisorOptions, log: Logger): Promise<numb
     const controller = superviseController(o, log, (m) => {
       if (m.type === 'dataplaneUp') dataplane.isUp();
     });
-    const s: Supervisor = { stop: () => end(0), reload: () => controller.tell({ type: 'reload' }) };
+    const s: Supervisor = {
+      stop: () => end(0),
+      reload: () => void controller.send({ type: 'reload' }),
+    };
     process.on('SIGTERM', () => void s.stop());
     process.on('SIGINT', () => void s.stop());
     process.on('SIGHUP', () => s.reload());
