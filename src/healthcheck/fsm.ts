@@ -1,0 +1,302 @@
+/**
+ * One checker: decides when a server is asked and what the answers mean. In flow commands and probe results, out flow
+ * probes to start and the verdict; time belongs to the driver.
+ *
+ * keepalived's rules: the first run comes 1 s and a random part of warmup after the start; until a checker has had its
+ * first result, a failure takes the server out at once; later `retry` more tries have to fail, delay_before_retry
+ * apart. A server that is down is asked every delay_loop, and one success brings it back.
+ *
+ * Runs keep their phase: the next one begins a whole number of delay_loops after the last, so that the spread given by
+ * warmup stays, and a server that dies right after a good run is noticed within delay_loop + connect_timeout.
+ */
+
+import { after, type Machine, type Millis, type Step, unreachable } from '../kernel/machine.js';
+import { describeFailure } from './errors.js';
+import type { LogFields, LogLevel } from './messages.js';
+import type { CheckerConfig, ProbeResult, ProbeSpec } from './types.js';
+
+interface Known {
+  readonly config: CheckerConfig;
+  readonly up: boolean;
+  /** A result has been seen (or a running data plane vouches for the server): failures are retried. */
+  readonly proven: boolean;
+  readonly weightDelta: number;
+  /** Number of the next probe; an answer to an older one is stale. */
+  readonly nextProbe: number;
+}
+
+interface Idle extends Known {
+  readonly tag: 'idle';
+}
+interface Waiting extends Known {
+  readonly tag: 'waiting';
+  readonly at: Millis;
+}
+interface Probing extends Known {
+  readonly tag: 'probing';
+  readonly probe: number;
+  /** Where the period is counted from. */
+  readonly begunAt: Millis;
+  /** null while the probe waits for its place on the wire. */
+  readonly givesUpAt: Millis | null;
+  /** Failures in a row before this probe. */
+  readonly failures: number;
+}
+interface Retrying extends Known {
+  readonly tag: 'retrying';
+  readonly at: Millis;
+  readonly failures: number;
+}
+interface Suspended extends Known {
+  readonly tag: 'suspended';
+}
+
+export type CheckerState = Idle | Waiting | Probing | Retrying | Suspended;
+
+/** `random` is uniform in [0, 1): chance is an input. */
+export type CheckerInput =
+  | { readonly type: 'start'; readonly random: number }
+  /** Instead of `start`: the data plane already holds the server as up or down. */
+  | { readonly type: 'adopt'; readonly up: boolean; readonly random: number }
+  | { readonly type: 'configure'; readonly config: CheckerConfig; readonly random: number }
+  | { readonly type: 'suspend' }
+  | { readonly type: 'resume'; readonly random: number }
+  /** The probe has left the queue. */
+  | { readonly type: 'probeStarted'; readonly id: number }
+  | { readonly type: 'probeResult'; readonly id: number; readonly result: ProbeResult }
+  | { readonly type: 'shutdown' };
+
+export type CheckerEffect =
+  | { readonly type: 'startProbe'; readonly id: number; readonly probe: ProbeSpec }
+  | { readonly type: 'cancelProbe'; readonly id: number }
+  | {
+      readonly type: 'report';
+      readonly up: boolean;
+      readonly weightDelta: number;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'log';
+      readonly level: LogLevel;
+      readonly msg: string;
+      readonly fields: LogFields;
+    };
+
+type Next = Step<CheckerState, CheckerEffect>;
+type Event = CheckerInput | { readonly type: 'tick' };
+
+const firstRunMs = 1000;
+/** Over what the exchanges may take by themselves, for the work around them. */
+const graceMs = 2000;
+
+const stay = (s: CheckerState): Next => [s, []];
+
+const known = (s: CheckerState): Known => ({
+  config: s.config,
+  up: s.up,
+  proven: s.proven,
+  weightDelta: s.weightDelta,
+  nextProbe: s.nextProbe,
+});
+
+/** A new checker counts as up until it has been asked, except with alpha. */
+export const newChecker = (config: CheckerConfig): CheckerState => ({
+  tag: 'idle',
+  config,
+  up: !config.alpha,
+  proven: false,
+  weightDelta: 0,
+  nextProbe: 1,
+});
+
+/** Times connect_timeout that a probe may take: an HTTP exchange may be silent before each of its three parts. */
+const silences = (probe: ProbeSpec): number => ('urls' in probe ? probe.urls.length * 3 : 1);
+
+const becomeWaiting = (k: Known, at: Millis, effects: readonly CheckerEffect[] = []): Next => [
+  { ...k, tag: 'waiting', at },
+  effects,
+];
+
+const becomeFirstWaiting = (k: Known, random: number, now: Millis): Next =>
+  becomeWaiting(k, after(now, firstRunMs + random * k.config.warmupMs));
+
+const becomeProbing = (k: Known, failures: number, now: Millis): Next => [
+  {
+    ...k,
+    tag: 'probing',
+    nextProbe: k.nextProbe + 1,
+    probe: k.nextProbe,
+    begunAt: now,
+    givesUpAt: null,
+    failures,
+  },
+  [{ type: 'startProbe', id: k.nextProbe, probe: k.config.probe }],
+];
+
+/** The first moment after `now` that is a whole number of periods after `begunAt`. */
+function nextRun(begunAt: Millis, periodMs: number, now: Millis): Millis {
+  const periods = Math.floor((now - begunAt) / periodMs) + 1;
+  const at = begunAt + periods * periodMs;
+  // Fractions: the division may round the last period away.
+  return after(begunAt, at > now ? periods * periodMs : (periods + 1) * periodMs);
+}
+
+const afterRun = (s: Probing, k: Known, now: Millis, effects: readonly CheckerEffect[]): Next =>
+  becomeWaiting(k, nextRun(s.begunAt, k.config.delayLoopMs, now), effects);
+
+function succeeded(s: Probing, weightDelta: number, now: Millis): Next {
+  const kind = s.config.probe.kind;
+  const k = { ...known(s), up: true, proven: true, weightDelta };
+  if (s.up && s.weightDelta === weightDelta) return afterRun(s, k, now, []);
+  const reason = s.up ? `${kind} changed the weight by ${weightDelta}` : `${kind} success`;
+  return afterRun(s, k, now, [
+    { type: 'report', up: true, weightDelta, reason },
+    { type: 'log', level: 'info', msg: reason, fields: {} },
+  ]);
+}
+
+function failed(s: Probing, why: string, now: Millis): Next {
+  const { config } = s;
+  const kind = config.probe.kind;
+  const failures = s.failures + 1;
+  const each: CheckerEffect = {
+    type: 'log',
+    level: 'info',
+    msg: `${kind} failed: ${why}`,
+    fields: { failures },
+  };
+  const logged = config.logAllFailures ? [each] : [];
+  if (!s.up) return afterRun(s, known(s), now, logged);
+  if (s.proven && failures <= config.retry)
+    return [
+      { ...known(s), tag: 'retrying', at: after(now, config.delayBeforeRetryMs), failures },
+      logged,
+    ];
+  const retries = failures - 1;
+  const tries = retries === 0 ? '' : ` after ${retries} ${retries === 1 ? 'retry' : 'retries'}`;
+  const reason = `${kind} failed${tries}: ${why}`;
+  return afterRun(s, { ...known(s), up: false, proven: true }, now, [
+    ...logged,
+    { type: 'report', up: false, weightDelta: s.weightDelta, reason },
+    { type: 'log', level: 'warn', msg: reason, fields: { failures } },
+  ]);
+}
+
+function concluded(s: Probing, result: ProbeResult, now: Millis): Next {
+  switch (result.type) {
+    case 'ok':
+      return succeeded(s, result.weightDelta, now);
+    case 'failed':
+      return failed(s, describeFailure(result.failure, result.where), now);
+    case 'inconclusive':
+      return afterRun(s, known(s), now, [
+        {
+          type: 'log',
+          level: 'warn',
+          msg: `${s.config.probe.kind} could not be run`,
+          fields: { errno: result.errno },
+        },
+      ]);
+    default:
+      return unreachable(result);
+  }
+}
+
+const probing = (s: Probing, e: Event, now: Millis): Next => {
+  if (e.type === 'probeStarted' && e.id === s.probe) {
+    const budgetMs = s.config.probe.timeoutMs * silences(s.config.probe) + graceMs;
+    return stay({ ...s, givesUpAt: after(now, budgetMs) });
+  }
+  if (e.type === 'probeResult' && e.id === s.probe) return concluded(s, e.result, now);
+  if (e.type === 'tick' && s.givesUpAt !== null && now >= s.givesUpAt) {
+    const [next, effects] = failed(s, 'no answer from the probe', now);
+    return [next, [{ type: 'cancelProbe', id: s.probe }, ...effects]];
+  }
+  return stay(s);
+};
+
+const cancelled = (s: CheckerState): readonly CheckerEffect[] =>
+  s.tag === 'probing' ? [{ type: 'cancelProbe', id: s.probe }] : [];
+
+/** JSON is canonical here: both sides were written by the same code in the same order. */
+export const sameProbe = (a: ProbeSpec, b: ProbeSpec): boolean =>
+  JSON.stringify(a) === JSON.stringify(b);
+
+/** A changed probe is run soon; changed times hold from now on, and no wait outlasts the new delay_loop. */
+function configured(s: CheckerState, config: CheckerConfig, random: number, now: Millis): Next {
+  const next = { ...s, config };
+  if (s.tag === 'idle' || s.tag === 'suspended') return stay(next);
+  if (!sameProbe(s.config.probe, config.probe))
+    return becomeWaiting(
+      known(next),
+      after(now, random * Math.min(config.delayLoopMs, firstRunMs)),
+      cancelled(s),
+    );
+  if (next.tag === 'waiting' && s.config.delayLoopMs !== config.delayLoopMs)
+    return stay({ ...next, at: earlier(next.at, after(now, random * config.delayLoopMs)) });
+  return stay(next);
+}
+
+const earlier = (a: Millis, b: Millis): Millis => (a < b ? a : b);
+
+/** Inputs that mean the same in every state; null leaves the event to the state. */
+function commanded(s: CheckerState, e: Event, now: Millis): Next | null {
+  switch (e.type) {
+    case 'configure':
+      return configured(s, e.config, e.random, now);
+    case 'suspend':
+      return [{ ...known(s), tag: 'suspended' }, cancelled(s)];
+    case 'shutdown':
+      return [{ ...known(s), tag: 'idle' }, cancelled(s)];
+    case 'start':
+      return s.tag === 'idle' ? becomeFirstWaiting(known(s), e.random, now) : stay(s);
+    case 'adopt':
+      return s.tag === 'idle'
+        ? becomeFirstWaiting({ ...known(s), up: e.up, proven: true }, e.random, now)
+        : stay(s);
+    case 'resume':
+      return s.tag === 'suspended' ? becomeFirstWaiting(known(s), e.random, now) : stay(s);
+    case 'tick':
+    case 'probeStarted':
+    case 'probeResult':
+      return null;
+    default:
+      return unreachable(e);
+  }
+}
+
+function inState(s: CheckerState, e: Event, now: Millis): Next {
+  switch (s.tag) {
+    case 'idle':
+    case 'suspended':
+      return stay(s);
+    case 'waiting':
+      return e.type === 'tick' && now >= s.at ? becomeProbing(known(s), 0, now) : stay(s);
+    case 'retrying':
+      return e.type === 'tick' && now >= s.at ? becomeProbing(known(s), s.failures, now) : stay(s);
+    case 'probing':
+      return probing(s, e, now);
+    default:
+      return unreachable(s);
+  }
+}
+
+function deadline(s: CheckerState): Millis | null {
+  switch (s.tag) {
+    case 'waiting':
+    case 'retrying':
+      return s.at;
+    case 'probing':
+      return s.givesUpAt;
+    case 'idle':
+    case 'suspended':
+      return null;
+    default:
+      return unreachable(s);
+  }
+}
+
+export const checker: Machine<CheckerState, CheckerInput, CheckerEffect> = {
+  deadline,
+  step: (s, e, now) => commanded(s, e, now) ?? inState(s, e, now),
+};

@@ -1,0 +1,51 @@
+/**
+ * A real server is up only while all its checkers are, and weighs what is configured plus what its checkers add. In
+ * flow the checkers' verdicts, out flows the server's own with the reason; it has no time of its own.
+ */
+
+export interface Verdict {
+  readonly up: boolean;
+  readonly weightDelta: number;
+  readonly reason: string;
+}
+
+export interface RealServer {
+  readonly id: string;
+  readonly configuredWeight: number;
+  /** By the checker's key; none at all means always up. */
+  readonly verdicts: ReadonlyMap<string, Verdict>;
+  /** Why it is as it is. */
+  readonly reason: string;
+}
+
+/** keepalived's bound: weights are 31 bits wide. */
+const maxWeight = 2 ** 31 - 1;
+
+export const isUp = (rs: RealServer): boolean => [...rs.verdicts.values()].every((v) => v.up);
+
+/** Weight 0 keeps the server in the set without new connections: that is not down. */
+export function effectiveWeight(rs: RealServer): number {
+  let weight = rs.configuredWeight;
+  for (const v of rs.verdicts.values()) weight += v.weightDelta;
+  return Math.min(Math.max(weight, 0), maxWeight);
+}
+
+export const liveWeight = (rs: RealServer): number => (isUp(rs) ? effectiveWeight(rs) : 0);
+
+/** Replaces what is configured; verdicts of checkers that are gone no longer count. */
+export const withChecks = (
+  rs: RealServer,
+  configuredWeight: number,
+  verdicts: ReadonlyMap<string, Verdict>,
+): RealServer => ({ ...rs, configuredWeight, verdicts });
+
+/** A verdict of an unknown checker (one that was removed while its probe ran) changes nothing. */
+export function withVerdict(rs: RealServer, checker: string, verdict: Verdict): RealServer {
+  if (!rs.verdicts.has(checker)) return rs;
+  const next = { ...rs, verdicts: new Map(rs.verdicts).set(checker, verdict) };
+  if (isUp(next)) return { ...next, reason: verdict.reason };
+  // While it stays down the oldest reason still standing is shown, else the new one.
+  if (!verdict.up) return isUp(rs) ? { ...next, reason: verdict.reason } : next;
+  const standing = [...next.verdicts.values()].find((v) => !v.up);
+  return { ...next, reason: standing?.reason ?? verdict.reason };
+}
