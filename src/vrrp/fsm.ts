@@ -74,6 +74,7 @@ const tick = (s: State, now: Millis): Next => {
 
 /** A reload keeps the state; an active router says at once what is new, a backup waits by the new timing. */
 const configure = (s: State, config: InstanceConfig, now: Millis): Next => {
+  if (JSON.stringify(config) === JSON.stringify(s.config)) return stay(s);
   const next: State = { ...s, ...withConfig(config) };
   if (s.phase.tag === 'backup') {
     const activeIntervalMs = config.version === 2 ? config.advertMs : s.activeIntervalMs;

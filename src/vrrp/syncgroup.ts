@@ -9,6 +9,7 @@ import { virtualRouter } from './fsm.js';
 import type { Effect, Input, State } from './state.js';
 import { ownObstacle } from './transitions.js';
 
+/** Members by a key that outlives a rename. */
 export interface GroupState {
   readonly name: string;
   readonly members: Readonly<Record<string, State>>;
@@ -58,7 +59,7 @@ const spreadFaults = (from: Next, now: Millis): Next =>
     const reason =
       culprit === undefined || why === null
         ? null
-        : `sync group ${g.name}: ${culprit[0]}: ${why.reason}`;
+        : `sync group ${g.name}: ${culprit[1].config.name}: ${why.reason}`;
     if (me === undefined || me.groupFault === reason) return next;
     const [after_, more] = feed(g, name, { type: 'groupFault', reason }, now);
     return [after_, [...effects, ...more]];
@@ -69,7 +70,7 @@ const spreadMove = (from: Next, member: string, before: State | undefined, now: 
   const [g] = from;
   const was = before?.phase.tag;
   const is = g.members[member]?.phase.tag;
-  const reason = `sync group ${g.name} follows ${member}`;
+  const reason = `sync group ${g.name} follows ${g.members[member]?.config.name ?? member}`;
   if (was !== 'active' && is === 'active')
     return feedOthers(from, member, { type: 'follow', to: 'active', reason }, now);
   if (was === 'active' && is === 'backup')

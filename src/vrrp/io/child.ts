@@ -1,0 +1,122 @@
+/**
+ * The vrrp process: the controller's messages in, routers in the middle, messages out. It ends when it is told to, or
+ * when the controller's channel closes; either way every address is yielded with priority 0 first.
+ */
+import { createWriteStream } from 'node:fs';
+import os from 'node:os';
+import type { Clock } from '../../kernel/driver.js';
+import { monotonicClock } from '../../kernel/io/clock.js';
+import type { FromVrrp, ToVrrp } from '../messages.js';
+import { loadAddon } from './addon.js';
+import { type Routers, type RoutersOptions, routers } from './routers.js';
+import { chooseTransport } from './transport.js';
+
+const heartbeatMs = 1000;
+const realtimePriority = 10;
+
+const tell = (message: FromVrrp): void => {
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+};
+
+const log = (level: 'info' | 'warn' | 'error', msg: string): void =>
+  tell({ type: 'log', level, instance: null, msg, fields: {} });
+
+/** Adverts must not wait behind health checks, a packet worker or a reload. */
+function raisePriority(): void {
+  const how: string[] = [];
+  try {
+    os.setPriority(os.constants.priority.PRIORITY_HIGHEST);
+    how.push('nice -20');
+  } catch (error) {
+    log('warn', `cannot raise the priority: ${error instanceof Error ? error.message : error}`);
+  }
+  const addon = loadAddon();
+  if (typeof addon !== 'string' && addon.setRealtime !== undefined) {
+    try {
+      addon.setRealtime(realtimePriority);
+      how.push(`SCHED_RR ${realtimePriority}`);
+    } catch (error) {
+      log('warn', `no real-time priority: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  if (how.length > 0) log('info', `scheduling: ${how.join(', ')}`);
+}
+
+/** The clock, which also remembers how late the timers were. */
+function watchedClock(): Clock & { readonly takeLatest: () => number } {
+  let latest = 0;
+  return {
+    now: monotonicClock.now,
+    wakeAt: (at, wake) =>
+      monotonicClock.wakeAt(at, () => {
+        latest = Math.max(latest, monotonicClock.now() - at);
+        wake();
+      }),
+    takeLatest: () => {
+      const value = latest;
+      latest = 0;
+      return value;
+    },
+  };
+}
+
+/** Law 10: `--journal=FILE` appends one JSON line an input. */
+function journalTo(file: string | undefined): RoutersOptions['journal'] {
+  if (file === undefined) return null;
+  const out = createWriteStream(file, { flags: 'a', mode: 0o600 });
+  const hex = (_: string, value: unknown): unknown =>
+    value instanceof Uint8Array ? { hex: Buffer.from(value).toString('hex') } : value;
+  return (unit, entry) => out.write(`${JSON.stringify({ unit, ...entry }, hex)}\n`);
+}
+
+function receive(all: Routers, m: ToVrrp, end: (reason: string) => void): void {
+  switch (m.type) {
+    case 'configure':
+      all.configure(m);
+      break;
+    case 'serviceable':
+      all.feed(m.instance, { type: 'serviceable', ok: m.ok, reason: m.reason });
+      break;
+    case 'priorityDelta':
+      all.feed(m.instance, { type: 'priorityDelta', delta: m.delta });
+      break;
+    case 'vipsTaken':
+      all.feed(m.instance, { type: 'vipsTaken' });
+      break;
+    case 'vipsReleased':
+      break;
+    case 'shutdown':
+      end('shutdown');
+      break;
+  }
+}
+
+/** Runs until the process ends. */
+export async function runVrrp(): Promise<void> {
+  const factory = await chooseTransport();
+  log('info', `sockets: ${factory.name}`);
+  raisePriority();
+  const clock = watchedClock();
+  const journalFile = process.argv.find((a) => a.startsWith('--journal='))?.slice(10);
+  const all = routers({ clock, factory, tell, journal: journalTo(journalFile) });
+
+  let ending = false;
+  const end = (reason: string): void => {
+    if (ending) return;
+    ending = true;
+    all.shutdown(reason);
+    const stopped: FromVrrp = { type: 'stopped' };
+    if (!process.connected || process.send === undefined) process.exit(0);
+    process.send(stopped, undefined, undefined, () => process.exit(0));
+  };
+
+  process.on('message', (m: ToVrrp) => receive(all, m, end));
+  process.on('disconnect', () => end('the controller is gone'));
+  process.on('SIGTERM', () => end('SIGTERM'));
+  process.on('SIGINT', () => end('SIGINT'));
+  setInterval(
+    () => tell({ type: 'heartbeat', counters: all.counters(), latestTimerMs: clock.takeLatest() }),
+    heartbeatMs,
+  );
+  tell({ type: 'ready', pid: process.pid });
+}
