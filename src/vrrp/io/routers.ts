@@ -193,6 +193,13 @@ export function routers(o: RoutersOptions): Routers {
     }
   };
 
+  const listenOn = (names: ReadonlySet<string>): void => {
+    for (const name of net.names()) if (!names.has(name)) net.drop(name);
+    links.watch(names);
+    // An instance that is new on a known interface has missed what was told of it.
+    for (const name of names) surroundings(name, links.get(name));
+  };
+
   const configure: Routers['configure'] = ({ instances, syncGroups }) => {
     if (stopped) return;
     const wanted = new Set(instances.map(identityOf));
@@ -202,11 +209,7 @@ export function routers(o: RoutersOptions): Routers {
       feedMember(identityOf(c), { type: 'configure', config: c });
       feedMember(identityOf(c), { type: 'startup' });
     }
-    const names = new Set(instances.map((c) => c.interface));
-    for (const name of net.names()) if (!names.has(name)) net.drop(name);
-    links.watch(names);
-    // An instance that is new on a known interface has missed what was told of it.
-    for (const name of names) surroundings(name, links.get(name));
+    listenOn(new Set(instances.map((c) => c.interface)));
   };
 
   return {

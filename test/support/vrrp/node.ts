@@ -1,0 +1,52 @@
+/**
+ * A node without a data plane: forks the vrrp process and plays the controller, with the kernel holding the addresses.
+ * Usage: node node.js INSTANCES.json [vrrp process's arguments]. Prints every message as a JSON line.
+ */
+import { execFile, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { FromVrrp, InstanceConfig, ToVrrp } from '../../../src/vrrp/messages.js';
+
+const [file = '', ...vrrpArguments] = process.argv.slice(2);
+const instances = JSON.parse(readFileSync(file, 'utf8')) as readonly InstanceConfig[];
+const entry = fileURLToPath(new URL('../../../src/vrrp/process.js', import.meta.url));
+const child = fork(entry, vrrpArguments, { serialization: 'advanced' });
+
+const send = (message: ToVrrp): void => {
+  if (child.connected) child.send(message);
+};
+
+const deviceOf = (instance: string): string =>
+  instances.find((i) => i.name === instance)?.interface ?? '';
+
+/** One `ip` for all addresses. */
+const address = (
+  verb: 'replace' | 'del',
+  m: { readonly instance: string; readonly addresses: readonly string[] },
+  done: () => void,
+): void => {
+  const lines = m.addresses.map((a) => `addr ${verb} ${a}/32 dev ${deviceOf(m.instance)}\n`);
+  const ip = execFile('ip', ['-force', '-batch', '-'], () => done());
+  ip.stdin?.end(lines.join(''));
+};
+
+const configure = (): void => {
+  send({ type: 'configure', instances, syncGroups: [] });
+  for (const { name } of instances)
+    send({ type: 'serviceable', instance: name, ok: true, reason: 'the kernel serves' });
+};
+
+let generation = 0;
+child.on('message', (m: FromVrrp) => {
+  process.stdout.write(`${JSON.stringify({ ...m, at: Date.now() })}\n`);
+  if (m.type === 'ready') configure();
+  if (m.type === 'takeVips')
+    address('replace', m, () => {
+      generation += 1;
+      send({ type: 'vipsTaken', instance: m.instance, generation });
+    });
+  if (m.type === 'releaseVips')
+    address('del', m, () => send({ type: 'vipsReleased', instance: m.instance }));
+});
+child.on('exit', (code) => process.exit(code ?? 1));
+process.on('SIGTERM', () => send({ type: 'shutdown' }));
