@@ -150,8 +150,8 @@ function succeeded(s: Probing, weightDelta: number, now: Millis): Next {
   if (s.up && s.weightDelta === weightDelta) return afterRun(s, k, now, []);
   const reason = s.up ? `${kind} changed the weight by ${weightDelta}` : `${kind} success`;
   return afterRun(s, k, now, [
-    { type: 'report', up: true, weightDelta, reason },
     { type: 'log', level: 'info', msg: reason, fields: {} },
+    { type: 'report', up: true, weightDelta, reason },
   ]);
 }
 
@@ -177,8 +177,8 @@ function failed(s: Probing, why: string, now: Millis): Next {
   const reason = `${kind} failed${tries}: ${why}`;
   return afterRun(s, { ...known(s), up: false, proven: true }, now, [
     ...logged,
-    { type: 'report', up: false, weightDelta: s.weightDelta, reason },
     { type: 'log', level: 'warn', msg: reason, fields: { failures } },
+    { type: 'report', up: false, weightDelta: s.weightDelta, reason },
   ]);
 }
 
