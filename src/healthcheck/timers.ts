@@ -65,8 +65,11 @@ export function sharedClock(beneath: Clock): SharedClock {
   let armedFor: Millis | null = null;
   let disarm: (() => void) | null = null;
   let latest = 0;
+  let running = false;
 
   const arm = (): void => {
+    // Whoever is woken sets deadlines of its own; the timer is moved once, at the end.
+    if (running) return;
     const first = heap[0]?.at ?? null;
     if (first === armedFor) return;
     disarm?.();
@@ -74,31 +77,46 @@ export function sharedClock(beneath: Clock): SharedClock {
     disarm = first === null ? null : beneath.wakeAt(first, run);
   };
 
-  const run = (): void => {
-    armedFor = null;
-    disarm = null;
-    const now = beneath.now();
+  const serve = (now: Millis): void => {
     for (let first = heap[0]; first !== undefined && first.at <= now; first = heap[0]) {
       takeRoot(heap);
       const wake = first.wake;
       first.wake = null;
-      if (wake === null) {
-        cancelled--;
-        continue;
-      }
       latest = Math.max(latest, now - first.at);
-      wake();
+      dropDeadRoots();
+      wake?.();
     }
-    arm();
+  };
+
+  const run = (): void => {
+    armedFor = null;
+    disarm = null;
+    running = true;
+    try {
+      serve(beneath.now());
+    } finally {
+      running = false;
+      arm();
+    }
+  };
+
+  /** The root is always a living one, so that nobody is woken for nothing. */
+  const dropDeadRoots = (): void => {
+    while (heap[0]?.wake === null) {
+      takeRoot(heap);
+      cancelled--;
+    }
   };
 
   const cancel = (item: Item): void => {
     if (item.wake === null) return;
     item.wake = null;
     cancelled++;
-    if (cancelled < sweepFrom || cancelled * 2 < heap.length) return;
-    sweep(heap);
-    cancelled = 0;
+    if (cancelled >= sweepFrom && cancelled * 2 >= heap.length) {
+      sweep(heap);
+      cancelled = 0;
+    }
+    dropDeadRoots();
     arm();
   };
 

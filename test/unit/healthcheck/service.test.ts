@@ -1,0 +1,241 @@
+import test from 'ava';
+import type { FromHealthcheck } from '../../../src/healthcheck/messages.js';
+import { healthService, type ServiceOptions } from '../../../src/healthcheck/service.js';
+import { sharedClock } from '../../../src/healthcheck/timers.js';
+import type {
+  CheckerConfig,
+  ProbeResult,
+  ProbeSpec,
+  RealServerConfig,
+  VirtualServerConfig,
+} from '../../../src/healthcheck/types.js';
+import { checkerConfig, handClock, http, realServer, tcp, virtualServer } from './samples.js';
+
+const ok: ProbeResult = { type: 'ok', weightDelta: 0 };
+const refused: ProbeResult = {
+  type: 'failed',
+  failure: { type: 'errno', errno: 'ECONNREFUSED' },
+  where: '',
+};
+
+/** A service on a hand-moved clock; a probe is answered at once by `dead`, which holds addresses that refuse. */
+function bench(more: Partial<ServiceOptions> = {}) {
+  const clock = handClock();
+  const dead = new Set<string>();
+  const said: FromHealthcheck[] = [];
+  const probed: { at: number; address: string }[] = [];
+  const service = healthService({
+    clock: sharedClock(clock),
+    wallClock: () => 1_000_000 + clock.now(),
+    random: () => 0.5,
+    maxProbes: 100,
+    begin: (spec: ProbeSpec, ended) => {
+      const { address } = spec.endpoint;
+      probed.push({ at: clock.now(), address });
+      ended(dead.has(address) ? refused : ok);
+      return () => undefined;
+    },
+    send: (m) => said.push(m),
+    ...more,
+  });
+  let revision = 0;
+  return {
+    clock,
+    dead,
+    probed,
+    service,
+    configure: (...virtualServers: VirtualServerConfig[]) =>
+      service.receive({ type: 'configure', revision: ++revision, virtualServers }),
+    /** What was said since the last call. */
+    heard: () => said.splice(0),
+  };
+}
+
+const at = (address: string, more: Partial<CheckerConfig> = {}): CheckerConfig => ({
+  ...checkerConfig,
+  ...more,
+  probe: { ...tcp, endpoint: { ...tcp.endpoint, address } },
+});
+const rs = (id: string, more: Partial<RealServerConfig> = {}): RealServerConfig => ({
+  ...realServer,
+  id,
+  checkers: [at(id)],
+  ...more,
+});
+const vs = (...realServers: RealServerConfig[]): VirtualServerConfig => ({
+  ...virtualServer,
+  realServers,
+});
+
+const servers = (all: readonly FromHealthcheck[]) =>
+  all.filter((m) => m.type === 'realServer').map((m) => [m.rs, m.up, m.reason]);
+
+test('everything is told before `configured`, which echoes the revision', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a'), rs('b')));
+  t.deepEqual(
+    b.heard().map((m) => (m.type === 'configured' ? m.revision : m.type)),
+    ['realServer', 'realServer', 'virtualServer', 1],
+  );
+});
+
+test('a dead server goes out at its first check, the quorum with the last one', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a'), rs('b')));
+  b.heard();
+  b.dead.add('a').add('b');
+  b.clock.advance(10_000);
+  const heard = b.heard();
+  t.deepEqual(servers(heard), [
+    ['a', false, 'TCP_CHECK failed: connection refused'],
+    ['b', false, 'TCP_CHECK failed: connection refused'],
+  ]);
+  t.deepEqual(
+    heard.filter((m) => m.type === 'virtualServer').map((m) => [m.quorumUp, m.reason, m.since]),
+    [[false, 'Lost quorum 1-0=1 > 0', 1_006_000]],
+  );
+});
+
+test('a reload with the same file says nothing and moves no check', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a')));
+  b.dead.add('a');
+  b.clock.advance(20_000);
+  b.heard();
+  const before = b.probed.length;
+  b.configure(vs(rs('a')));
+  t.deepEqual(
+    b.heard().map((m) => m.type),
+    ['configured'],
+  );
+  b.clock.advance(26_000);
+  t.deepEqual(
+    b.probed.slice(before).map((p) => p.at),
+    [26_000],
+  );
+});
+
+test('a reload that changes the parameters of a failed checker does not put the server back', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a')));
+  b.dead.add('a');
+  b.clock.advance(10_000);
+  b.heard();
+  b.configure(
+    vs(rs('a', { checkers: [{ ...at('a'), probe: { ...at('a').probe, timeoutMs: 1 } }] })),
+  );
+  t.deepEqual(servers(b.heard()), []);
+  b.dead.clear();
+  b.clock.advance(10_500);
+  t.deepEqual(servers(b.heard()), [['a', true, 'TCP_CHECK success']]);
+});
+
+test('a reload that changes the kind of a failed checker does not put the server back either', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a')));
+  b.dead.add('a');
+  b.clock.advance(10_000);
+  b.heard();
+  b.configure(vs(rs('a', { checkers: [{ ...checkerConfig, probe: http }] })));
+  t.deepEqual(servers(b.heard()), []);
+});
+
+test('a new check on a server that is up starts as up, even an alpha one', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a')));
+  b.clock.advance(10_000);
+  b.heard();
+  b.configure(vs(rs('a', { checkers: [at('a'), at('new', { alpha: true })] })));
+  t.deepEqual(servers(b.heard()), []);
+});
+
+test('a server that is down by a check that is taken away comes back', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a', { checkers: [at('good'), { ...checkerConfig, probe: http }] })));
+  b.dead.add(http.endpoint.address);
+  b.clock.advance(10_000);
+  b.heard();
+  b.configure(vs(rs('a', { checkers: [at('good')] })));
+  t.deepEqual(servers(b.heard()), [['a', true, 'configuration changed']]);
+});
+
+test('an adopted server stays as the data plane has it until it has answered', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a', { adoptUp: false }), rs('b', { adoptUp: true })));
+  t.deepEqual(servers(b.heard()), [
+    ['a', false, 'adopted'],
+    ['b', true, 'adopted'],
+  ]);
+  b.clock.advance(10_000);
+  t.deepEqual(servers(b.heard()), [['a', true, 'TCP_CHECK success']]);
+});
+
+test('servers and virtual servers that are gone are asked no more', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a'), rs('b')), { ...vs(rs('c')), id: 'vs2' });
+  b.clock.advance(10_000);
+  b.configure(vs(rs('b')));
+  t.is(b.service.counters().checkers, 1);
+  const before = b.probed.length;
+  b.clock.advance(60_000);
+  t.deepEqual([...new Set(b.probed.slice(before).map((p) => p.address))], ['b']);
+});
+
+test('a suspended virtual server is not asked and keeps its state; new servers rest as well', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a')));
+  b.dead.add('a');
+  b.clock.advance(10_000);
+  b.service.receive({ type: 'suspend', virtualServer: 'vs1', suspended: true });
+  b.configure(vs(rs('a'), rs('b')));
+  b.heard();
+  const before = b.probed.length;
+  b.clock.advance(100_000);
+  t.is(b.probed.length, before);
+  t.deepEqual(b.heard(), []);
+  b.dead.clear();
+  b.service.receive({ type: 'suspend', virtualServer: 'vs1', suspended: false });
+  b.clock.advance(110_000);
+  t.deepEqual(servers(b.heard()), [['a', true, 'TCP_CHECK success']]);
+});
+
+test('shutdown stops every check and says so', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a')));
+  b.heard();
+  b.service.receive({ type: 'shutdown' });
+  t.deepEqual(b.heard(), [{ type: 'stopped' }]);
+  t.is(b.clock.armed(), 0);
+});
+
+test('10,000 checks that start together are spread over their delay_loop', (t) => {
+  let n = 0;
+  const random = (): number => {
+    n += 0.618_034;
+    return n % 1;
+  };
+  const b = bench({ random });
+  b.configure(vs(...Array.from({ length: 10_000 }, (_, i) => rs(`${i}`))));
+  b.clock.advance(11_000);
+  t.is(b.probed.length, 10_000);
+  const perSecond = new Map<number, number>();
+  for (const p of b.probed) {
+    const second = Math.floor(p.at / 1000);
+    perSecond.set(second, (perSecond.get(second) ?? 0) + 1);
+  }
+  for (const n of perSecond.values()) t.true(n < 1100);
+});
+
+test('every input of every machine reaches the journal (law 10)', (t) => {
+  const seen: string[] = [];
+  const b = bench({ journal: (machine, e) => seen.push(`${machine}: ${e.input.type}`) });
+  b.configure(vs(rs('a')));
+  b.clock.advance(6000);
+  t.deepEqual(seen, [
+    'vs1 a checker 1: start',
+    'vs1: configure',
+    'vs1 a checker 1: tick',
+    'vs1 a checker 1: probeStarted',
+    'vs1 a checker 1: probeResult',
+  ]);
+});
