@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of ks_conf: the tables of one generation, all in one piece of memory (the trie apart, which generations share). Hash tables
+ * are open, at most half full, and their empty rows are zero. */
+#ifndef KS_TABLES_H
+#define KS_TABLES_H
+
+#include "ks_conf.h"
+#include "ks_desired.h"
+#include "ks_fib.h"
+
+struct ks_svc_row {
+	uint64_t key; /* ks_svc_key4 */
+	const struct ks_svc *svc; /* NULL = empty */
+};
+
+struct ks_tables {
+	struct ks_mem mem;
+	struct ks_fib *fib;
+	struct ks_svc_row *svc_row;
+	const struct ks_local **local_row;
+	ks_be32 *lip_row; /* 0 = empty */
+	uint32_t svc_mask, local_mask, lip_mask;
+	struct ks_local *local;
+	uint32_t n_local;
+	struct ks_static_neigh *neigh;
+	uint32_t n_neigh;
+	ks_be32 port_src[KS_MAX_PORTS]; /* an address of ours on that port, 0 = none */
+};
+
+static inline uint64_t ks_svc_key4(uint8_t proto, ks_be32 addr, ks_be16 port)
+{
+	return (uint64_t)proto << 48 | (uint64_t)port << 32 | addr;
+}
+
+static inline uint32_t ks_hash4(ks_be32 addr) { return (uint32_t)(addr * 0x9e3779b97f4a7c15ull >> 32); }
+
+#endif
