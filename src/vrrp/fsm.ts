@@ -136,8 +136,8 @@ function step(s: State, input: Input | Tick, now: Millis): Next {
       return sourceAddress(s, input.address, now);
     case 'serviceable':
       return settle({ ...s, service: { ok: input.ok, reason: input.reason } }, now);
-    case 'groupFault':
-      return settle({ ...s, groupFault: input.reason }, now);
+    case 'groupObstacle':
+      return settle({ ...s, groupObstacle: input.obstacle }, now);
     case 'follow':
       return followGroup(s, input.to, input.reason, now);
     case 'priorityDelta':

@@ -38,6 +38,12 @@ export type Phase =
 
 export type PhaseOf<Tag extends Phase['tag']> = Extract<Phase, { tag: Tag }>;
 
+/** Why a router may not take part: not yet (`wait`), or no longer (`fault`). */
+export interface Obstacle {
+  readonly kind: 'wait' | 'fault';
+  readonly reason: string;
+}
+
 export interface Peer {
   readonly address: Ipv4;
   readonly priority: number;
@@ -54,8 +60,8 @@ export interface State {
   readonly source: Ipv4 | null;
   /** null until the controller has spoken. */
   readonly service: { readonly ok: boolean; readonly reason: string } | null;
-  /** Why the sync group keeps this member down. */
-  readonly groupFault: string | null;
+  /** What keeps another member of the sync group from taking part. */
+  readonly groupObstacle: Obstacle | null;
   readonly delta: number;
   /** Active_Adver_Interval (RFC 9568 §6.1). */
   readonly activeIntervalMs: number;
@@ -81,7 +87,7 @@ export type Input =
   | { readonly type: 'sendFailed'; readonly reason: string }
   /** From the sync group: follow another member, or be kept down by it (null: no longer). */
   | { readonly type: 'follow'; readonly to: 'active' | 'backup'; readonly reason: string }
-  | { readonly type: 'groupFault'; readonly reason: string | null };
+  | { readonly type: 'groupObstacle'; readonly obstacle: Obstacle | null };
 
 export type GarpCause = 'taken' | 'second' | 'refresh' | 'lowerPriority';
 
@@ -150,7 +156,7 @@ export const initial = (config: InstanceConfig): State => ({
   interfaceUp: null,
   source: null,
   service: null,
-  groupFault: null,
+  groupObstacle: null,
   delta: 0,
   activeIntervalMs: config.advertMs,
   peer: null,

@@ -6,7 +6,7 @@
  */
 import type { Machine, Millis, Tick } from '../kernel/machine.js';
 import { virtualRouter } from './fsm.js';
-import type { Effect, Input, State } from './state.js';
+import type { Effect, Input, Obstacle, State } from './state.js';
 import { ownObstacle } from './transitions.js';
 
 /** Members by a key that outlives a rename. */
@@ -47,22 +47,23 @@ const feedOthers = (from: Next, except: string, input: Input, now: Millis): Next
       return [next, [...effects, ...more]];
     }, from);
 
-/** Every member is kept down by the first other one that may not take part; a member still waiting counts too. */
-const spreadFaults = (from: Next, now: Millis): Next =>
+/** The first other member that may not take part keeps this one out too. */
+const obstacleFor = (g: GroupState, member: string): Obstacle | null => {
+  for (const [other, s] of Object.entries(g.members)) {
+    const found = other === member ? null : ownObstacle(s);
+    if (found !== null)
+      return { ...found, reason: `sync group ${g.name}: ${s.config.name}: ${found.reason}` };
+  }
+  return null;
+};
+
+const spreadObstacles = (from: Next, now: Millis): Next =>
   Object.keys(from[0].members).reduce<Next>((next, name) => {
     const [g, effects] = next;
-    const me = g.members[name];
-    const culprit = Object.entries(g.members).find(
-      ([other, s]) => other !== name && ownObstacle(s) !== null,
-    );
-    const why = culprit === undefined ? null : ownObstacle(culprit[1]);
-    const reason =
-      culprit === undefined || why === null
-        ? null
-        : `sync group ${g.name}: ${culprit[1].config.name}: ${why.reason}`;
-    if (me === undefined || me.groupFault === reason) return next;
-    const [after_, more] = feed(g, name, { type: 'groupFault', reason }, now);
-    return [after_, [...effects, ...more]];
+    const obstacle = obstacleFor(g, name);
+    if (g.members[name]?.groupObstacle?.reason === obstacle?.reason) return next;
+    const [changed, more] = feed(g, name, { type: 'groupObstacle', obstacle }, now);
+    return [changed, [...effects, ...more]];
   }, from);
 
 /** What a member's own move means for the others. */
@@ -82,7 +83,7 @@ const take = (g: GroupState, member: string, input: Input | Tick, now: Millis): 
   const before = g.members[member];
   const own = feed(g, member, input, now);
   if (own[0] === g || Object.keys(g.members).length === 1) return own;
-  return spreadMove(spreadFaults(own, now), member, before, now);
+  return spreadMove(spreadObstacles(own, now), member, before, now);
 };
 
 const dueMembers = (g: GroupState, now: Millis): readonly string[] =>
@@ -97,8 +98,8 @@ const step = (g: GroupState, input: MemberInput | Tick, now: Millis): Next => {
   if (input.type === 'member') return take(g, input.member, input.input, now);
   return dueMembers(g, now).reduce<Next>(
     ([next, effects], name) => {
-      const [after_, more] = take(next, name, { type: 'tick' }, now);
-      return [after_, [...effects, ...more]];
+      const [changed, more] = take(next, name, { type: 'tick' }, now);
+      return [changed, [...effects, ...more]];
     },
     [g, []],
   );

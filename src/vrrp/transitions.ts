@@ -8,6 +8,7 @@ import {
   type Effect,
   log,
   type Next,
+  type Obstacle,
   type Phase,
   priorityOf,
   type State,
@@ -108,13 +109,7 @@ export const becomeInitialize = (s: State, reason: string): Next =>
 export const becomeStopped = (s: State, reason: string): Next =>
   chain(leaveActive('yield')(s), (t) => enter({ tag: 'stopped', reason })({ ...t, peer: null }));
 
-/** Why the router may not take part: not yet (`wait`), or no longer (`fault`). */
-interface Obstacle {
-  readonly kind: 'wait' | 'fault';
-  readonly reason: string;
-}
-
-/** Faults of the member's own; what a sync group passes on to the others. */
+/** The member's own; a sync group passes it on to the others. */
 export const ownObstacle = (s: State): Obstacle | null => {
   const { config } = s;
   if (!s.started) return { kind: 'wait', reason: 'not started' };
@@ -128,8 +123,7 @@ export const ownObstacle = (s: State): Obstacle | null => {
   return s.service.ok ? null : { kind: 'fault', reason: s.service.reason };
 };
 
-const obstacle = (s: State): Obstacle | null =>
-  ownObstacle(s) ?? (s.groupFault === null ? null : { kind: 'fault', reason: s.groupFault });
+const obstacle = (s: State): Obstacle | null => ownObstacle(s) ?? s.groupObstacle;
 
 /** RFC 9568 §6.4.1, once nothing stands in the way. */
 const begin = (s: State, now: Millis): Next => {

@@ -1,0 +1,80 @@
+import test from 'ava';
+import { millis } from '../../../src/kernel/machine.js';
+import { groupState, identityOf, planGroups, sameMembers } from '../../../src/vrrp/groups.js';
+import { type Input, initial, type State } from '../../../src/vrrp/state.js';
+import { type GroupState, syncGroup } from '../../../src/vrrp/syncgroup.js';
+import { address, instance, packetsOf, startInputs } from '../../support/vrrp/simulation.js';
+
+const inside = instance({ name: 'inside', interface: 'eth0', vrid: 1 });
+const outside = instance({ name: 'outside', interface: 'eth1', vrid: 2, priority: 90 });
+const [plan] = planGroups([inside, outside], [{ name: 'G', members: ['inside', 'outside'] }]);
+if (plan === undefined) throw new Error('no group planned');
+
+const feed = (g: GroupState, at: number, member: string, ...inputs: readonly Input[]): GroupState =>
+  inputs.reduce(
+    (s, input) => syncGroup.step(s, { type: 'member', member, input }, millis(at))[0],
+    g,
+  );
+const tags = (g: GroupState): readonly string[] =>
+  Object.values(g.members).map((s: State) => s.phase.tag);
+const started = (): GroupState => {
+  const one = feed(
+    groupState(plan, () => undefined),
+    0,
+    'eth0 1',
+    ...startInputs('10.9.0.1'),
+  );
+  return feed(one, 0, 'eth1 2', ...startInputs('10.9.1.1'));
+};
+const tick = (g: GroupState): GroupState => {
+  const at = syncGroup.deadline(g);
+  return at === null ? g : syncGroup.step(g, { type: 'tick' }, at)[0];
+};
+
+test('no member begins before all can', (t) => {
+  const one = feed(
+    groupState(plan, () => undefined),
+    0,
+    'eth0 1',
+    ...startInputs('10.9.0.1'),
+  );
+  t.deepEqual(tags(one), ['initialize', 'initialize']);
+  t.deepEqual(tags(started()), ['backup', 'backup']);
+});
+
+test('the first member whose timer fires takes all along', (t) => {
+  t.deepEqual(tags(tick(started())), ['active', 'active']);
+});
+
+test('a fault of one yields all; its end lets all begin again', (t) => {
+  const g = feed(tick(started()), 4000, 'eth1 2', { type: 'interface', up: false, reason: 'x' });
+  t.deepEqual(tags(g), ['fault', 'fault']);
+  t.is(g.members['eth0 1']?.phase.reason, 'sync group G: outside: interface eth1 is down');
+  const back = feed(g, 5000, 'eth1 2', { type: 'interface', up: true, reason: 'x' });
+  t.deepEqual(tags(back), ['backup', 'backup']);
+});
+
+test('losing to a better router in one place gives up all', (t) => {
+  const better = { ...initial(inside), source: address('10.9.0.2') };
+  const [bytes = new Uint8Array(0)] = packetsOf(better, 200);
+  const g = feed(tick(started()), 4000, 'eth0 1', { type: 'packet', bytes });
+  t.deepEqual(tags(g), ['backup', 'backup']);
+});
+
+test('instances outside any group are groups of one', (t) => {
+  const groups = planGroups([inside, outside], []);
+  t.deepEqual(
+    groups.map((g) => g.key),
+    ['eth0 1', 'eth1 2'],
+  );
+});
+
+test('a member that moves between groups keeps its state', (t) => {
+  const before = tick(started());
+  const [alone] = planGroups([inside], []);
+  if (alone === undefined) return t.fail('nothing planned');
+  t.false(sameMembers(before, alone));
+  const after = groupState(alone, (identity) => before.members[identity]);
+  t.is(after.members[identityOf(inside)]?.phase.tag, 'active');
+  return undefined;
+});
