@@ -475,6 +475,7 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 		return NULL;
 	}
 	p.t->mem = d->mem;
+	p.t->svc = p.svc;
 	p.t->fib = d->fib;
 	d->fib->refs++;
 	add_locals(d, p.t);

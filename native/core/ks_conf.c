@@ -61,6 +61,14 @@ const struct ks_route *ks_conf_route4(const struct ks_conf *c, ks_be32 dst)
 	return ks_fib_find(t->fib, ntohl(dst));
 }
 
+const struct ks_svc *ks_conf_services(const struct ks_conf *c, uint32_t *n)
+{
+	const struct ks_tables *t = c->impl;
+
+	*n = c->n_svc;
+	return t->svc;
+}
+
 const struct ks_static_neigh *ks_conf_neighs(const struct ks_conf *c, uint32_t *n)
 {
 	const struct ks_tables *t = c->impl;

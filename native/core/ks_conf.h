@@ -117,6 +117,7 @@ bool ks_conf_is_lip4(const struct ks_conf *c, ks_be32 addr); /* the one the owne
 const struct ks_route *ks_conf_route4(const struct ks_conf *c, ks_be32 dst);
 
 /* What only the main lcore asks. */
+const struct ks_svc *ks_conf_services(const struct ks_conf *c, uint32_t *n); /* all, in one array */
 struct ks_static_neigh {
 	union ks_addr addr;
 	uint8_t af;

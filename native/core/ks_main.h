@@ -32,8 +32,8 @@ void ks_main_packet(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p
 
 /* Neighbours as the kernel knows them on the KNI interfaces, or static ones: usable at once. The static ones of the generation (KS_OP_NEIGH_SET)
  * are taken over by packet and tick themselves when they see another generation. */
-void ks_main_neigh_set(struct ks_main *m, uint8_t port, uint8_t af, const union ks_addr *addr, const uint8_t mac[6],
-		       bool is_static, ks_ms now);
+void ks_main_neigh_set(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
+		       const uint8_t mac[6], bool is_static, ks_ms now);
 
 /* Gratuitous ARP `repeat` times back to back; not sent for a leased VIP whose lease has run out. */
 void ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,

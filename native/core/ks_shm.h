@@ -56,6 +56,6 @@ uint64_t *ks_shm_rs(struct ks_shm *s, unsigned worker);	    /* [rs_slots][KS_RSC
 void ks_shm_publish(struct ks_shm *s, const struct ks_conf *c);
 
 /* Sum of ACTIVE and INACTIVE over the workers is not zero? Fills in_use[rs_slots]: what ks_conf_build asks. */
-void ks_shm_rs_in_use(const struct ks_shm *s, uint8_t *in_use);
+void ks_shm_rs_in_use(struct ks_shm *s, uint8_t *in_use);
 
 #endif

@@ -16,6 +16,7 @@ struct ks_svc_row {
 struct ks_tables {
 	struct ks_mem mem;
 	struct ks_fib *fib;
+	const struct ks_svc *svc; /* [ks_conf.n_svc] */
 	struct ks_svc_row *svc_row;
 	const struct ks_local **local_row;
 	ks_be32 *lip_row; /* 0 = empty */

@@ -145,7 +145,16 @@ enum ks_op_type {
 	KS_OP_PARAM_SET = 13,
 };
 
-/* OPS body: ops one behind another; len counts this head and the body, a multiple of 4. */
+/*
+ * OPS body: ops one behind another; len counts this head and the body, a multiple of 4. SET makes or replaces, DEL of what is not there
+ * is refused (KS_E_NOT_FOUND) and reads only the fields of the identity:
+ *   address    dev, af, addr              (an address on two devices is refused at COMMIT)
+ *   route      dev, af, dst, plen, metric, gw
+ *   neighbour  dev, af, addr
+ *   service    key                        (must be there before its real servers and local addresses)
+ *   real server  svc, af, addr, port      local address  svc, af, addr
+ * Ops take effect in their order, so an object deleted and set again is as if only set.
+ */
 struct ks_op {
 	uint16_t type; /* enum ks_op_type */
 	uint16_t len;
@@ -389,7 +398,7 @@ struct ks_shm {
 	uint32_t rs_slots;
 	uint32_t rs_counters;
 	uint32_t worker_names_off; /* worker_counters names of KS_NAME_LEN: "rx_packets", "drop.ttl", ... */
-	uint32_t worker_off;	   /* uint64[workers][worker_stride / 8] */
+	uint32_t worker_off;	   /* uint64[workers + 1][worker_stride / 8]; the last row is the main lcore's */
 	uint32_t worker_stride;	   /* bytes, a multiple of 64 */
 	uint32_t port_names_off;
 	uint32_t port_dev_off; /* ports device names of KS_NAME_LEN */

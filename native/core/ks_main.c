@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The main lcore's packets. ARP in: answered when the target is ours, learnt from, checked for somebody else using our address; ARP the
+ * kernel may want to know of goes on to its interface. Frames without a next hop go to ks_resolve. The lease decides whether a VIP
+ * held by VRRP is ours at this moment.
+ */
+#include "ks_main.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ks_arp.h"
+#include "ks_resolve.h"
+
+#define CONFLICT_TELL_MS 1000u
+#define DEFEND_INTERVAL_MS 10000u /* RFC 5227 §1.1 */
+
+struct ks_main *ks_main_new(const struct ks_mem *mem, struct ks_shared *shared, const struct ks_main_io *io,
+			    uint64_t *counters)
+{
+	struct ks_main *m = mem->alloc(mem->ctx, sizeof(*m), 64);
+
+	if (m == NULL)
+		return NULL;
+	m->mem = *mem;
+	m->shared = shared;
+	m->io = *io;
+	m->counters = counters;
+	atomic_store(&shared->lease_live, 0);
+	if (!ks_neigh_table_init(&shared->neigh, mem) || !ks_resolve_init(m)) {
+		ks_main_free(m);
+		return NULL;
+	}
+	return m;
+}
+
+void ks_main_free(struct ks_main *m)
+{
+	if (m == NULL)
+		return;
+	ks_resolve_fini(m);
+	ks_neigh_table_free(&m->shared->neigh, &m->mem);
+	m->mem.free(m->mem.ctx, m);
+}
+
+void ks_main_drop(struct ks_main *m, struct ks_pkt *p, enum ks_drop reason)
+{
+	m->counters[KS_C_DROP_FIRST + reason]++;
+	m->io.release(m->io.ctx, p);
+}
+
+void ks_main_tx(struct ks_main *m, struct ks_pkt *p, uint8_t port)
+{
+	p->verdict = KS_V_TX;
+	p->out_port = port;
+	m->counters[KS_C_TX_PACKETS]++;
+	m->counters[KS_C_TX_BYTES] += p->len;
+	m->io.send(m->io.ctx, p);
+}
+
+/* A request of ours; false = no buffer. */
+bool ks_main_arp(struct ks_main *m, const struct ks_conf *c, uint8_t port, const uint8_t dst[6], ks_be32 spa,
+		 const uint8_t tha[6], ks_be32 tpa)
+{
+	struct ks_arp arp = {.op = KS_ARP_REQUEST, .spa = spa, .tpa = tpa};
+	struct ks_pkt p = {0};
+
+	if (!m->io.alloc(m->io.ctx, &p)) {
+		m->counters[KS_C_DROP_FIRST + KS_DROP_NO_BUFFER]++;
+		return false;
+	}
+	if (p.tailroom < KS_ETH_MIN) {
+		ks_main_drop(m, &p, KS_DROP_NO_BUFFER);
+		return false;
+	}
+	memcpy(arp.sha, c->port[port].mac, 6);
+	memcpy(arp.tha, tha, 6);
+	ks_arp_write(p.data, dst, c->port[port].mac, &arp);
+	p.len = KS_ETH_MIN;
+	p.tailroom = (uint16_t)(p.tailroom - KS_ETH_MIN);
+	p.flags = 0;
+	p.in_port = port;
+	ks_main_tx(m, &p, port);
+	return true;
+}
+
+/* ---- lease ----------------------------------------------------------------------------------------------------- */
+
+void ks_main_lease(struct ks_main *m, uint32_t ms, ks_ms now)
+{
+	m->lease_until = ms > 0 ? now + ms : 0;
+	atomic_store_explicit(&m->shared->lease_live, ms > 0, memory_order_release);
+}
+
+uint64_t ks_main_lease_left(const struct ks_main *m, ks_ms now)
+{
+	return m->lease_until > now ? m->lease_until - now : 0;
+}
+
+/* Judged by the clock as well as by the tick: between the moment it runs out and the next tick nothing is answered. */
+static bool answers_for(const struct ks_main *m, const struct ks_local *l, ks_ms now)
+{
+	return (l->flags & KS_LOCAL_VIP) == 0 || ks_main_lease_left(m, now) > 0;
+}
+
+static void lease_tick(struct ks_main *m, ks_ms now)
+{
+	struct ks_event e = {.type = KS_EV_LEASE_EXPIRED};
+
+	if (m->lease_until == 0 || now < m->lease_until)
+		return;
+	ks_main_lease(m, 0, now);
+	snprintf(e.text, sizeof(e.text), "the lease of the VIPs was not renewed: they are no longer answered for");
+	m->io.event(m->io.ctx, &e);
+}
+
+void ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
+		  unsigned repeat, ks_ms now)
+{
+	const struct ks_local *l;
+
+	if (af != 4 || port >= c->n_ports)
+		return;
+	l = ks_conf_local4(c, addr->v4);
+	if (l != NULL && !answers_for(m, l, now)) {
+		m->counters[KS_C_DROP_FIRST + KS_DROP_LEASE]++;
+		return;
+	}
+	for (unsigned i = 0; i < (repeat > 0 ? repeat : 1); i++)
+		ks_main_arp(m, c, port, ks_mac_broadcast, addr->v4, ks_mac_broadcast, addr->v4);
+}
+
+/* ---- ARP in ---------------------------------------------------------------------------------------------------- */
+
+static bool is_own_mac(const struct ks_conf *c, const uint8_t mac[6])
+{
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		if (memcmp(c->port[i].mac, mac, 6) == 0)
+			return true;
+	return false;
+}
+
+/* Somebody else sends with an address of ours (RFC 5227 §2.4). It is told, at most once a second an address. An address that is ours alone is defended
+ * with one announcement each DEFEND_INTERVAL; a leased VIP is not: VRRP decides whose it is. */
+static void conflict(struct ks_main *m, const struct ks_conf *c, const struct ks_local *l, const struct ks_arp *arp,
+		     ks_ms now)
+{
+	struct ks_conflict *slot = &m->conflict[(l->addr.v4 * 0x9e3779b1u) >> 26];
+	struct ks_event e = {.type = KS_EV_ADDR_CONFLICT, .af = 4};
+
+	if (slot->addr != l->addr.v4)
+		*slot = (struct ks_conflict){.addr = l->addr.v4};
+	else if (slot->told_at != 0 && now - slot->told_at < CONFLICT_TELL_MS)
+		return;
+	slot->told_at = now;
+	memcpy(e.dev, c->port[l->port].dev, sizeof(e.dev));
+	memcpy(e.addr, l->addr.b, sizeof(e.addr));
+	snprintf(e.text, sizeof(e.text), "%02x:%02x:%02x:%02x:%02x:%02x", arp->sha[0], arp->sha[1], arp->sha[2],
+		 arp->sha[3], arp->sha[4], arp->sha[5]);
+	m->io.event(m->io.ctx, &e);
+	if ((l->flags & KS_LOCAL_VIP) != 0)
+		return;
+	if (slot->defended_at == 0 || now - slot->defended_at >= DEFEND_INTERVAL_MS) {
+		slot->defended_at = now;
+		ks_main_arp(m, c, l->port, ks_mac_broadcast, l->addr.v4, ks_mac_broadcast, l->addr.v4);
+	}
+}
+
+static void answer(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, const struct ks_arp *ask)
+{
+	const uint8_t *mac = c->port[p->in_port].mac;
+	struct ks_arp arp = {.op = KS_ARP_REPLY, .spa = ask->tpa, .tpa = ask->spa};
+	uint8_t frame[KS_ETH_MIN];
+	uint16_t room = (uint16_t)(p->len + p->tailroom);
+
+	memcpy(arp.sha, mac, 6);
+	memcpy(arp.tha, ask->sha, 6);
+	ks_arp_write(frame, ask->sha, mac, &arp);
+	p->len = room < KS_ETH_MIN ? KS_ARP_FRAME : KS_ETH_MIN;
+	p->tailroom = (uint16_t)(room - p->len);
+	p->flags = 0;
+	memcpy(p->data, frame, p->len);
+	ks_main_tx(m, p, p->in_port);
+}
+
+/* May a neighbour of that address be on that port? Only what we would send there is worth an entry. */
+static bool belongs(const struct ks_conf *c, uint8_t port, ks_be32 addr)
+{
+	const struct ks_route *r = ks_conf_route4(c, addr);
+
+	return r != NULL && r->port == port;
+}
+
+static void arp_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, ks_ms now)
+{
+	const struct ks_local *sender, *target;
+	struct ks_arp arp;
+	bool ours, gratuitous;
+
+	if (!ks_arp_parse(p->data, p->len, &arp) || (arp.sha[0] & 1) != 0 || p->in_port >= c->n_ports) {
+		ks_main_drop(m, p, KS_DROP_ARP_HEADER);
+		return;
+	}
+	if (is_own_mac(c, arp.sha)) {
+		ks_main_drop(m, p, KS_DROP_LOOP);
+		return;
+	}
+	sender = arp.spa != 0 ? ks_conf_local4(c, arp.spa) : NULL;
+	target = ks_conf_local4(c, arp.tpa);
+	ours = target != NULL && target->port == p->in_port && answers_for(m, target, now);
+	gratuitous = arp.spa == arp.tpa;
+
+	/* RFC 826: merge first, whatever the operation; a new entry only when we are the target. */
+	if (sender != NULL && sender->port == p->in_port && answers_for(m, sender, now))
+		conflict(m, c, sender, &arp, now);
+	else if (sender == NULL && arp.spa != 0)
+		ks_resolve_learn(m, c, p->in_port, arp.spa, arp.sha, ours && belongs(c, p->in_port, arp.spa), now);
+
+	if (arp.op == KS_ARP_REPLY || gratuitous)
+		m->io.kni(m->io.ctx, p);
+	else if (ours)
+		answer(m, c, p, &arp);
+	else
+		ks_main_drop(m, p, target != NULL && target->port == p->in_port ? KS_DROP_LEASE : KS_DROP_ARP_NOT_OURS);
+}
+
+/* ---- frames without a next hop --------------------------------------------------------------------------------- */
+
+static void ip_output(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, ks_ms now)
+{
+	const struct ks_route *r;
+	ks_be32 dst, next;
+
+	if (p->len < KS_ETH_LEN + 20) {
+		ks_main_drop(m, p, KS_DROP_TRUNCATED);
+		return;
+	}
+	memcpy(&dst, p->data + KS_ETH_LEN + 16, sizeof(dst));
+	if (ks_conf_local4(c, dst) != NULL) {
+		ks_main_drop(m, p, KS_DROP_LOOP);
+		return;
+	}
+	r = ks_conf_route4(c, dst);
+	if (r == NULL || dst == 0 || (p->data[KS_ETH_LEN + 16] & 0xf0) == 0xe0) {
+		ks_main_drop(m, p, KS_DROP_NO_ROUTE);
+		return;
+	}
+	next = r->gw.v4 != 0 ? r->gw.v4 : dst;
+	if (ks_conf_local4(c, next) != NULL)
+		ks_main_drop(m, p, KS_DROP_LOOP);
+	else
+		ks_resolve_send(m, c, r->port, next, p, now);
+}
+
+void ks_main_packet(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, ks_ms now)
+{
+	ks_resolve_conf(m, c, now);
+	if (p->len < KS_ETH_LEN)
+		ks_main_drop(m, p, KS_DROP_TRUNCATED);
+	else if (p->data[12] == 0x08 && p->data[13] == 0x06)
+		arp_input(m, c, p, now);
+	else if (p->data[12] == 0x08 && p->data[13] == 0x00)
+		ip_output(m, c, p, now);
+	else
+		ks_main_drop(m, p, KS_DROP_ETHERTYPE);
+}
+
+void ks_main_neigh_set(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
+		       const uint8_t mac[6], bool is_static, ks_ms now)
+{
+	if (af != 4 || port >= c->n_ports || ks_conf_local4(c, addr->v4) != NULL)
+		return;
+	if (is_static)
+		ks_resolve_static(m, c, port, addr->v4, mac, false, now);
+	else
+		ks_resolve_learn(m, c, port, addr->v4, mac, true, now);
+}
+
+void ks_main_tick(struct ks_main *m, const struct ks_conf *c, ks_ms now)
+{
+	ks_resolve_conf(m, c, now);
+	lease_tick(m, now);
+	ks_resolve_tick(m, c, now);
+}
+
+ks_ms ks_main_deadline(const struct ks_main *m)
+{
+	ks_ms lease = m->lease_until != 0 ? m->lease_until : UINT64_MAX;
+
+	return lease < m->next_due ? lease : m->next_due;
+}
