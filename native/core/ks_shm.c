@@ -118,9 +118,10 @@ static bool same_row(const struct ks_shm_rs *a, const struct ks_shm_rs *b)
 	return a->used == b->used && memcmp(&a->svc, &b->svc, sizeof(*a) - offsetof(struct ks_shm_rs, svc)) == 0;
 }
 
+/* Whether in use or not: a real server that comes back while its old sessions still run finds its counters as they are. */
 static bool same_server(const struct ks_shm_rs *a, const struct ks_shm_rs *b)
 {
-	return a->used != 0 && memcmp(&a->svc, &b->svc, sizeof(a->svc)) == 0 && a->af == b->af && a->port == b->port &&
+	return memcmp(&a->svc, &b->svc, sizeof(a->svc)) == 0 && a->af == b->af && a->port == b->port &&
 	       memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
 }
 
@@ -159,14 +160,17 @@ static void put_rs(struct ks_shm *s, const struct ks_svc *svc, const struct ks_r
 
 void ks_shm_publish(struct ks_shm *s, const struct ks_conf *c)
 {
-	static const struct ks_shm_rs unused;
 	uint32_t n_svc;
 	const struct ks_svc *svc = ks_conf_services(c, &n_svc);
 	struct ks_shm_rs *dir = directory(s);
 
-	for (uint32_t i = 0; i < s->rs_slots; i++)
+	for (uint32_t i = 0; i < s->rs_slots; i++) {
+		struct ks_shm_rs gone = dir[i];
+
+		gone.used = 0;
 		if (dir[i].used != 0 && (i >= c->n_rs_slots || c->rs_by_slot[i] == NULL))
-			put_row(&dir[i], &unused);
+			put_row(&dir[i], &gone);
+	}
 	for (uint32_t i = 0; i < n_svc; i++)
 		for (uint32_t k = 0; k < svc[i].n_rs; k++)
 			if (svc[i].rs[k].slot < s->rs_slots)
