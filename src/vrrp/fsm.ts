@@ -104,14 +104,13 @@ const configure = (s: State, config: InstanceConfig, now: Millis): Next => {
 };
 
 const sourceAddress = (s: State, address: State['source'], now: Millis): Next => {
-  if (s.source === address) return stay(s);
-  const next: State = { ...s, source: address };
-  return chain(settle(next, now), (t) =>
-    // Still active, under another address: the backups should know whom they follow.
-    s.phase.tag === 'active' && t.phase.tag === 'active'
-      ? chain(advertise(t), (u) => stay(u, { type: 'changed' }))
-      : stay(t),
-  );
+  if (address === null) return settle({ ...s, sourceLost: true }, now);
+  if (address === s.source && !s.sourceLost) return stay(s);
+  const next: State = { ...s, source: address, sourceLost: false };
+  // Still active, under another address: the backups should know whom they follow.
+  if (next.phase.tag === 'active')
+    return chain(advertise(next), (t) => stay(t, { type: 'changed' }));
+  return settle(next, now);
 };
 
 const followGroup = (s: State, to: 'active' | 'backup', reason: string, now: Millis): Next => {

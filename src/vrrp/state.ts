@@ -57,7 +57,9 @@ export interface State {
   readonly started: boolean;
   /** null until the interface monitor has spoken. */
   readonly interfaceUp: boolean | null;
+  /** Stays known after it is lost: the farewell is sent from it. */
   readonly source: Ipv4 | null;
+  readonly sourceLost: boolean;
   /** null until the controller has spoken. */
   readonly service: { readonly ok: boolean; readonly reason: string } | null;
   /** What keeps another member of the sync group from taking part. */
@@ -155,6 +157,7 @@ export const initial = (config: InstanceConfig): State => ({
   started: false,
   interfaceUp: null,
   source: null,
+  sourceLost: false,
   service: null,
   groupObstacle: null,
   delta: 0,

@@ -117,7 +117,7 @@ export const ownObstacle = (s: State): Obstacle | null => {
     return { kind: 'wait', reason: `state of interface ${config.interface} not known yet` };
   if (!s.interfaceUp && !config.dontTrackPrimary)
     return { kind: 'fault', reason: `interface ${config.interface} is down` };
-  if (s.source === null)
+  if (s.source === null || s.sourceLost)
     return { kind: 'fault', reason: `interface ${config.interface} has no IPv4 address` };
   if (s.service === null) return { kind: 'wait', reason: 'the data plane has not answered yet' };
   return s.service.ok ? null : { kind: 'fault', reason: s.service.reason };

@@ -39,11 +39,11 @@ const allAddresses = (c: InstanceConfig): readonly string[] => [
   ...c.excludedAddresses,
 ];
 
-/** The configured source, or the interface's first address that is not a virtual one. */
+/** The configured source, or the interface's first address that is not a virtual one; an owner's is both. */
 function sourceOf(c: InstanceConfig, link: Link): ReturnType<typeof parseIpv4> {
   if (c.sourceAddress !== null) return parseIpv4(c.sourceAddress);
   const virtual = new Set(allAddresses(c));
-  const first = link.addresses.find((a) => !virtual.has(a)) ?? link.addresses[0];
+  const first = link.addresses.find((a) => c.priority === 255 || !virtual.has(a));
   return first === undefined ? null : parseIpv4(first);
 }
 

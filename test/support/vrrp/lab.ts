@@ -181,6 +181,8 @@ export function createLab(tag: string): Lab {
     keepalived: (r, config) => {
       const at = (name: string): string => path.join(directory, `${r.namespace}-${name}`);
       writeFileSync(at('keepalived.conf'), config);
+      // A killed one leaves its files behind, and a new one may take its zombie for alive.
+      for (const pid of ['main.pid', 'vrrp.pid']) rmSync(at(pid), { force: true });
       const pids = ['-p', at('main.pid'), '-r', at('vrrp.pid')];
       return keep(
         start([

@@ -1,0 +1,143 @@
+/**
+ * Keelson and Debian's keepalived as the two nodes of a pair: whoever is active goes away, by crash and by an orderly
+ * stop, and the other takes over; the better one comes back and preempts. Needs root. Times are taken on the wire.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { type InstanceConfig, instanceDefaults } from '../../../src/vrrp/messages.js';
+import { createLab, type Lab, type Router, type Running, until } from '../../support/vrrp/lab.js';
+
+const vip = '10.9.0.100';
+
+interface Variant {
+  readonly name: string;
+  readonly version: 2 | 3;
+  readonly advertMs: number;
+  readonly unicast: boolean;
+  readonly password: string | null;
+}
+
+const variants: readonly Variant[] = [
+  { name: 'v2 multicast', version: 2, advertMs: 1000, unicast: false, password: null },
+  { name: 'v2 unicast, password', version: 2, advertMs: 1000, unicast: true, password: 's3cret' },
+  { name: 'v3 multicast', version: 3, advertMs: 1000, unicast: false, password: null },
+  { name: 'v3 multicast, 0.1 s', version: 3, advertMs: 100, unicast: false, password: null },
+  { name: 'v3 unicast, 0.1 s', version: 3, advertMs: 100, unicast: true, password: null },
+];
+
+interface Node {
+  readonly router: Router;
+  readonly priority: number;
+  readonly start: () => Running;
+}
+
+const keepalivedConfig = (v: Variant, me: Router, peer: Router, priority: number): string =>
+  `vrrp_instance V {
+  interface eth0
+  version ${v.version}
+  virtual_router_id 51
+  priority ${priority}
+  advert_int ${v.advertMs / 1000}
+  ${v.password === null ? '' : `authentication {\n auth_type PASS\n auth_pass ${v.password}\n }`}
+  ${v.unicast ? `unicast_src_ip ${me.address}\n unicast_peer {\n ${peer.address}\n }` : ''}
+  virtual_ipaddress {
+    ${vip}
+  }
+}
+`;
+
+const keelsonConfig = (v: Variant, peer: Router, priority: number): InstanceConfig => ({
+  ...instanceDefaults,
+  name: 'V',
+  interface: 'eth0',
+  vrid: 51,
+  version: v.version,
+  advertMs: v.advertMs,
+  priority,
+  addresses: [vip],
+  unicastPeers: v.unicast ? [peer.address] : [],
+  authentication: v.password === null ? { type: 'none' } : { type: 'pass', password: v.password },
+});
+
+const holds = (lab: Lab, node: Node): Promise<number> =>
+  until(`${node.router.namespace} to hold ${vip}`, () => lab.has(node.router, vip), 10_000);
+
+const yields = (lab: Lab, node: Node): Promise<number> =>
+  until(`${node.router.namespace} to give up ${vip}`, () => !lab.has(node.router, vip), 10_000);
+
+/** When the first advert of `node` after `from` was on the wire, and the last one of the other before it. */
+function takeover(lab: Lab, node: Node, other: Node, from: number) {
+  const adverts = lab.adverts();
+  const first = adverts.find((a) => a.at > from && a.source === node.router.address);
+  const last = adverts
+    .filter((a) => a.source === other.router.address && a.at < (first?.at ?? 0))
+    .at(-1);
+  if (first === undefined || last === undefined) throw new Error('no takeover in the capture');
+  return { sinceEvent: first.at - from, sinceLast: first.at - last.at, last };
+}
+
+for (const v of variants)
+  for (const better of ['keelson', 'keepalived'] as const)
+    test.serial(`${better} is better and comes and goes: ${v.name}`, async (t) => {
+      t.timeout(120_000);
+      const lab = createLab('take');
+      try {
+        const one = lab.router('a');
+        const two = lab.router('b');
+        const keelson = (router: Router, peer: Router, priority: number): Node => ({
+          router,
+          priority,
+          start: () => lab.keelson(router, [keelsonConfig(v, peer, priority)]),
+        });
+        const keepalived = (router: Router, peer: Router, priority: number): Node => ({
+          router,
+          priority,
+          start: () => lab.keepalived(router, keepalivedConfig(v, router, peer, priority)),
+        });
+        const [high, low] =
+          better === 'keelson'
+            ? [keelson(one, two, 150), keepalived(two, one, 100)]
+            : [keepalived(one, two, 150), keelson(two, one, 100)];
+        const skew = ((256 - low.priority) / 256) * (v.version === 2 ? 1000 : v.advertMs);
+        const down = 3 * v.advertMs + skew;
+
+        await lab.capture();
+        const lowRunning = low.start();
+        await holds(lab, low);
+        let highRunning = high.start();
+        await holds(lab, high);
+        await yields(lab, low);
+
+        await sleep(v.advertMs * 1.5);
+        const killedAt = Date.now();
+        await highRunning.kill('SIGKILL');
+        await holds(lab, low);
+        lab.dropVip(high.router, vip);
+
+        highRunning = high.start();
+        await holds(lab, high);
+        await yields(lab, low);
+        await sleep(v.advertMs * 1.5);
+        const stoppedAt = Date.now();
+        await highRunning.kill('SIGTERM');
+        await yields(lab, high);
+        await holds(lab, low);
+        await lowRunning.kill('SIGTERM');
+        await yields(lab, low);
+        await lab.stopCapture();
+
+        const crash = takeover(lab, low, high, killedAt);
+        const stop = takeover(lab, low, high, stoppedAt);
+        t.log(
+          `SIGKILL: ${crash.sinceLast.toFixed(0)} ms after the last advert (theory ${down.toFixed(0)})`,
+          `SIGTERM: ${stop.sinceLast.toFixed(0)} ms after priority 0 (theory ${skew.toFixed(0)})`,
+        );
+        t.is(crash.last.priority, high.priority, 'a crash says no goodbye');
+        t.true(Math.abs(crash.sinceLast - down) < 100, `takeover after ${crash.sinceLast} ms`);
+        t.is(stop.last.priority, 0, 'an orderly stop sends priority 0');
+        t.true(Math.abs(stop.sinceLast - skew) < 100, `takeover after ${stop.sinceLast} ms`);
+        t.is(lab.complaints(), '');
+      } finally {
+        await lab.close();
+      }
+    });
