@@ -44,7 +44,11 @@ export interface Lab {
   readonly has: (router: Router, vip: string) => boolean;
   readonly exec: (router: Router, ...argv: readonly string[]) => string;
   readonly dropVip: (router: Router, vip: string) => void;
-  readonly keelson: (router: Router, instances: readonly InstanceConfig[]) => KeelsonNode;
+  readonly keelson: (
+    router: Router,
+    instances: readonly InstanceConfig[],
+    ...argv: readonly string[]
+  ) => KeelsonNode;
   readonly keepalived: (router: Router, config: string) => Running;
   readonly adverts: () => readonly CapturedAdvert[];
   /** Every packet that tshark has something to say against. */
@@ -164,7 +168,7 @@ export function createLab(tag: string): Lab {
     dropVip: (r, vip) => {
       run('ip', '-n', r.namespace, 'addr', 'del', `${vip}/32`, 'dev', 'eth0');
     },
-    keelson: (r, instances) => {
+    keelson: (r, instances, ...argv) => {
       const file = path.join(directory, `${r.namespace}.json`);
       writeFileSync(file, JSON.stringify(instances));
       const started = start([
@@ -175,6 +179,7 @@ export function createLab(tag: string): Lab {
         process.execPath,
         nodeEntry,
         file,
+        ...argv,
       ]);
       return keep({ ...started, messages: () => parseMessages(started.output()) });
     },

@@ -1,13 +1,16 @@
 /**
  * A node without a data plane: forks the vrrp process and plays the controller, with the kernel holding the addresses.
- * Usage: node node.js INSTANCES.json [vrrp process's arguments]. Prints every message as a JSON line.
+ * Usage: node node.js INSTANCES.json [--no-addresses] [vrrp process's arguments]. Prints every message as a JSON line;
+ * with --no-addresses nothing holds the virtual addresses, and that is acknowledged.
  */
 import { execFile, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FromVrrp, InstanceConfig, ToVrrp } from '../../../src/vrrp/messages.js';
 
-const [file = '', ...vrrpArguments] = process.argv.slice(2);
+const [file = '', ...rest] = process.argv.slice(2);
+const withoutAddresses = rest.includes('--no-addresses');
+const vrrpArguments = rest.filter((a) => a !== '--no-addresses');
 const instances = JSON.parse(readFileSync(file, 'utf8')) as readonly InstanceConfig[];
 const entry = fileURLToPath(new URL('../../../src/vrrp/process.js', import.meta.url));
 const child = fork(entry, vrrpArguments, { serialization: 'advanced' });
@@ -25,6 +28,10 @@ const address = (
   m: { readonly instance: string; readonly addresses: readonly string[] },
   done: () => void,
 ): void => {
+  if (withoutAddresses) {
+    done();
+    return;
+  }
   const lines = m.addresses.map((a) => `addr ${verb} ${a}/32 dev ${deviceOf(m.instance)}\n`);
   const ip = execFile('ip', ['-force', '-batch', '-'], () => done());
   ip.stdin?.end(lines.join(''));
