@@ -11,7 +11,7 @@ import { healthService } from '../service.js';
 import { sharedClock } from '../timers.js';
 
 /** Descriptors are the limit: Node raises its soft limit to the hard one, which is far above this. */
-const maxProbes = 2048;
+const maxProbes = 8192;
 const heartbeatMs = 1000;
 
 const send = (m: FromHealthcheck, sent: () => void = () => undefined): void => {
