@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtnetlink messages -> records. */
+#include "mirror_msg.h"
+
+#include <linux/if.h>
+#include <linux/neighbour.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define ATTRS 32
+
+int ks_mirror_port(const struct ks_mirror_ports *p, unsigned ifindex)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (ifindex != 0 && p->ifindex[i] == ifindex)
+			return (int)i;
+	return -1;
+}
+
+static void index_attrs(const struct rtattr *a, size_t len, const struct rtattr *at[ATTRS])
+{
+	memset(at, 0, ATTRS * sizeof(at[0]));
+	while (len >= sizeof(*a) && a->rta_len >= sizeof(*a) && a->rta_len <= len) {
+		size_t step = RTA_ALIGN(a->rta_len);
+		unsigned type = a->rta_type & 0x3fffu; /* without the flags NLA_F_* */
+
+		if (type < ATTRS)
+			at[type] = a;
+		if (step >= len)
+			break;
+		len -= step;
+		a = (const void *)((const char *)a + step);
+	}
+}
+
+/* Behind the fixed part of the message; false = the message is too short for it. */
+static bool attrs_of(const struct nlmsghdr *h, size_t fixed, const struct rtattr *at[ATTRS])
+{
+	size_t head = NLMSG_LENGTH(NLMSG_ALIGN(fixed));
+
+	if (h->nlmsg_len < NLMSG_LENGTH(fixed))
+		return false;
+	index_attrs((const void *)((const char *)h + head), h->nlmsg_len > head ? h->nlmsg_len - head : 0, at);
+	return true;
+}
+
+static bool get(const struct rtattr *a, void *to, size_t size)
+{
+	if (a == NULL || a->rta_len < RTA_LENGTH(size))
+		return false;
+	memcpy(to, (const char *)a + RTA_LENGTH(0), size);
+	return true;
+}
+
+bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr *h, struct ks_mirror_addr *a)
+{
+	const struct ifaddrmsg *m = NLMSG_DATA(h);
+	const struct rtattr *at[ATTRS];
+	int port;
+
+	memset(a, 0, sizeof(*a));
+	if (!attrs_of(h, sizeof(*m), at) || m->ifa_family != AF_INET)
+		return false;
+	port = ks_mirror_port(p, m->ifa_index);
+	if (port < 0)
+		return false;
+	a->af = 4;
+	a->plen = m->ifa_prefixlen;
+	a->port = (uint8_t)port;
+	/* IFA_ADDRESS is the peer's on a point-to-point interface, IFA_LOCAL is always ours. */
+	return a->plen <= 32 && (get(at[IFA_LOCAL], &a->addr.v4, 4) || get(at[IFA_ADDRESS], &a->addr.v4, 4));
+}
+
+/* Of several next hops the first that leaves by one of our interfaces. */
+static int first_hop(const struct ks_mirror_ports *p, const struct rtattr *a, struct ks_mirror_route *r)
+{
+	const struct rtnexthop *nh = (const void *)((const char *)a + RTA_LENGTH(0));
+	size_t len = a->rta_len - RTA_LENGTH(0);
+
+	while (len >= sizeof(*nh) && nh->rtnh_len >= sizeof(*nh) && nh->rtnh_len <= len) {
+		size_t step = RTNH_ALIGN(nh->rtnh_len);
+		int port = ks_mirror_port(p, (unsigned)nh->rtnh_ifindex);
+		const struct rtattr *at[ATTRS];
+
+		if (port >= 0 && (nh->rtnh_flags & RTNH_F_DEAD) == 0) {
+			index_attrs((const void *)(nh + 1), nh->rtnh_len - sizeof(*nh), at);
+			get(at[RTA_GATEWAY], &r->gw.v4, 4);
+			return at[RTA_VIA] == NULL ? port : -1;
+		}
+		if (step >= len)
+			break;
+		len -= step;
+		nh = (const void *)((const char *)nh + step);
+	}
+	return -1;
+}
+
+static uint32_t route_mtu(const struct rtattr *metrics)
+{
+	const struct rtattr *at[ATTRS];
+	uint32_t mtu = 0;
+
+	if (metrics == NULL)
+		return 0;
+	index_attrs((const void *)((const char *)metrics + RTA_LENGTH(0)), metrics->rta_len - RTA_LENGTH(0), at);
+	get(at[RTAX_MTU], &mtu, sizeof(mtu));
+	return mtu;
+}
+
+bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghdr *h, struct ks_mirror_route *r)
+{
+	const struct rtmsg *m = NLMSG_DATA(h);
+	const struct rtattr *at[ATTRS];
+	uint32_t table, oif = 0;
+	int port;
+
+	memset(r, 0, sizeof(*r));
+	if (!attrs_of(h, sizeof(*m), at) || m->rtm_family != AF_INET || m->rtm_type != RTN_UNICAST ||
+	    m->rtm_dst_len > 32 || (m->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD)) != 0)
+		return false;
+	table = m->rtm_table;
+	get(at[RTA_TABLE], &table, sizeof(table));
+	if (table != RT_TABLE_MAIN || at[RTA_VIA] != NULL)
+		return false;
+	get(at[RTA_DST], &r->dst.v4, 4);
+	get(at[RTA_GATEWAY], &r->gw.v4, 4);
+	get(at[RTA_PREFSRC], &r->src.v4, 4);
+	get(at[RTA_PRIORITY], &r->metric, sizeof(r->metric));
+	r->mtu = route_mtu(at[RTA_METRICS]);
+	r->af = 4;
+	r->plen = m->rtm_dst_len;
+	if (at[RTA_MULTIPATH] != NULL)
+		port = first_hop(p, at[RTA_MULTIPATH], r);
+	else
+		port = get(at[RTA_OIF], &oif, sizeof(oif)) ? ks_mirror_port(p, oif) : -1;
+	r->port = (uint8_t)port;
+	return port >= 0;
+}
+
+bool ks_mirror_parse_neigh(const struct ks_mirror_ports *p, const struct nlmsghdr *h, struct ks_mirror_neigh *n)
+{
+	const struct ndmsg *m = NLMSG_DATA(h);
+	const struct rtattr *at[ATTRS];
+	int port;
+
+	memset(n, 0, sizeof(*n));
+	if (!attrs_of(h, sizeof(*m), at) || m->ndm_family != AF_INET || !get(at[NDA_DST], &n->addr.v4, 4))
+		return false;
+	port = ks_mirror_port(p, (unsigned)m->ndm_ifindex);
+	if (port < 0)
+		return false;
+	n->port = (uint8_t)port;
+	n->known = h->nlmsg_type == RTM_NEWNEIGH && (m->ndm_state & (NUD_REACHABLE | NUD_PERMANENT)) != 0 &&
+		   get(at[NDA_LLADDR], n->mac, 6);
+	return true;
+}
+
+bool ks_mirror_parse_link(const struct ks_mirror_ports *p, const struct nlmsghdr *h, int *port, bool *up)
+{
+	const struct ifinfomsg *m = NLMSG_DATA(h);
+
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+		return false;
+	*port = ks_mirror_port(p, (unsigned)m->ifi_index);
+	*up = h->nlmsg_type == RTM_NEWLINK && (m->ifi_flags & IFF_UP) != 0;
+	return *port >= 0;
+}
