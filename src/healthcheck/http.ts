@@ -89,9 +89,7 @@ function parseHead(text: string): Head | string {
   const status = /^HTTP\/\d\.\d +(\d{3})(?: |$)/.exec(first)?.[1];
   if (status === undefined) return 'the answer is not HTTP';
   const framing = framingOf(Number(status), lines);
-  return framing === null
-    ? 'Content-Length cannot be read'
-    : { status: Number(status), framing: framing };
+  return framing === null ? 'Content-Length cannot be read' : { status: Number(status), framing };
 }
 
 type Fed = readonly [Reading, body: Uint8Array];
