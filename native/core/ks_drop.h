@@ -16,6 +16,8 @@
 	X(L4_CSUM, "l4-checksum", "transport checksum wrong")                                                          \
 	X(FRAGMENT, "fragment", "fragment of balanced traffic")                                                        \
 	X(TTL, "ttl", "time to live exceeded")                                                                         \
+	X(NOT_LOCAL, "not-local", "neither ours nor of a session, and we are no router")                                \
+	X(QUIESCENT, "expire-quiescent", "session whose real server is gone, ended at once")                             \
 	X(NO_SERVICE, "no-service", "address is a VIP, but nothing is served there")                                   \
 	X(NO_REAL_SERVER, "no-real-server", "service has no real server with weight")                                  \
 	X(NOT_SYN, "not-syn", "TCP without a session that does not start one")                                         \

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ICMP: echo to our addresses, errors about packets of sessions (translated to the side that sent the packet, RFC 5508 §4), and what we say ourselves:
+ * time exceeded, fragmentation needed, and TCP resets, all made in the buffer of the packet they answer.
+ */
+#include "ks_worker_int.h"
+
+#define OWN_TTL 64u
+#define QUOTED 8u /* bytes of the transport header an error carries at least (RFC 792) */
+
+bool ks_may_send_error(struct ks_worker *w, ks_ms now)
+{
+	uint64_t second = now / 1000;
+
+	if (w->error_second != second) {
+		w->error_second = second;
+		w->error_tokens = KS_ERRORS_PER_SECOND;
+	}
+	if (w->error_tokens == 0)
+		return false;
+	w->error_tokens--;
+	return true;
+}
+
+static void fill_ip(struct ks_ip4 *ip, uint16_t len, uint8_t proto, ks_be32 src, ks_be32 dst)
+{
+	*ip = (struct ks_ip4){
+		.ver_ihl = 0x45,
+		.len = ks_hton16(len),
+		.frag = ks_hton16(KS_IP4_DF),
+		.ttl = OWN_TTL,
+		.proto = proto,
+		.src = src,
+		.dst = dst,
+	};
+	ip->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)ip, sizeof(*ip)));
+}
+
+void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type, uint8_t code,
+		   uint16_t mtu, enum ks_drop otherwise, ks_ms now)
+{
+	uint8_t quote[60 + QUOTED];
+	const struct ks_ip4 *ip = ks_ip(p);
+	unsigned n = (unsigned)(p->l4 - p->l3) + QUOTED;
+	unsigned total = KS_ETH_LEN + sizeof(struct ks_ip4) + sizeof(struct ks_icmp) + n;
+	ks_be32 src = ip->dst, dst = ip->src;
+	struct ks_icmp *icmp = (void *)(p->data + KS_ETH_LEN + sizeof(struct ks_ip4));
+
+	ks_drop(w, p, otherwise);
+	if (total > (unsigned)p->len + p->tailroom || !ks_may_send_error(w, now))
+		return;
+	memcpy(quote, p->data + p->l3, n);
+	fill_ip((void *)(p->data + KS_ETH_LEN), (uint16_t)(total - KS_ETH_LEN), KS_PROTO_ICMP, src, dst);
+	*icmp = (struct ks_icmp){ .type = type, .code = code, .rest = { 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu } };
+	memcpy(icmp + 1, quote, n);
+	icmp->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)icmp, sizeof(*icmp) + n));
+	p->len = (uint16_t)total;
+	w->c[KS_C_ICMP_SENT]++;
+	ks_return(w, c, p);
+}
+
+void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, enum ks_drop otherwise, ks_ms now)
+{
+	const struct ks_ip4 *ip = ks_ip(p);
+	const struct ks_tcp *in = (const void *)(p->data + p->l4);
+	struct ks_tcp out = { .sport = in->dport, .dport = in->sport, .off = 5 << 4 };
+	struct ks_tcp *at = (void *)(p->data + KS_ETH_LEN + sizeof(struct ks_ip4));
+	uint32_t data = p->l3_len - (uint32_t)(p->l4 - p->l3) - (uint32_t)(in->off >> 4) * 4;
+	ks_be32 src = ip->dst, dst = ip->src;
+
+	ks_drop(w, p, otherwise);
+	if (in->flags & KS_TCP_RST || !ks_may_send_error(w, now))
+		return;
+	if (in->flags & KS_TCP_ACK) {
+		out.seq = in->ack;
+		out.flags = KS_TCP_RST;
+	} else {
+		data += (in->flags & KS_TCP_SYN ? 1u : 0u) + (in->flags & KS_TCP_FIN ? 1u : 0u);
+		out.ack = ks_hton32(ks_ntoh32(in->seq) + data);
+		out.flags = KS_TCP_RST | KS_TCP_ACK;
+	}
+	out.csum = ks_csum_finish(
+		ks_csum_add(ks_csum_pseudo4(src, dst, KS_PROTO_TCP, sizeof(out)), (const uint8_t *)&out, sizeof(out)));
+	fill_ip((void *)(p->data + KS_ETH_LEN), sizeof(struct ks_ip4) + sizeof(out), KS_PROTO_TCP, src, dst);
+	*at = out;
+	p->len = KS_ETH_LEN + sizeof(struct ks_ip4) + sizeof(out);
+	w->c[KS_C_RST_SENT]++;
+	ks_return(w, c, p);
+}
+
+static void echo(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
+{
+	struct ks_ip4 *ip = ks_ip(p);
+	struct ks_icmp *icmp = (void *)(p->data + p->l4);
+	ks_be32 src = ip->src;
+
+	icmp->type = KS_ICMP_ECHO_REPLY;
+	/* 8 becomes 0 in the low byte of its word as loaded */
+	icmp->csum = ks_csum_update(icmp->csum, (uint16_t)~KS_ICMP_ECHO);
+	ip->src = ip->dst;
+	ip->dst = src;
+	ip->ttl = OWN_TTL;
+	ip->csum = 0;
+	ip->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)ip, (size_t)(p->l4 - p->l3)));
+	w->c[KS_C_ECHO_ANSWERED]++;
+	ks_return(w, c, p);
+}
+
+/* What is neither echo nor about a session: the kernel's, if the address is. */
+static void leave_to_kernel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, enum ks_drop otherwise)
+{
+	const struct ks_local *l = ks_conf_local4(c, ks_ip(p)->dst);
+
+	if (l != NULL && l->flags & KS_LOCAL_KERNEL) {
+		p->verdict = KS_V_KNI;
+		w->c[KS_C_KNI_PACKETS]++;
+		return;
+	}
+	ks_drop(w, p, l == NULL ? KS_DROP_NOT_LOCAL : otherwise);
+}
+
+/* The packet an error quotes: where it lies and who a packet of the other direction would be. */
+struct quoted {
+	struct ks_ip4 *ip;
+	uint8_t *l4;
+	unsigned l4_len; /* bytes that are there */
+	struct ks_tuple back;
+};
+
+static bool read_quoted(struct ks_pkt *p, struct quoted *q)
+{
+	unsigned left = p->l3_len - (unsigned)(p->l4 - p->l3) - (unsigned)sizeof(struct ks_icmp);
+	unsigned header;
+
+	q->ip = (void *)(p->data + p->l4 + sizeof(struct ks_icmp));
+	if (left < sizeof(*q->ip))
+		return false;
+	header = (unsigned)(q->ip->ver_ihl & 0x0f) * 4;
+	if (q->ip->ver_ihl >> 4 != 4 || header < sizeof(*q->ip) || left < header + QUOTED)
+		return false;
+	if (ks_ntoh16(q->ip->frag) & 0x1fff) /* a later fragment: no ports in it */
+		return false;
+	q->l4 = (uint8_t *)q->ip + header;
+	q->l4_len = left - header;
+	q->back.src = q->ip->dst;
+	q->back.dst = q->ip->src;
+	memcpy(&q->back.dport, q->l4, 2);
+	memcpy(&q->back.sport, q->l4 + 2, 2);
+	return q->ip->proto == KS_PROTO_TCP || q->ip->proto == KS_PROTO_UDP;
+}
+
+static void patch(uint8_t *field, uint16_t delta)
+{
+	uint16_t v;
+
+	memcpy(&v, field, 2);
+	v = ks_csum_update(v, delta);
+	memcpy(field, &v, 2);
+}
+
+/* Make the quoted packet what the other end sent: it knows nothing of our addresses. */
+static void restore_quoted(struct quoted *q, const struct ks_session *s, unsigned dir)
+{
+	const struct ks_tuple *sent = &s->key[!dir];
+	uint16_t ip_delta = dir == KS_IN ? s->ip_delta : ks_csum_negate(s->ip_delta);
+	uint16_t l4_delta = dir == KS_IN ? s->l4_delta : ks_csum_negate(s->l4_delta);
+	unsigned csum_at = q->ip->proto == KS_PROTO_TCP ? 16 : 6;
+
+	patch((uint8_t *)&q->ip->csum, ip_delta);
+	q->ip->src = sent->src;
+	q->ip->dst = sent->dst;
+	memcpy(q->l4, &sent->sport, 2);
+	memcpy(q->l4 + 2, &sent->dport, 2);
+	if (q->l4_len >= csum_at + 2 && (q->ip->proto == KS_PROTO_TCP || (q->l4[6] | q->l4[7]) != 0))
+		patch(q->l4 + csum_at, l4_delta);
+}
+
+static void about_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed, ks_ms now)
+{
+	struct ks_ip4 *ip = ks_ip(p);
+	struct ks_icmp *icmp = (void *)(p->data + p->l4);
+	unsigned len = p->l3_len - (unsigned)(p->l4 - p->l3);
+	struct ks_session *s;
+	struct quoted q;
+	unsigned owner, dir;
+
+	if (!read_quoted(p, &q)) {
+		leave_to_kernel(w, c, p, KS_DROP_ICMP_HEADER);
+		return;
+	}
+	owner = ks_owner4(c, q.back.src, q.back.sport, q.back.dst, q.back.dport);
+	if (owner != w->index && !handed) {
+		p->verdict = KS_V_WORKER;
+		p->worker = (uint8_t)owner;
+		w->c[KS_C_HANDED_OUT]++;
+		return;
+	}
+	s = ks_table_find(&w->table, &q.back, q.ip->proto, ks_tuple_hash(&w->table, &q.back, q.ip->proto), &dir);
+	if (s == NULL) {
+		leave_to_kernel(w, c, p, KS_DROP_ICMP_NO_SESSION);
+		return;
+	}
+	if (ip->ttl <= 1) { /* no error about an error (RFC 1122 §3.2.2) */
+		ks_drop(w, p, KS_DROP_TTL);
+		return;
+	}
+	restore_quoted(&q, s, dir);
+	icmp->csum = 0;
+	icmp->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)icmp, len));
+	ip->src = s->key[!dir].dst;
+	ip->dst = s->key[!dir].src;
+	ip->ttl--;
+	ip->csum = 0;
+	ip->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)ip, (size_t)(p->l4 - p->l3)));
+	ks_route_out(w, c, p, ip->dst, now);
+}
+
+void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed, ks_ms now)
+{
+	const struct ks_icmp *icmp = (const void *)(p->data + p->l4);
+	unsigned len = p->l3_len - (unsigned)(p->l4 - p->l3);
+	const struct ks_local *l;
+
+	if (ks_csum_fold(ks_csum_add(0, (const uint8_t *)icmp, len)) != 0xffff) {
+		ks_drop(w, p, KS_DROP_L4_CSUM);
+		return;
+	}
+	switch (icmp->type) {
+	case KS_ICMP_ECHO:
+		l = ks_conf_local4(c, ks_ip(p)->dst);
+		if (l == NULL)
+			ks_drop(w, p, KS_DROP_NOT_LOCAL);
+		else if ((l->flags & (KS_LOCAL_VIP | KS_LOCAL_KERNEL | KS_LOCAL_PLAIN | KS_LOCAL_LIP)) == KS_LOCAL_VIP &&
+			 !atomic_load_explicit(&w->shared->lease_live, memory_order_relaxed))
+			ks_drop(w, p, KS_DROP_LEASE);
+		else
+			echo(w, c, p);
+		return;
+	case KS_ICMP_UNREACHABLE:
+	case KS_ICMP_SOURCE_QUENCH:
+	case KS_ICMP_TIME_EXCEEDED:
+		about_session(w, c, p, handed, now);
+		return;
+	default:
+		leave_to_kernel(w, c, p, KS_DROP_UNSUPPORTED);
+	}
+}

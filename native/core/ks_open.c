@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* New sessions: real server by the scheduler, local address and port of this worker's own, counters, timer. And their end. */
+#include "ks_tcp.h"
+#include "ks_worker_int.h"
+
+/* Ports tried for one packet before it is dropped; the next packet goes on where this one stopped, so every free port is found. */
+#define LPORT_TRIES 512u
+
+/* Ports of [min, max] that this worker owns: first + k * n_workers, k < count. */
+struct port_class {
+	uint32_t first;
+	uint32_t count;
+};
+
+static struct port_class own_ports(const struct ks_worker *w, const struct ks_conf *c)
+{
+	uint32_t n = c->n_workers > 0 ? c->n_workers : 1;
+	uint32_t min = c->param[KS_PARAM_LPORT_MIN];
+	uint32_t max = c->param[KS_PARAM_LPORT_MAX];
+	uint32_t first = min + (w->index + n - min % n) % n;
+	struct port_class pc = { first, 0 };
+
+	if (first <= max)
+		pc.count = (max - first) / n + 1;
+	return pc;
+}
+
+static uint16_t delta_of(const uint64_t minus, const uint64_t plus)
+{
+	return ks_csum_fold((uint64_t)(uint16_t)~ks_csum_fold(minus) + ks_csum_fold(plus));
+}
+
+static void fill_deltas(struct ks_session *s)
+{
+	const struct ks_tuple *in = &s->key[KS_IN], *out = &s->key[KS_OUT];
+	uint64_t old_addrs = (uint64_t)in->src + in->dst, new_addrs = (uint64_t)out->src + out->dst;
+
+	s->ip_delta = delta_of(old_addrs, new_addrs);
+	s->l4_delta = delta_of(old_addrs + in->sport + in->dport, new_addrs + out->sport + out->dport);
+}
+
+/* A pair of local address and port whose way back is nobody's yet; false = exhausted. */
+static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const struct ks_svc *svc, const struct ks_rs *rs,
+			 struct ks_session *s, struct ks_sched_state *st, uint32_t *hash_out)
+{
+	struct port_class pc = own_ports(w, c);
+	const uint64_t *row = ks_rs_row(w, rs->slot);
+	unsigned dir;
+
+	if (pc.count == 0 || row[KS_RSC_ACTIVE] + row[KS_RSC_INACTIVE] >= (uint64_t)pc.count * svc->n_lip)
+		return false;
+	for (unsigned i = 0; i < LPORT_TRIES; i++) {
+		/* local addresses in turn; a port after all of them had it */
+		const struct ks_lip *lip = &svc->lip[st->lip % svc->n_lip];
+
+		if (++st->lip >= svc->n_lip) {
+			st->lip = 0;
+			w->lport_cursor = w->lport_cursor + 1 >= pc.count ? 0 : w->lport_cursor + 1;
+		}
+		s->key[KS_OUT] = (struct ks_tuple){
+			.src = rs->addr.v4,
+			.dst = lip->addr.v4,
+			.sport = rs->port,
+			.dport = ks_hton16((uint16_t)(pc.first + (w->lport_cursor % pc.count) * c->n_workers)),
+		};
+		*hash_out = ks_tuple_hash(&w->table, &s->key[KS_OUT], s->proto);
+		if (ks_table_find(&w->table, &s->key[KS_OUT], s->proto, *hash_out, &dir) == NULL)
+			return true;
+	}
+	return false;
+}
+
+static bool is_active(uint8_t state)
+{
+	return state == KS_ST_ESTABLISHED || state == KS_ST_UDP_ONEWAY || state == KS_ST_UDP_NORMAL;
+}
+
+static void count_session(struct ks_worker *w, struct ks_session *s, int by)
+{
+	uint64_t *row = ks_rs_row(w, s->rs_slot);
+
+	if (by > 0)
+		s->flags = (uint8_t)(is_active(s->state) ? s->flags | KS_SF_ACTIVE : s->flags & ~KS_SF_ACTIVE);
+	row[s->flags & KS_SF_ACTIVE ? KS_RSC_ACTIVE : KS_RSC_INACTIVE] += (uint64_t)(int64_t)by;
+}
+
+void ks_set_state(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s, uint8_t state, ks_ms now)
+{
+	const struct ks_svc *svc = ks_conf_svc4(c, s->proto, s->key[KS_IN].dst, s->key[KS_IN].dport);
+	uint32_t timeout = ks_state_timeout(c, svc, state);
+	bool sooner = timeout < s->timeout;
+
+	count_session(w, s, -1);
+	s->state = state;
+	count_session(w, s, 1);
+	s->timeout = timeout;
+	if (sooner) {
+		ks_wheel_remove(&w->wheel, &w->table, s);
+		ks_wheel_add(&w->wheel, &w->table, s, now);
+	}
+}
+
+void ks_close(struct ks_worker *w, struct ks_session *s)
+{
+	ks_wheel_remove(&w->wheel, &w->table, s);
+	ks_forget(w, s);
+}
+
+void ks_forget(struct ks_worker *w, struct ks_session *s)
+{
+	ks_table_remove(&w->table, s);
+	count_session(w, s, -1);
+	ks_table_release(&w->table, s);
+	w->c[KS_C_SESSIONS]--;
+}
+
+struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, const struct ks_tuple *k,
+			   const struct ks_svc *svc, ks_ms now)
+{
+	struct ks_sched_state *st;
+	const struct ks_rs *rs;
+	struct ks_session *s;
+	uint32_t hash_out;
+
+	if (svc->slot >= w->max_svc_slots || svc->n_lip == 0) {
+		ks_drop(w, p, KS_DROP_NO_LIP);
+		return NULL;
+	}
+	st = &w->sched[svc->slot];
+	rs = ks_sched_pick(svc, st, w->rs, k);
+	if (rs == NULL || rs->slot >= w->max_rs_slots) {
+		ks_drop(w, p, KS_DROP_NO_REAL_SERVER);
+		return NULL;
+	}
+	s = ks_table_alloc(&w->table);
+	if (s == NULL) {
+		ks_drop(w, p, KS_DROP_SESSION_FULL);
+		return NULL;
+	}
+	s->proto = p->proto;
+	if (!choose_local(w, c, svc, rs, s, st, &hash_out)) {
+		ks_table_release(&w->table, s);
+		ks_drop(w, p, KS_DROP_LPORT_EXHAUSTED);
+		return NULL;
+	}
+	s->key[KS_IN] = *k;
+	if (!ks_table_insert(&w->table, s, p->hash, hash_out)) {
+		ks_table_release(&w->table, s);
+		ks_drop(w, p, KS_DROP_SESSION_FULL);
+		return NULL;
+	}
+	s->rs_slot = rs->slot;
+	s->svc_slot = svc->slot;
+	s->state = p->proto == KS_PROTO_TCP ? KS_ST_SYN_RECV : KS_ST_UDP_ONEWAY;
+	s->timeout = ks_state_timeout(c, svc, s->state);
+	s->last_seen = (uint32_t)now;
+	s->epoch = (uint16_t)(c->epoch - 1);
+	s->nh[KS_IN] = s->nh[KS_OUT] = KS_NH_NONE;
+	fill_deltas(s);
+	ks_wheel_add(&w->wheel, &w->table, s, now);
+	count_session(w, s, 1);
+	ks_rs_row(w, rs->slot)[KS_RSC_CONNS]++;
+	w->c[KS_C_SESSIONS]++;
+	w->c[KS_C_SESSIONS_CREATED]++;
+	return s;
+}

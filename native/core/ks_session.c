@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The session table: allocation, insertion, removal, and growth one bucket at a time. See ks_session.h. */
+#include "ks_session.h"
+
+#define BUCKET_SLOTS 7u
+/* Split when there are more entries than this for each bucket: few chains, and about 30 bytes of index a session. */
+#define FILL_NUM 17u
+#define FILL_DEN 4u
+
+static uint32_t pow2_at_least(uint64_t n)
+{
+	uint32_t p = 64;
+
+	while (p < n && p < (1u << 30))
+		p <<= 1;
+	return p;
+}
+
+bool ks_table_init(struct ks_table *t, const struct ks_mem *mem, uint32_t max, uint32_t expected, uint64_t seed)
+{
+	uint64_t entries = 2ull * max;
+
+	memset(t, 0, sizeof(*t));
+	if (max == 0 || max >= 1u << 30)
+		return false;
+	t->mem = mem;
+	t->max = max;
+	t->min_buckets = t->low = pow2_at_least(2ull * expected * FILL_DEN / FILL_NUM);
+	t->max_buckets = (uint32_t)(entries * FILL_DEN / FILL_NUM) + 1;
+	if (t->max_buckets < t->low)
+		t->max_buckets = t->low;
+	t->n_overflow = t->max_buckets / 4 + 64;
+	t->free_head = KS_NONE;
+	/* odd and far apart, so that no seed makes a weak multiplier */
+	t->k0 = (seed ^ 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
+	t->k1 = ((seed << 32 | seed >> 32) ^ 0xc2b2ae3d27d4eb4full) * 0xa0761d6478bd642full;
+	t->session = mem->alloc(mem->ctx, (size_t)max * sizeof(*t->session), 64);
+	t->bucket = mem->alloc(mem->ctx, ((size_t)t->max_buckets + t->n_overflow) * sizeof(*t->bucket), 64);
+	if (t->session != NULL && t->bucket != NULL)
+		return true;
+	ks_table_fini(t);
+	return false;
+}
+
+void ks_table_fini(struct ks_table *t)
+{
+	if (t->session != NULL)
+		t->mem->free(t->mem->ctx, t->session);
+	if (t->bucket != NULL)
+		t->mem->free(t->mem->ctx, t->bucket);
+	t->session = NULL;
+	t->bucket = NULL;
+}
+
+struct ks_session *ks_table_alloc(struct ks_table *t)
+{
+	struct ks_session *s;
+
+	if (t->free_head != KS_NONE) {
+		s = &t->session[t->free_head];
+		t->free_head = s->timer_next;
+	} else if (t->fresh < t->max) {
+		s = &t->session[t->fresh++];
+	} else {
+		return NULL;
+	}
+	t->used++;
+	s->flags = KS_SF_USED;
+	return s;
+}
+
+void ks_table_release(struct ks_table *t, struct ks_session *s)
+{
+	s->flags = 0;
+	s->timer_next = t->free_head;
+	t->free_head = ks_table_index(t, s);
+	t->used--;
+}
+
+/* An overflow bucket, as index + 1 into bucket[]; 0 = none left. */
+static uint32_t overflow_take(struct ks_table *t)
+{
+	uint32_t at;
+
+	if (t->free_overflow != 0) {
+		at = t->free_overflow;
+		t->free_overflow = t->bucket[at - 1].next;
+	} else if (t->fresh_overflow < t->n_overflow) {
+		at = t->max_buckets + t->fresh_overflow++ + 1;
+	} else {
+		return 0;
+	}
+	memset(&t->bucket[at - 1], 0, sizeof(struct ks_bucket));
+	return at;
+}
+
+static void overflow_give(struct ks_table *t, uint32_t at)
+{
+	t->bucket[at - 1].next = t->free_overflow;
+	t->free_overflow = at;
+}
+
+static bool entry_add(struct ks_table *t, struct ks_bucket *b, uint32_t hash, uint32_t ref)
+{
+	for (;;) {
+		for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+			if (b->tag[i] == 0) {
+				b->ref[i] = ref;
+				b->tag[i] = hash;
+				return true;
+			}
+		}
+		if (b->next == 0) {
+			b->next = overflow_take(t);
+			if (b->next == 0)
+				return false;
+		}
+		b = &t->bucket[b->next - 1];
+	}
+}
+
+static void entry_remove(struct ks_table *t, uint32_t hash, uint32_t ref)
+{
+	struct ks_bucket *prev = NULL;
+	struct ks_bucket *b = ks_table_bucket(t, hash);
+
+	for (;;) {
+		bool empty = true;
+		bool found = false;
+
+		for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+			if (b->tag[i] == hash && b->ref[i] == ref) {
+				b->tag[i] = 0;
+				found = true;
+			} else if (b->tag[i] != 0) {
+				empty = false;
+			}
+		}
+		if (found) {
+			if (prev != NULL && empty) {
+				uint32_t at = prev->next;
+
+				prev->next = b->next;
+				overflow_give(t, at);
+			}
+			return;
+		}
+		if (b->next == 0)
+			return;
+		prev = b;
+		b = &t->bucket[b->next - 1];
+	}
+}
+
+/* Split one bucket: what has the next bit of its hash set moves. The tags are whole hashes, so no session is touched. */
+static void split_one(struct ks_table *t)
+{
+	uint32_t bit = t->low;
+	struct ks_bucket *from = &t->bucket[t->split];
+	struct ks_bucket *to = &t->bucket[t->split + t->low];
+	struct ks_bucket old[1 + 8];
+	uint32_t chain[8];
+	unsigned n = 0;
+
+	old[0] = *from;
+	for (uint32_t next = from->next; next != 0; next = t->bucket[next - 1].next) {
+		if (n == 8)
+			return; /* a chain so long is an attack or a very full index: leave it */
+		chain[n] = next;
+		old[++n] = t->bucket[next - 1];
+	}
+	for (unsigned i = 0; i < n; i++)
+		overflow_give(t, chain[i]);
+	memset(from, 0, sizeof(*from));
+	memset(to, 0, sizeof(*to));
+	t->split++;
+	if (t->split == t->low) {
+		t->low *= 2;
+		t->split = 0;
+	}
+	for (unsigned k = 0; k <= n; k++)
+		for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+			if (old[k].tag[i] != 0) /* cannot fail: the chain given back is there again */
+				(void)entry_add(t, old[k].tag[i] & bit ? to : from, old[k].tag[i], old[k].ref[i]);
+}
+
+bool ks_table_insert(struct ks_table *t, struct ks_session *s, uint32_t hash_in, uint32_t hash_out)
+{
+	uint32_t ref = ks_table_index(t, s) << 1;
+
+	if (!entry_add(t, ks_table_bucket(t, hash_in), hash_in, ref | KS_IN))
+		return false;
+	if (!entry_add(t, ks_table_bucket(t, hash_out), hash_out, ref | KS_OUT)) {
+		entry_remove(t, hash_in, ref | KS_IN);
+		return false;
+	}
+	t->entries += 2;
+	if ((uint64_t)t->entries * FILL_DEN > (uint64_t)(t->low + t->split) * FILL_NUM &&
+	    t->low + t->split < t->max_buckets)
+		split_one(t);
+	return true;
+}
+
+void ks_table_remove(struct ks_table *t, struct ks_session *s)
+{
+	uint32_t ref = ks_table_index(t, s) << 1;
+
+	entry_remove(t, ks_tuple_hash(t, &s->key[KS_IN], s->proto), ref | KS_IN);
+	entry_remove(t, ks_tuple_hash(t, &s->key[KS_OUT], s->proto), ref | KS_OUT);
+	t->entries -= 2;
+}
+
+uint64_t ks_table_bytes(const struct ks_table *t)
+{
+	return (uint64_t)t->fresh * sizeof(struct ks_session) +
+	       ((uint64_t)t->low + t->split + t->fresh_overflow) * sizeof(struct ks_bucket);
+}

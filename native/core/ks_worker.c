@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker's burst: check all packets and start the loads of their index buckets, then start the loads of the sessions the buckets name, then
+ * process; so the misses of a burst overlap instead of following one another.
+ */
+#include "ks_tcp.h"
+#include "ks_worker_int.h"
+
+/* Packets a turn of the timers looks at when the shell does not say. */
+#define SESSIONS_SCANNED 8192u
+
+struct flow {
+	struct ks_pkt *p;
+	const struct ks_bucket *bucket;
+	struct ks_tuple key;
+};
+
+struct ks_worker *ks_worker_new(const struct ks_worker_opts *o)
+{
+	struct ks_worker *w = o->mem->alloc(o->mem->ctx, sizeof(*w), 64);
+
+	if (w == NULL)
+		return NULL;
+	w->opts = *o;
+	w->mem = o->mem;
+	w->c = o->counters;
+	w->rs = o->rs_counters;
+	w->shared = o->shared;
+	w->index = o->index;
+	w->n_workers = o->n_workers;
+	w->max_rs_slots = o->max_rs_slots;
+	w->max_svc_slots = o->max_svc_slots;
+	w->sched = o->mem->alloc(o->mem->ctx, (size_t)o->max_svc_slots * sizeof(*w->sched), 64);
+	if (w->sched == NULL ||
+	    !ks_table_init(&w->table, o->mem, o->max_sessions, o->init_sessions, o->seed + o->index)) {
+		ks_worker_free(w);
+		return NULL;
+	}
+	/* workers begin at different real servers, so that the first ones are not all the same (DPVS does so too) */
+	for (uint32_t i = 0; i < o->max_svc_slots; i++)
+		w->sched[i].at = o->index;
+	w->lport_cursor = (uint32_t)(o->seed >> 16) % 8192;
+	ks_wheel_init(&w->wheel, 0);
+	return w;
+}
+
+void ks_worker_free(struct ks_worker *w)
+{
+	if (w == NULL)
+		return;
+	ks_table_fini(&w->table);
+	if (w->sched != NULL)
+		w->mem->free(w->mem->ctx, w->sched);
+	w->mem->free(w->mem->ctx, w);
+}
+
+/* A SYN that may begin anew where an old connection is over (conn_reuse_state: close, time_wait). */
+static bool is_reusable(const struct ks_pkt *p, const struct ks_session *s, unsigned dir)
+{
+	return p->proto == KS_PROTO_TCP && dir == KS_IN &&
+	       (p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) == KS_TCP_SYN &&
+	       (s->state == KS_ST_CLOSE || s->state == KS_ST_TIME_WAIT);
+}
+
+static bool is_source_sane(ks_be32 src)
+{
+	uint8_t first = (uint8_t)(src & 0xff);
+
+	return first != 0 && first != 127 && first < 224;
+}
+
+/* No session: a service opens one, the kernel gets what is its own, the rest ends here. */
+static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct flow *f, ks_ms now)
+{
+	struct ks_pkt *p = f->p;
+	const struct ks_svc *svc = ks_conf_svc4(c, p->proto, f->key.dst, f->key.dport);
+	const struct ks_local *l;
+	struct ks_session *s;
+
+	if (svc != NULL) {
+		if (!is_source_sane(f->key.src)) {
+			ks_drop(w, p, KS_DROP_IP_SOURCE);
+			return;
+		}
+		if (p->proto == KS_PROTO_TCP &&
+		    (p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) != KS_TCP_SYN) {
+			ks_tcp_reset(w, c, p, KS_DROP_NOT_SYN, now);
+			return;
+		}
+		s = ks_open(w, c, p, &f->key, svc, now);
+		if (s != NULL)
+			ks_forward(w, c, p, s, KS_IN, now);
+		return;
+	}
+	l = ks_conf_local4(c, f->key.dst);
+	if (l == NULL) {
+		ks_drop(w, p, KS_DROP_NOT_LOCAL);
+	} else if (l->flags & KS_LOCAL_KERNEL) {
+		p->verdict = KS_V_KNI;
+		w->c[KS_C_KNI_PACKETS]++;
+	} else if (l->flags & KS_LOCAL_LIP && p->proto == KS_PROTO_TCP) {
+		/* a real server that still speaks of a session which is over */
+		ks_tcp_reset(w, c, p, KS_DROP_NOT_SYN, now);
+	} else {
+		ks_drop(w, p, KS_DROP_NO_SERVICE);
+	}
+}
+
+static void known_or_not(struct ks_worker *w, const struct ks_conf *c, struct flow *f, ks_ms now)
+{
+	unsigned dir;
+	struct ks_session *s = ks_table_find(&w->table, &f->key, f->p->proto, f->p->hash, &dir);
+
+	if (s != NULL && !is_reusable(f->p, s, dir)) {
+		ks_forward(w, c, f->p, s, dir, now);
+		return;
+	}
+	if (s != NULL) {
+		ks_close(w, s);
+		w->c[KS_C_SESSIONS_REUSED]++;
+	}
+	unknown_flow(w, c, f, now);
+}
+
+/* Checked by the worker that took it from the port: the owner need not check again. */
+static void hand_over(struct ks_worker *w, struct ks_pkt *p, unsigned owner)
+{
+	p->flags |= KS_RX_IP_CSUM_GOOD | KS_RX_L4_CSUM_GOOD;
+	p->verdict = KS_V_WORKER;
+	p->worker = (uint8_t)owner;
+	w->c[KS_C_HANDED_OUT]++;
+}
+
+void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *pkts, unsigned n, bool handed,
+		     ks_ms now)
+{
+	struct flow flow[KS_BURST];
+	unsigned n_flows = 0;
+
+	if (n > KS_BURST)
+		n = KS_BURST;
+	for (unsigned i = 0; i < n; i++) {
+		struct ks_pkt *p = &pkts[i];
+		struct flow *f = &flow[n_flows];
+
+		switch (ks_parse(w, c, p)) {
+		case KS_CLASS_DONE:
+			continue;
+		case KS_CLASS_ICMP:
+			ks_icmp(w, c, p, handed, now);
+			continue;
+		case KS_CLASS_FLOW:
+			break;
+		}
+		memcpy(&f->key.src, p->data + p->l3 + 12, 8);
+		memcpy(&f->key.sport, p->data + p->l4, 4);
+		if (!handed && c->n_workers > 1) {
+			unsigned owner = ks_owner4(c, f->key.src, f->key.sport, f->key.dst, f->key.dport);
+
+			if (owner != w->index) {
+				hand_over(w, p, owner);
+				continue;
+			}
+		}
+		p->hash = ks_tuple_hash(&w->table, &f->key, p->proto);
+		f->p = p;
+		f->bucket = ks_table_bucket(&w->table, p->hash);
+		__builtin_prefetch(f->bucket);
+		n_flows++;
+	}
+	for (unsigned i = 0; i < n_flows; i++) {
+		uint32_t ref = ks_table_candidate(&w->table, flow[i].bucket, flow[i].p->hash);
+
+		if (ref != KS_NONE)
+			__builtin_prefetch(&w->table.session[ref >> 1], 1);
+	}
+	for (unsigned i = 0; i < n_flows; i++)
+		known_or_not(w, c, &flow[i], now);
+}
+
+unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *out, unsigned max_out,
+			unsigned max_work, ks_ms now)
+{
+	struct ks_session *s;
+
+	(void)c;
+	(void)out;
+	(void)max_out;
+	while ((s = ks_wheel_expired(&w->wheel, &w->table, &max_work, now)) != NULL) {
+		ks_forget(w, s);
+		w->c[KS_C_SESSIONS_EXPIRED]++;
+	}
+	return 0;
+}
+
+ks_ms ks_worker_deadline(const struct ks_worker *w)
+{
+	return w->table.used == 0 ? UINT64_MAX : w->wheel.turn << KS_WHEEL_SHIFT;
+}
+
+static void fill_row(const struct ks_worker *w, const struct ks_session *s, struct ks_session_row *row, ks_ms now)
+{
+	int32_t left = ks_session_left(s, now);
+
+	*row = (struct ks_session_row){
+		.af_in = 4,
+		.af_out = 4,
+		.proto = s->proto,
+		.state = s->state,
+		.worker = (uint16_t)w->index,
+		.fwd = KS_FWD_FNAT,
+		.expires_ms = left > 0 ? (uint32_t)left : 0,
+		.cport = s->key[KS_IN].sport,
+		.vport = s->key[KS_IN].dport,
+		.lport = s->key[KS_OUT].dport,
+		.rport = s->key[KS_OUT].sport,
+	};
+	memcpy(row->client, &s->key[KS_IN].src, 4);
+	memcpy(row->vip, &s->key[KS_IN].dst, 4);
+	memcpy(row->lip, &s->key[KS_OUT].dst, 4);
+	memcpy(row->rs, &s->key[KS_OUT].src, 4);
+}
+
+unsigned ks_worker_sessions(const struct ks_worker *w, const struct ks_conf *c, uint32_t cursor,
+			    struct ks_session_row *rows, unsigned max, uint32_t *next, ks_ms now)
+{
+	const struct ks_table *t = &w->table;
+	unsigned n = 0;
+	uint32_t i = cursor;
+
+	(void)c;
+	for (unsigned scanned = 0; i < t->fresh && n < max && scanned < SESSIONS_SCANNED; i++, scanned++)
+		if (t->session[i].flags & KS_SF_USED)
+			fill_row(w, &t->session[i], &rows[n++], now);
+	*next = i < t->fresh ? i : UINT32_MAX;
+	return n;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of a worker, shared by the files of the packet path: ks_worker.c (burst), ks_open.c (new sessions), ks_forward.c (rewrite and next hop),
+ * ks_icmp.c. */
+#ifndef KS_WORKER_INT_H
+#define KS_WORKER_INT_H
+
+#include "ks_csum.h"
+#include "ks_hdr.h"
+#include "ks_sched.h"
+#include "ks_session.h"
+#include "ks_timer.h"
+#include "ks_worker.h"
+
+struct ks_worker {
+	struct ks_table table;
+	uint64_t *c;  /* counters */
+	uint64_t *rs; /* [slot][KS_RSC_COUNT] */
+	struct ks_shared *shared;
+	struct ks_sched_state *sched; /* [max_svc_slots] */
+	uint32_t max_rs_slots;
+	uint32_t max_svc_slots;
+	uint32_t index;
+	uint32_t n_workers;
+	uint32_t lport_cursor;
+	uint32_t error_tokens; /* ICMP errors and RSTs this worker may still send this second */
+	uint64_t error_second;
+	const struct ks_mem *mem;
+	struct ks_worker_opts opts;
+	struct ks_wheel wheel;
+};
+
+/* A worker answers so many packets a second with an ICMP error or a RST (RFC 1812 §4.3.2.8). */
+#define KS_ERRORS_PER_SECOND 1000u
+
+static inline struct ks_ip4 *ks_ip(const struct ks_pkt *p)
+{
+	return (struct ks_ip4 *)(void *)(p->data + p->l3);
+}
+
+static inline void ks_drop(struct ks_worker *w, struct ks_pkt *p, enum ks_drop reason)
+{
+	p->verdict = KS_V_DROP;
+	p->reason = (uint8_t)reason;
+	w->c[KS_C_DROP_FIRST + reason]++;
+}
+
+static inline uint64_t *ks_rs_row(struct ks_worker *w, uint32_t slot)
+{
+	return &w->rs[(size_t)slot * KS_RSC_COUNT];
+}
+
+/* Uses up one token; false = none left in this second. */
+bool ks_may_send_error(struct ks_worker *w, ks_ms now);
+
+/* ks_parse.c: checks everything up to the ports. */
+enum ks_class {
+	KS_CLASS_DONE, /* verdict is set */
+	KS_CLASS_FLOW, /* IPv4 TCP or UDP, whole; l3, l4, l3_len, proto, tcp_flags are set */
+	KS_CLASS_ICMP, /* IPv4 ICMP, whole */
+};
+enum ks_class ks_parse(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p);
+bool ks_l4_csum_ok(const struct ks_pkt *p);
+
+/* ks_open.c */
+struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, const struct ks_tuple *k,
+			   const struct ks_svc *svc, ks_ms now);
+void ks_close(struct ks_worker *w, struct ks_session *s);
+void ks_forget(struct ks_worker *w, struct ks_session *s); /* close one that lies in no slot of the wheel */
+void ks_set_state(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s, uint8_t state, ks_ms now);
+
+/* ks_forward.c */
+void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, struct ks_session *s, unsigned dir,
+		ks_ms now);
+/* Next hop for a frame that is ready above the Ethernet header: fills it in, or sends it to the main lcore. */
+void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_be32 dst, ks_ms now);
+/* Same, when the way is back to where the packet came from: the Ethernet addresses are swapped. */
+void ks_return(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p);
+
+/* ks_icmp.c */
+void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed, ks_ms now);
+void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type, uint8_t code,
+		   uint16_t mtu, enum ks_drop otherwise, ks_ms now);
+/* Answer a segment that belongs to no connection with a RST (RFC 9293 §3.10.7.1). */
+void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, enum ks_drop otherwise, ks_ms now);
+
+#endif
