@@ -62,6 +62,8 @@ const packetArrived = (s: State, bytes: Uint8Array, now: Millis): Next => {
 };
 
 const tick = (s: State, now: Millis): Next => {
+  if (s.lease !== null && !s.lease.expired && now >= s.lease.until)
+    return settle({ ...s, lease: { ...s.lease, expired: true } }, now);
   switch (s.phase.tag) {
     case 'backup':
       return backupTick(s, s.phase, now);
@@ -130,7 +132,7 @@ function step(s: State, input: Input | Tick, now: Millis): Next {
     case 'shutdown':
       return becomeStopped(s, input.reason);
     case 'interface':
-      return settle({ ...s, interfaceUp: input.up }, now);
+      return settle({ ...s, link: { up: input.up, reason: input.reason } }, now);
     case 'sourceAddress':
       return sourceAddress(s, input.address, now);
     case 'serviceable':
@@ -144,6 +146,8 @@ function step(s: State, input: Input | Tick, now: Millis): Next {
       return stay({ ...s, delta: input.delta }, { type: 'changed' });
     case 'configure':
       return configure(s, input.config, now);
+    case 'alive':
+      return settle({ ...s, lease: { until: after(now, input.leaseMs), expired: false } }, now);
     case 'vipsTaken':
       return vipsTaken(s, now);
     case 'sendFailed':
@@ -153,14 +157,16 @@ function step(s: State, input: Input | Tick, now: Millis): Next {
   }
 }
 
+const soonest = (...times: readonly (Millis | null)[]): Millis | null =>
+  times.reduce((a, b) => (a === null || (b !== null && b < a) ? b : a), null);
+
 function deadline(s: State): Millis | null {
-  if (s.phase.tag === 'backup') return s.phase.activeDownAt;
-  if (s.phase.tag !== 'active') return null;
-  const { advertAt, secondGarpAt, refreshAt, lowerPrioGarpAt } = s.phase;
-  return [secondGarpAt, refreshAt, lowerPrioGarpAt].reduce<Millis>(
-    (soonest, at) => (at !== null && at < soonest ? at : soonest),
-    advertAt,
-  );
+  const { phase } = s;
+  if (phase.tag === 'stopped') return null;
+  const lease = s.lease === null || s.lease.expired ? null : s.lease.until;
+  if (phase.tag === 'backup') return soonest(lease, phase.activeDownAt);
+  if (phase.tag !== 'active') return lease;
+  return soonest(lease, phase.advertAt, phase.secondGarpAt, phase.refreshAt, phase.lowerPrioGarpAt);
 }
 
 export const virtualRouter: Machine<State, Input, Effect> = { step, deadline };

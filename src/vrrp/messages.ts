@@ -115,6 +115,11 @@ export type ToVrrp =
   /** The data plane acknowledged a generation that has the addresses: ARP may be announced. */
   | { readonly type: 'vipsTaken'; readonly instance: string; readonly generation: number }
   | { readonly type: 'vipsReleased'; readonly instance: string }
+  /**
+   * The controller lives and will say so again within `leaseMs`. When it does not (it hangs), the data plane's lease of the
+   * addresses runs out too, so every instance yields until the next `alive`. Without any `alive` there is no lease.
+   */
+  | { readonly type: 'alive'; readonly leaseMs: number }
   /** Yield with priority 0, then answer `stopped` and end. */
   | { readonly type: 'shutdown' };
 

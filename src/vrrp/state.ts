@@ -56,7 +56,7 @@ export interface State {
   readonly peers: readonly Ipv4[];
   readonly started: boolean;
   /** null until the interface monitor has spoken. */
-  readonly interfaceUp: boolean | null;
+  readonly link: { readonly up: boolean; readonly reason: string } | null;
   /** Stays known after it is lost: the farewell is sent from it. */
   readonly source: Ipv4 | null;
   readonly sourceLost: boolean;
@@ -64,6 +64,8 @@ export interface State {
   readonly service: { readonly ok: boolean; readonly reason: string } | null;
   /** What keeps another member of the sync group from taking part. */
   readonly groupObstacle: Obstacle | null;
+  /** The controller's promise to speak again (law 4); null: it has made none. */
+  readonly lease: { readonly until: Millis; readonly expired: boolean } | null;
   readonly delta: number;
   /** Active_Adver_Interval (RFC 9568 §6.1). */
   readonly activeIntervalMs: number;
@@ -85,6 +87,7 @@ export type Input =
   | { readonly type: 'serviceable'; readonly ok: boolean; readonly reason: string }
   | { readonly type: 'priorityDelta'; readonly delta: number }
   | { readonly type: 'configure'; readonly config: InstanceConfig }
+  | { readonly type: 'alive'; readonly leaseMs: number }
   | { readonly type: 'vipsTaken' }
   | { readonly type: 'sendFailed'; readonly reason: string }
   /** From the sync group: follow another member, or be kept down by it (null: no longer). */
@@ -155,11 +158,12 @@ export const withConfig = (
 export const initial = (config: InstanceConfig): State => ({
   ...withConfig(config),
   started: false,
-  interfaceUp: null,
+  link: null,
   source: null,
   sourceLost: false,
   service: null,
   groupObstacle: null,
+  lease: null,
   delta: 0,
   activeIntervalMs: config.advertMs,
   peer: null,

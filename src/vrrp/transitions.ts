@@ -113,14 +113,16 @@ export const becomeStopped = (s: State, reason: string): Next =>
 export const ownObstacle = (s: State): Obstacle | null => {
   const { config } = s;
   if (!s.started) return { kind: 'wait', reason: 'not started' };
-  if (s.interfaceUp === null)
+  if (s.link === null)
     return { kind: 'wait', reason: `state of interface ${config.interface} not known yet` };
-  if (!s.interfaceUp && !config.dontTrackPrimary)
-    return { kind: 'fault', reason: `interface ${config.interface} is down` };
+  if (!s.link.up && !config.dontTrackPrimary) return { kind: 'fault', reason: s.link.reason };
   if (s.source === null || s.sourceLost)
     return { kind: 'fault', reason: `interface ${config.interface} has no IPv4 address` };
   if (s.service === null) return { kind: 'wait', reason: 'the data plane has not answered yet' };
-  return s.service.ok ? null : { kind: 'fault', reason: s.service.reason };
+  if (!s.service.ok) return { kind: 'fault', reason: s.service.reason };
+  return s.lease?.expired === true
+    ? { kind: 'fault', reason: 'the controller does not answer' }
+    : null;
 };
 
 const obstacle = (s: State): Obstacle | null => ownObstacle(s) ?? s.groupObstacle;

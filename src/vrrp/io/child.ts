@@ -6,6 +6,7 @@ import { createWriteStream } from 'node:fs';
 import os from 'node:os';
 import type { Clock } from '../../kernel/driver.js';
 import { monotonicClock } from '../../kernel/io/clock.js';
+import { encodeLine } from '../journal.js';
 import type { FromVrrp, ToVrrp } from '../messages.js';
 import { loadAddon } from './addon.js';
 import { type Routers, type RoutersOptions, routers } from './routers.js';
@@ -60,13 +61,11 @@ function watchedClock(): Clock & { readonly takeLatest: () => number } {
   };
 }
 
-/** Law 10: `--journal=FILE` appends one JSON line an input. */
+/** Law 10: `--journal=FILE` appends one JSON line an input; `replayJournal` lives it again. */
 function journalTo(file: string | undefined): RoutersOptions['journal'] {
   if (file === undefined) return null;
   const out = createWriteStream(file, { flags: 'a', mode: 0o600 });
-  const hex = (_: string, value: unknown): unknown =>
-    value instanceof Uint8Array ? { hex: Buffer.from(value).toString('hex') } : value;
-  return (unit, entry) => out.write(`${JSON.stringify({ unit, ...entry }, hex)}\n`);
+  return (line) => out.write(`${encodeLine(line)}\n`);
 }
 
 function receive(all: Routers, m: ToVrrp, end: (reason: string) => void): void {
@@ -82,6 +81,9 @@ function receive(all: Routers, m: ToVrrp, end: (reason: string) => void): void {
       break;
     case 'vipsTaken':
       all.feed(m.instance, { type: 'vipsTaken' });
+      break;
+    case 'alive':
+      all.feedAll({ type: 'alive', leaseMs: m.leaseMs });
       break;
     case 'vipsReleased':
       break;

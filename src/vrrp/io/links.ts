@@ -1,7 +1,7 @@
 /**
  * Watches interfaces: whether they run, their index (a re-created interface has another one) and their IPv4 addresses.
  *
- * Asked ten times a second, which costs a few dozen microseconds and needs no helper process that could be left behind.
+ * Asked five times a second, which costs a few dozen microseconds and needs no helper process that could be left behind.
  * Both sources speak of the process's own network namespace; /sys would not.
  */
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ export interface Link {
   readonly addresses: readonly string[];
 }
 
-const pollMs = 100;
+const pollMs = 200;
 const down: Link = { up: false, index: 0, addresses: [] };
 
 /** `2\teth0      :     1      V3`: the interfaces that speak IPv4 and are up, with their index. */
@@ -52,6 +52,8 @@ export interface LinkWatch {
   /** The set of interfaces to watch; what is known of each is told at once, later every change. */
   readonly watch: (names: ReadonlySet<string>) => void;
   readonly get: (name: string) => Link;
+  /** Tells the link once more at the next look, changed or not. */
+  readonly again: (name: string) => void;
   readonly stop: () => void;
 }
 
@@ -74,6 +76,9 @@ export function watchLinks(onChange: (name: string, link: Link) => void): LinkWa
       look();
     },
     get: (name) => known.get(name) ?? down,
+    again: (name) => {
+      known.delete(name);
+    },
     stop: () => clearInterval(timer),
   };
 }

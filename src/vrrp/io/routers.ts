@@ -2,9 +2,10 @@
  * All virtual routers of the process: one driver a group, packets and link changes handed to the members they concern,
  * effects turned into packets and messages.
  */
-import { type Clock, type Driver, drive, type Entry } from '../../kernel/driver.js';
+import { type Clock, type Driver, drive } from '../../kernel/driver.js';
 import { decodeIpv4, parseIpv4 } from '../../net/ipv4.js';
 import { groupState, identityOf, type PlannedGroup, planGroups, sameMembers } from '../groups.js';
+import type { JournalLine } from '../journal.js';
 import type { FromVrrp, InstanceConfig, InstanceCounters, ToVrrp, VrrpState } from '../messages.js';
 import { peekVrid } from '../packet.js';
 import { advertDatagrams } from '../send.js';
@@ -18,13 +19,14 @@ export interface RoutersOptions {
   readonly clock: Clock;
   readonly factory: TransportFactory;
   readonly tell: (message: FromVrrp) => void;
-  readonly journal: ((unit: string, entry: Entry<MemberInput> | GroupState) => void) | null;
+  readonly journal: ((line: JournalLine) => void) | null;
 }
 
 export interface Routers {
   readonly configure: (m: Extract<ToVrrp, { type: 'configure' }>) => void;
   /** Hands an input to the instance of that name. */
   readonly feed: (instance: string, input: Input) => void;
+  readonly feedAll: (input: Input) => void;
   readonly shutdown: (reason: string) => void;
   readonly counters: () => Readonly<Record<string, InstanceCounters>>;
 }
@@ -47,6 +49,11 @@ function sourceOf(c: InstanceConfig, link: Link): ReturnType<typeof parseIpv4> {
   return first === undefined ? null : parseIpv4(first);
 }
 
+const why = (up: boolean, failure: string | null, name: string): string => {
+  if (up) return `interface ${name} is running`;
+  return failure === null ? `interface ${name} is down` : `no socket on ${name}: ${failure}`;
+};
+
 export function routers(o: RoutersOptions): Routers {
   const units = new Map<string, Unit>();
   /** Where an identity lives now. */
@@ -54,6 +61,7 @@ export function routers(o: RoutersOptions): Routers {
   const byName = new Map<string, string>();
   /** Wall-clock time of the last transition. */
   const since = new Map<string, number>();
+  const troubles = new Map<string, string>();
   let stopped = false;
 
   const memberOf = (identity: string): State | undefined =>
@@ -62,8 +70,14 @@ export function routers(o: RoutersOptions): Routers {
   const feedMember = (identity: string, input: Input): void =>
     homes.get(identity)?.driver.feed({ type: 'member', member: identity, input });
 
-  const warn = (msg: string): void =>
-    o.tell({ type: 'log', level: 'error', instance: null, msg, fields: {} });
+  /** Each trouble of an interface once, until it is over or another. */
+  const complain = (name: string, msg: string | null): void => {
+    const before = troubles.get(name);
+    if (msg === null) troubles.delete(name);
+    else troubles.set(name, msg);
+    if (msg !== null && msg !== before)
+      o.tell({ type: 'log', level: 'error', instance: null, msg, fields: {} });
+  };
 
   const net: Sockets = sockets(
     o.factory,
@@ -73,7 +87,10 @@ export function routers(o: RoutersOptions): Routers {
       // Not one of ours: another VRRP domain may share the link.
       if (vrid !== null) feedMember(`${name} ${vrid}`, { type: 'packet', bytes: packet });
     },
-    (name, reason) => warn(`socket on ${name}: ${reason}`),
+    (name, reason) => {
+      complain(name, `socket on ${name}: ${reason}`);
+      links.again(name);
+    },
   );
 
   const stateMessage = (identity: string, s: State, previous: VrrpState): FromVrrp => ({
@@ -130,7 +147,7 @@ export function routers(o: RoutersOptions): Routers {
 
   const start = (plan: PlannedGroup): Unit => {
     const initial = groupState(plan, memberOf);
-    o.journal?.(plan.key, initial);
+    o.journal?.({ unit: plan.key, initial });
     const driver = drive<GroupState, MemberInput, MemberEffect>({
       machine: syncGroup,
       initial,
@@ -139,7 +156,7 @@ export function routers(o: RoutersOptions): Routers {
         const s = group.members[member];
         if (s !== undefined) perform(member, s, effect);
       },
-      ...(o.journal === null ? {} : { journal: (entry) => o.journal?.(plan.key, entry) }),
+      ...(o.journal === null ? {} : { journal: (entry) => o.journal?.({ unit: plan.key, entry }) }),
     });
     return { plan, driver };
   };
@@ -153,13 +170,13 @@ export function routers(o: RoutersOptions): Routers {
       here.filter((c) => c.unicastPeers.length === 0).map((c) => c.multicastGroup),
     );
     const failure = net.ensure(name, link, [...groups].sort());
-    if (failure !== null) warn(`cannot open a socket on ${name}: ${failure}`);
+    complain(name, failure === null ? null : `cannot open a socket on ${name}: ${failure}`);
+    if (failure !== null) links.again(name);
     for (const c of here) {
       const identity = identityOf(c);
       feedMember(identity, { type: 'sourceAddress', address: sourceOf(c, link) });
       const up = link.up && failure === null;
-      const reason = failure ?? (link.up ? 'running' : 'not running');
-      feedMember(identity, { type: 'interface', up, reason });
+      feedMember(identity, { type: 'interface', up, reason: why(up, failure, name) });
     }
   };
 
@@ -217,6 +234,9 @@ export function routers(o: RoutersOptions): Routers {
     feed: (instance, input) => {
       const identity = byName.get(instance);
       if (identity !== undefined) feedMember(identity, input);
+    },
+    feedAll: (input) => {
+      for (const identity of homes.keys()) feedMember(identity, input);
     },
     shutdown: (reason) => {
       stopped = true;

@@ -51,7 +51,7 @@ export const instance = (o: Partial<InstanceConfig> = {}): InstanceConfig => ({
 export const startInputs = (source: string): readonly Input[] => [
   { type: 'startup' },
   { type: 'sourceAddress', address: address(source) },
-  { type: 'interface', up: true, reason: 'test' },
+  { type: 'interface', up: true, reason: 'interface eth0 is running' },
   { type: 'serviceable', ok: true, reason: 'test' },
 ];
 

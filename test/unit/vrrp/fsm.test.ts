@@ -249,7 +249,7 @@ test('shutdown yields with priority 0, then gives up the addresses; nothing move
 const faults: readonly (readonly [string, Input, Input])[] = [
   [
     'interface eth0 is down',
-    { type: 'interface', up: false, reason: 'x' },
+    { type: 'interface', up: false, reason: 'interface eth0 is down' },
     { type: 'interface', up: true, reason: 'x' },
   ],
   [
@@ -275,18 +275,30 @@ for (const [reason, broken, mended] of faults)
     t.is(deadline(r), 5000 + 3609.375);
   });
 
+test('a controller that hangs costs the addresses until it speaks again', (t) => {
+  let r = feed(active(), 4000, { type: 'alive', leaseMs: 500 });
+  t.is(deadline(r), 4500);
+  r = feed(r, 4400, { type: 'alive', leaseMs: 500 });
+  t.is(deadline(feed(r, 4700, { type: 'tick' })), 4900);
+  r = feed(r, 4900, { type: 'tick' });
+  t.deepEqual(deeds(r), ['advertise 0', 'releaseVips', 'active -> fault']);
+  t.is(view(r.s).reason, 'the controller does not answer');
+  t.true(Number.isNaN(deadline(r)));
+  t.deepEqual(deeds(feed(r, 6000, { type: 'alive', leaseMs: 500 })), ['fault -> backup']);
+});
+
 test('dont_track_primary ignores the interface', (t) => {
   const r = feed(active({ dontTrackPrimary: true }), 4000, {
     type: 'interface',
     up: false,
-    reason: 'x',
+    reason: 'interface eth0 is down',
   });
   t.is(r.s.phase.tag, 'active');
 });
 
 test('another reason for a fault is shown without a transition', (t) => {
   let r = feed(active(), 4000, { type: 'serviceable', ok: false, reason: 'quorum lost' });
-  r = feed(r, 4100, { type: 'interface', up: false, reason: 'x' });
+  r = feed(r, 4100, { type: 'interface', up: false, reason: 'interface eth0 is down' });
   t.deepEqual(deeds(r), []);
   t.is(view(r.s).reason, 'interface eth0 is down');
   t.true(r.effects.some((e) => e.type === 'changed'));

@@ -47,7 +47,11 @@ test('the first member whose timer fires takes all along', (t) => {
 });
 
 test('a fault of one yields all; its end lets all begin again', (t) => {
-  const g = feed(tick(started()), 4000, 'eth1 2', { type: 'interface', up: false, reason: 'x' });
+  const g = feed(tick(started()), 4000, 'eth1 2', {
+    type: 'interface',
+    up: false,
+    reason: 'interface eth1 is down',
+  });
   t.deepEqual(tags(g), ['fault', 'fault']);
   t.is(g.members['eth0 1']?.phase.reason, 'sync group G: outside: interface eth1 is down');
   const back = feed(g, 5000, 'eth1 2', { type: 'interface', up: true, reason: 'x' });
