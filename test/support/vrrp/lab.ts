@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { FromVrrp, InstanceConfig } from '../../../src/vrrp/messages.js';
+import type { FromVrrp, InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
 
 const run = (...argv: readonly string[]): string =>
   execFileSync(argv[0] ?? '', argv.slice(1), {
@@ -30,11 +30,16 @@ export interface Running {
 
 export interface KeelsonNode extends Running {
   readonly messages: () => readonly FromVrrp[];
+  readonly reload: (
+    instances: readonly InstanceConfig[],
+    syncGroups?: readonly SyncGroupConfig[],
+  ) => void;
 }
 
 export interface CapturedAdvert {
   readonly at: number;
   readonly source: string;
+  readonly vrid: number;
   readonly priority: number;
 }
 
@@ -170,7 +175,11 @@ export function createLab(tag: string): Lab {
     },
     keelson: (r, instances, ...argv) => {
       const file = path.join(directory, `${r.namespace}.json`);
-      writeFileSync(file, JSON.stringify(instances));
+      const write = (
+        list: readonly InstanceConfig[],
+        syncGroups: readonly SyncGroupConfig[],
+      ): void => writeFileSync(file, JSON.stringify({ instances: list, syncGroups }));
+      write(instances, []);
       const started = start([
         'ip',
         'netns',
@@ -181,7 +190,14 @@ export function createLab(tag: string): Lab {
         file,
         ...argv,
       ]);
-      return keep({ ...started, messages: () => parseMessages(started.output()) });
+      return keep({
+        ...started,
+        messages: () => parseMessages(started.output()),
+        reload: (list, syncGroups = []) => {
+          write(list, syncGroups);
+          started.child.kill('SIGHUP');
+        },
+      });
     },
     keepalived: (r, config) => {
       const at = (name: string): string => path.join(directory, `${r.namespace}-${name}`);
@@ -230,12 +246,19 @@ export function createLab(tag: string): Lab {
         'ip.src',
         '-e',
         'vrrp.prio',
+        '-e',
+        'vrrp.virt_rtr_id',
       )
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => {
-          const [at = '', source = '', priority = ''] = line.split('\t');
-          return { at: Number(at) * 1000, source, priority: Number(priority) };
+          const [at = '', source = '', priority = '', vrid = ''] = line.split('\t');
+          return {
+            at: Number(at) * 1000,
+            source,
+            vrid: Number(vrid),
+            priority: Number(priority),
+          };
         }),
     complaints: () =>
       tshark(

@@ -1,17 +1,29 @@
 /**
  * A node without a data plane: forks the vrrp process and plays the controller, with the kernel holding the addresses.
- * Usage: node node.js INSTANCES.json [--no-addresses] [vrrp process's arguments]. Prints every message as a JSON line;
+ * Usage: node node.js CONFIGURATION.json [--no-addresses] [vrrp process's arguments]. Prints every message as a JSON line;
  * with --no-addresses nothing holds the virtual addresses, and that is acknowledged.
+ * SIGHUP reads the file again.
  */
 import { execFile, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { FromVrrp, InstanceConfig, ToVrrp } from '../../../src/vrrp/messages.js';
+import type {
+  FromVrrp,
+  InstanceConfig,
+  SyncGroupConfig,
+  ToVrrp,
+} from '../../../src/vrrp/messages.js';
 
 const [file = '', ...rest] = process.argv.slice(2);
 const withoutAddresses = rest.includes('--no-addresses');
 const vrrpArguments = rest.filter((a) => a !== '--no-addresses');
-const instances = JSON.parse(readFileSync(file, 'utf8')) as readonly InstanceConfig[];
+interface Configuration {
+  readonly instances: readonly InstanceConfig[];
+  readonly syncGroups: readonly SyncGroupConfig[];
+}
+
+const read = (): Configuration => JSON.parse(readFileSync(file, 'utf8')) as Configuration;
+let current = read();
 const entry = fileURLToPath(new URL('../../../src/vrrp/process.js', import.meta.url));
 const child = fork(entry, vrrpArguments, { serialization: 'advanced' });
 
@@ -19,8 +31,9 @@ const send = (message: ToVrrp): void => {
   if (child.connected) child.send(message);
 };
 
-const deviceOf = (instance: string): string =>
-  instances.find((i) => i.name === instance)?.interface ?? '';
+/** Of every instance ever configured: one that was removed gives up its addresses last. */
+const devices = new Map<string, string>();
+const deviceOf = (instance: string): string => devices.get(instance) ?? '';
 
 /** One `ip` for all addresses. */
 const address = (
@@ -38,8 +51,9 @@ const address = (
 };
 
 const configure = (): void => {
-  send({ type: 'configure', instances, syncGroups: [] });
-  for (const { name } of instances)
+  for (const i of current.instances) devices.set(i.name, i.interface);
+  send({ type: 'configure', ...current });
+  for (const { name } of current.instances)
     send({ type: 'serviceable', instance: name, ok: true, reason: 'the kernel serves' });
 };
 
@@ -56,4 +70,8 @@ child.on('message', (m: FromVrrp) => {
     address('del', m, () => send({ type: 'vipsReleased', instance: m.instance }));
 });
 child.on('exit', (code) => process.exit(code ?? 1));
+process.on('SIGHUP', () => {
+  current = read();
+  configure();
+});
 process.on('SIGTERM', () => send({ type: 'shutdown' }));
