@@ -2,6 +2,7 @@
  * The vrrp process: the controller's messages in, routers in the middle, messages out. It ends when it is told to, or
  * when the controller's channel closes; either way every address is yielded with priority 0 first.
  */
+import { execFile } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import os from 'node:os';
 import type { Clock } from '../../kernel/driver.js';
@@ -10,7 +11,7 @@ import { encodeLine } from '../journal.js';
 import type { FromVrrp, ToVrrp } from '../messages.js';
 import { loadAddon } from './addon.js';
 import { type Routers, type RoutersOptions, routers } from './routers.js';
-import { chooseTransport } from './transport.js';
+import { chooseTransport, type TransportFactory } from './transport.js';
 
 const heartbeatMs = 1000;
 const realtimePriority = 10;
@@ -22,25 +23,38 @@ const tell = (message: FromVrrp): void => {
 const log = (level: 'info' | 'warn' | 'error', msg: string): void =>
   tell({ type: 'log', level, instance: null, msg, fields: {} });
 
-/** Adverts must not wait behind health checks, a packet worker or a reload. */
-function raisePriority(): void {
-  const how: string[] = [];
-  try {
-    os.setPriority(os.constants.priority.PRIORITY_HIGHEST);
-    how.push('nice -20');
-  } catch (error) {
-    log('warn', `cannot raise the priority: ${error instanceof Error ? error.message : error}`);
-  }
+const because = (error: unknown): string =>
+  error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+
+/** SCHED_RR for all threads, by the addon or else by util-linux; children would not inherit it. */
+function becomeRealtime(): void {
+  const said = (how: string): void =>
+    log('info', `scheduling: SCHED_RR ${realtimePriority}, ${how}`);
   const addon = loadAddon();
   if (typeof addon !== 'string' && addon.setRealtime !== undefined) {
     try {
       addon.setRealtime(realtimePriority);
-      how.push(`SCHED_RR ${realtimePriority}`);
+      said('set by the addon');
+      return;
     } catch (error) {
-      log('warn', `no real-time priority: ${error instanceof Error ? error.message : error}`);
+      log('warn', `scheduling: the addon could not: ${because(error)}`);
     }
   }
-  if (how.length > 0) log('info', `scheduling: ${how.join(', ')}`);
+  const argv = ['-a', '-R', '-r', '-p', String(realtimePriority), String(process.pid)];
+  execFile('chrt', argv, (error) => {
+    if (error === null) said('set by chrt');
+    else log('warn', `scheduling: no real-time priority: ${because(error)}`);
+  });
+}
+
+/** Adverts must not wait behind health checks, a packet worker or a reload. */
+function raisePriority(): void {
+  try {
+    os.setPriority(os.constants.priority.PRIORITY_HIGHEST);
+  } catch (error) {
+    log('warn', `scheduling: cannot raise the priority: ${because(error)}`);
+  }
+  becomeRealtime();
 }
 
 /** The clock, which also remembers how late the timers were. */
@@ -95,7 +109,16 @@ function receive(all: Routers, m: ToVrrp, end: (reason: string) => void): void {
 
 /** Runs until the process ends. */
 export async function runVrrp(): Promise<void> {
-  const factory = await chooseTransport();
+  try {
+    run(await chooseTransport());
+  } catch (error) {
+    log('error', because(error));
+    process.exitCode = 1;
+    process.disconnect?.();
+  }
+}
+
+function run(factory: TransportFactory): void {
   log('info', `sockets: ${factory.name}`);
   raisePriority();
   const clock = watchedClock();
