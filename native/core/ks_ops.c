@@ -31,7 +31,7 @@ static int check_af(uint8_t af, const char *what, char *reason)
 		return KS_OK;
 	if (af == 6)
 		return ks_refuse(reason, KS_E_UNSUPPORTED, "an IPv6 %s cannot be served: only IPv4 is forwarded", what);
-	return ks_refuse(reason, KS_E_INVALID, "address family %u of a %s is neither 4 nor 6", af, what);
+	return ks_refuse(reason, KS_E_INVALID, "%s: the address family is 4 or 6, not %u", what, af);
 }
 
 static ks_be32 get4(const uint8_t field[16])
