@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The main lcore: control socket, kernel interfaces, netlink mirror, ARP and what waits for it, generations, link state, counters. It sleeps in
+ * epoll until a descriptor, a deadline or a worker (wake_fd) wants it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "mirror.h"
+#include "shell.h"
+
+#define SLOW_MS 200u /* link state, port counters */
+#define KNI_BURST 32u
+
+enum source { SRC_WAKE, SRC_SIGNAL, SRC_CONTROL, SRC_MIRROR, SRC_KNI };
+
+struct mainloop {
+	struct shell *s;
+	struct lcore *self; /* row n_workers */
+	struct ks_main *core;
+	struct ks_desired *desired;
+	struct ks_control *control;
+	struct ks_mirror *mirror;
+	uint8_t *rs_in_use;
+	struct ks_conf *retired; /* the generation before the current one, freed when every worker has left it */
+	uint64_t retired_at;	 /* its publication's number */
+	struct sessions_ask asks[KS_MAX_WORKERS];
+	int epoll_fd, signal_fd;
+	bool rebuild; /* mirror or link has changed: a generation of our own is due */
+	bool stopping;
+	ks_ms stop_at;
+	ks_ms slow_at;
+};
+
+static const struct ks_conf *current(const struct mainloop *m)
+{
+	return atomic_load_explicit(&m->s->conf, memory_order_relaxed);
+}
+
+/* ---- generations ------------------------------------------------------------------------------------------------ */
+
+bool shell_quiesced(const struct shell *s)
+{
+	uint64_t published = atomic_load_explicit(&s->published, memory_order_seq_cst);
+
+	for (unsigned i = 0; i < s->n_workers; i++)
+		if (atomic_load_explicit(&s->lcore[i].seen, memory_order_seq_cst) < published)
+			return false;
+	return true;
+}
+
+static void free_retired(struct mainloop *m)
+{
+	if (m->retired == NULL || !shell_quiesced(m->s))
+		return;
+	ks_conf_free(m->retired);
+	m->retired = NULL;
+}
+
+static void publish(void *ctx, struct ks_conf *conf)
+{
+	struct mainloop *m = ctx;
+	struct shell *s = m->s;
+	struct ks_conf *old;
+
+	while (m->retired != NULL) /* two publications in a row: the older one must be left first; workers turn in microseconds */
+		free_retired(m);
+	ks_shm_publish(s->shm, conf);
+	old = atomic_exchange_explicit(&s->conf, conf, memory_order_acq_rel);
+	atomic_fetch_add_explicit(&s->published, 1, memory_order_seq_cst);
+	m->retired = old;
+}
+
+static bool quiesced(void *ctx)
+{
+	struct mainloop *m = ctx;
+
+	free_retired(m);
+	return m->retired == NULL;
+}
+
+static const uint8_t *rs_in_use(void *ctx)
+{
+	struct mainloop *m = ctx;
+
+	ks_shm_rs_in_use(m->s->shm, m->rs_in_use);
+	return m->rs_in_use;
+}
+
+static void rebuild(struct mainloop *m)
+{
+	char reason[KS_REASON_LEN];
+	struct ks_conf *conf;
+
+	if (!m->rebuild || ks_control_waiting(m->control) || ks_desired_in_transaction(m->desired))
+		return;
+	m->rebuild = false;
+	conf = ks_conf_build(m->desired, rs_in_use(m), reason);
+	if (conf == NULL)
+		fprintf(stderr, "keelson-dataplane: the kernel's addresses and routes are not taken over: %s\n", reason);
+	else
+		publish(m, conf);
+}
+
+/* ---- the core's ways out ---------------------------------------------------------------------------------------- */
+
+static bool io_alloc(void *ctx, struct ks_pkt *out)
+{
+	return pkt_alloc(((struct mainloop *)ctx)->s, out);
+}
+
+static void io_send(void *ctx, struct ks_pkt *p)
+{
+	struct mainloop *m = ctx;
+	struct rte_mbuf *mbuf = p->cookie;
+
+	mbuf->data_len = p->len;
+	mbuf->pkt_len = p->len;
+	transfer_tx(m->self, p->out_port, mbuf);
+}
+
+static void io_release(void *ctx, struct ks_pkt *p)
+{
+	(void)ctx;
+	rte_pktmbuf_free(p->cookie);
+}
+
+static void kni_write(struct mainloop *m, struct port *port, struct rte_mbuf *mbuf, ks_ms now)
+{
+	enum ks_kni_result r = KS_KNI_FULL;
+
+	if (port->kni != NULL)
+		r = ks_kni_write(port->kni, rte_pktmbuf_mtod(mbuf, void *), rte_pktmbuf_data_len(mbuf), now);
+	switch (r) {
+	case KS_KNI_OK:
+		port->kni_in++;
+		break;
+	case KS_KNI_FULL:
+		port->kni_full++;
+		m->self->c[KS_C_DROP_FIRST + KS_DROP_KNI_FULL]++;
+		break;
+	case KS_KNI_POLICED:
+		port->kni_policed++;
+		m->self->c[KS_C_DROP_FIRST + KS_DROP_KNI_POLICED]++;
+		break;
+	}
+	rte_pktmbuf_free(mbuf);
+}
+
+static void io_kni(void *ctx, struct ks_pkt *p)
+{
+	struct mainloop *m = ctx;
+
+	kni_write(m, &m->s->port[p->in_port], p->cookie, shell_now(m->s));
+}
+
+static void io_event(void *ctx, const struct ks_event *e)
+{
+	ks_control_event(((struct mainloop *)ctx)->control, e);
+}
+
+/* ---- what the control socket asks -------------------------------------------------------------------------------- */
+
+static void on_lease(void *ctx, uint32_t ms)
+{
+	struct mainloop *m = ctx;
+
+	ks_main_lease(m->core, ms, shell_now(m->s));
+}
+
+static int on_garp(void *ctx, const struct ks_garp *g, char reason[KS_REASON_LEN])
+{
+	struct mainloop *m = ctx;
+	union ks_addr addr;
+
+	for (unsigned i = 0; i < m->s->n_ports; i++) {
+		if (strcmp(m->s->port[i].info.dev, g->dev) != 0)
+			continue;
+		memcpy(addr.b, g->addr, sizeof(addr.b));
+		ks_main_garp(m->core, current(m), (uint8_t)i, g->af, &addr, g->repeat, shell_now(m->s));
+		return KS_OK;
+	}
+	snprintf(reason, KS_REASON_LEN, "there is no device %s", g->dev);
+	return KS_E_NOT_FOUND;
+}
+
+static bool on_sessions(void *ctx, uint64_t token, const struct ks_sessions *ask)
+{
+	struct mainloop *m = ctx;
+	struct sessions_ask *a;
+
+	if (ask->worker >= m->s->n_workers)
+		return false;
+	a = &m->asks[ask->worker];
+	if (atomic_load_explicit(&a->state, memory_order_acquire) != 0)
+		return false;
+	a->token = token;
+	a->cursor = ask->cursor;
+	a->max = ask->max < 512 ? ask->max : 512;
+	atomic_store_explicit(&a->state, 1, memory_order_release);
+	return true;
+}
+
+static bool answer_sessions(struct mainloop *m)
+{
+	bool waiting = false;
+
+	for (unsigned i = 0; i < m->s->n_workers; i++) {
+		struct sessions_ask *a = &m->asks[i];
+		uint32_t state = atomic_load_explicit(&a->state, memory_order_acquire);
+
+		if (state == 2) {
+			ks_control_sessions(m->control, a->token, KS_OK, a->rows, a->count, a->next);
+			atomic_store_explicit(&a->state, 0, memory_order_release);
+		}
+		waiting = waiting || state == 1;
+	}
+	return waiting;
+}
+
+static void on_shutdown(void *ctx, uint32_t drain_ms)
+{
+	struct mainloop *m = ctx;
+
+	m->stopping = true;
+	m->stop_at = shell_now(m->s) + drain_ms;
+}
+
+/* ---- packets ----------------------------------------------------------------------------------------------------- */
+
+static unsigned from_workers(struct mainloop *m, ks_ms now)
+{
+	struct shell *s = m->s;
+	unsigned total = 0;
+
+	for (unsigned from = 0; from < s->n_workers; from++) {
+		struct rte_mbuf *mbuf[RX_BURST];
+		unsigned n = rte_ring_sc_dequeue_burst(s->ring[from][s->n_workers], (void **)mbuf, RX_BURST, NULL);
+
+		for (unsigned i = 0; i < n; i++) {
+			const struct mark *mark = mark_of(mbuf[i]);
+			struct port *port = &s->port[mark->port];
+			struct ks_pkt p;
+
+			if (mark->kind == MARK_KNI) {
+				kni_write(m, port, mbuf[i], now);
+				continue;
+			}
+			memset(&p, 0, sizeof(p));
+			pkt_from_mbuf(port, mark->port, mbuf[i], &p);
+			p.nh = mark->nh;
+			p.l3 = mark->l3;
+			p.l4 = mark->l4;
+			p.l3_len = mark->l3_len;
+			p.proto = mark->proto;
+			ks_main_packet(m->core, current(m), &p, now);
+		}
+		total += n;
+	}
+	return total;
+}
+
+struct kni_source {
+	struct mainloop *m;
+	unsigned port;
+};
+
+static uint8_t *kni_get(void *ctx, void **cookie, size_t *room)
+{
+	struct kni_source *k = ctx;
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(k->m->s->pool);
+
+	if (mbuf == NULL)
+		return NULL;
+	*cookie = mbuf;
+	*room = rte_pktmbuf_tailroom(mbuf);
+	return rte_pktmbuf_mtod(mbuf, uint8_t *);
+}
+
+static void kni_done(void *ctx, void *cookie, size_t len)
+{
+	struct kni_source *k = ctx;
+	struct rte_mbuf *mbuf = cookie;
+
+	if (len == 0) {
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	mbuf->data_len = (uint16_t)len;
+	mbuf->pkt_len = (uint32_t)len;
+	k->m->s->port[k->port].kni_out++;
+	transfer_tx(k->m->self, k->port, mbuf);
+}
+
+static void from_kernel(struct mainloop *m, unsigned port)
+{
+	struct kni_source src = { .m = m, .port = port };
+	struct ks_kni_reader r = { .ctx = &src, .get = kni_get, .done = kni_done };
+
+	(void)ks_kni_read(m->s->port[port].kni, &r, KNI_BURST);
+}
+
+/* ---- mirror, links, counters -------------------------------------------------------------------------------------- */
+
+static void mirror_changed(void *ctx)
+{
+	((struct mainloop *)ctx)->rebuild = true;
+}
+
+static void mirror_neigh(void *ctx, uint8_t port, uint8_t af, const union ks_addr *addr, const uint8_t *mac)
+{
+	struct mainloop *m = ctx;
+
+	if (mac != NULL)
+		ks_main_neigh_set(m->core, current(m), port, af, addr, mac, false, shell_now(m->s));
+}
+
+static void slow_work(struct mainloop *m, ks_ms now)
+{
+	if (now < m->slow_at)
+		return;
+	m->slow_at = now + SLOW_MS;
+	for (unsigned i = 0; i < m->s->n_ports; i++) {
+		struct port *p = &m->s->port[i];
+		bool up = port_link(p);
+
+		if (up != p->info.up) {
+			struct ks_event e = { .type = KS_EV_LINK, .a = up };
+
+			memcpy(e.dev, p->info.dev, sizeof(e.dev));
+			p->info.up = up;
+			ks_desired_port(m->desired, i, &p->info);
+			if (p->kni != NULL)
+				(void)ks_kni_set_link(p->kni, up);
+			m->rebuild = true;
+			ks_control_event(m->control, &e);
+		}
+		port_count(p);
+	}
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------------------------ */
+
+static bool watch(struct mainloop *m, int fd, enum source source, unsigned index)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = (uint64_t)source << 32 | index };
+
+	return fd < 0 || epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0;
+}
+
+static int wait_ms(struct mainloop *m, bool busy, ks_ms now)
+{
+	ks_ms at = m->slow_at;
+	ks_ms other[] = { ks_main_deadline(m->core), ks_control_deadline(m->control), ks_mirror_deadline(m->mirror),
+			  m->stopping ? m->stop_at : UINT64_MAX };
+
+	if (busy)
+		return 0;
+	if (m->retired != NULL || ks_control_waiting(m->control) || m->rebuild)
+		return 1;
+	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
+		if (other[i] < at)
+			at = other[i];
+	return at <= now ? 0 : (int)(at - now);
+}
+
+static void drain_fd(int fd)
+{
+	uint64_t v;
+
+	(void)!read(fd, &v, sizeof(v));
+}
+
+static void on_event(struct mainloop *m, uint64_t tag, ks_ms now)
+{
+	struct signalfd_siginfo si;
+
+	switch ((enum source)(tag >> 32)) {
+	case SRC_WAKE:
+		drain_fd(m->s->wake_fd);
+		break;
+	case SRC_SIGNAL:
+		if (read(m->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
+			on_shutdown(m, 0);
+		break;
+	case SRC_CONTROL:
+		ks_control_poll(m->control, now);
+		break;
+	case SRC_MIRROR:
+		ks_mirror_poll(m->mirror, now);
+		break;
+	case SRC_KNI:
+		from_kernel(m, (unsigned)(tag & 0xffffffffu));
+		break;
+	}
+}
+
+static void turn(struct mainloop *m)
+{
+	struct shell *s = m->s;
+	struct epoll_event e[16];
+	ks_ms now = shell_now(s);
+	uint64_t start = rte_rdtsc();
+	bool busy = from_workers(m, now) > 0;
+	int n;
+
+	transfer_flush(m->self);
+	busy = answer_sessions(m) || busy;
+	if (now >= ks_main_deadline(m->core))
+		ks_main_tick(m->core, current(m), now);
+	if (ks_control_waiting(m->control) || now >= ks_control_deadline(m->control))
+		ks_control_poll(m->control, now);
+	if (now >= ks_mirror_deadline(m->mirror))
+		ks_mirror_poll(m->mirror, now);
+	free_retired(m);
+	slow_work(m, now);
+	rebuild(m);
+	transfer_flush(m->self);
+	s->shm->heartbeat++;
+	s->shm->lease_left_ms = ks_main_lease_left(m->core, now);
+	m->self->c[KS_C_CYCLES_BUSY] += rte_rdtsc() - start;
+
+	/* Say that we sleep, then look once more: a worker either sees the flag or we see its packet. */
+	atomic_store_explicit(&s->main_sleeps, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	for (unsigned from = 0; from < s->n_workers; from++)
+		busy = busy || rte_ring_count(s->ring[from][s->n_workers]) > 0;
+	n = epoll_wait(m->epoll_fd, e, 16, wait_ms(m, busy, now));
+	atomic_store_explicit(&s->main_sleeps, 0, memory_order_relaxed);
+	now = shell_now(s);
+	for (int i = 0; i < n; i++)
+		on_event(m, e[i].data.u64, now);
+}
+
+static bool open_signals(struct mainloop *m)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	m->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return m->signal_fd >= 0;
+}
+
+static bool start(struct mainloop *m, char err[KS_ERR_LEN])
+{
+	struct shell *s = m->s;
+	struct ks_limits limits = {
+		.max_services = s->o.max_services,
+		.max_rs_slots = s->o.max_real_servers,
+		.max_routes = 1u << 20,
+		.n_workers = s->n_workers,
+	};
+	struct ks_main_io io = { m, io_alloc, io_send, io_release, io_kni, io_event };
+	struct ks_control_opts co = {
+		.path = s->o.socket,
+		.cb = { m, rs_in_use, publish, quiesced, on_lease, on_garp, on_sessions, on_shutdown },
+		.boot_id = s->seed,
+		.workers = s->n_workers,
+		.ports = s->n_ports,
+		.shm_fd = s->shm_fd,
+		.shm_size = s->shm->size,
+		.version = KS_VERSION,
+	};
+	struct ks_mirror_opts mo = { .n_ports = s->n_ports, .ctx = m, .changed = mirror_changed, .neigh = mirror_neigh };
+	char reason[KS_REASON_LEN];
+	struct ks_conf *conf;
+
+	m->core = ks_main_new(&s->mem, &s->shared, &io, m->self->c);
+	m->desired = ks_desired_new(&s->mem, &limits);
+	m->rs_in_use = s->mem.alloc(s->mem.ctx, s->o.max_real_servers, 64);
+	m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (m->core == NULL || m->desired == NULL || m->rs_in_use == NULL || m->epoll_fd < 0) {
+		snprintf(err, KS_ERR_LEN, "no memory for %u services and %u real servers", s->o.max_services,
+			 s->o.max_real_servers);
+		return false;
+	}
+	for (unsigned i = 0; i < s->n_ports; i++) {
+		ks_desired_port(m->desired, i, &s->port[i].info);
+		mo.ifindex[i] = s->port[i].kni != NULL ? ks_kni_ifindex(s->port[i].kni) : 0;
+	}
+	conf = ks_conf_build(m->desired, NULL, reason);
+	if (conf == NULL) {
+		snprintf(err, KS_ERR_LEN, "%s", reason);
+		return false;
+	}
+	publish(m, conf);
+	co.desired = m->desired;
+	mo.desired = m->desired;
+	m->control = ks_control_new(&co, err);
+	if (m->control == NULL)
+		return false;
+	m->mirror = ks_mirror_new(&mo, err);
+	if (m->mirror == NULL)
+		return false;
+	if (!open_signals(m) || !watch(m, m->signal_fd, SRC_SIGNAL, 0) || !watch(m, s->wake_fd, SRC_WAKE, 0) ||
+	    !watch(m, ks_control_fd(m->control), SRC_CONTROL, 0) || !watch(m, ks_mirror_fd(m->mirror), SRC_MIRROR, 0)) {
+		snprintf(err, KS_ERR_LEN, "epoll: %s", strerror(errno));
+		return false;
+	}
+	for (unsigned i = 0; i < s->n_ports; i++)
+		if (s->port[i].kni != NULL)
+			(void)watch(m, ks_kni_fd(s->port[i].kni), SRC_KNI, i);
+	for (unsigned i = 0; i < s->n_workers; i++)
+		s->lcore[i].ask = &m->asks[i];
+	return true;
+}
+
+static void finish(struct mainloop *m)
+{
+	struct ks_conf *last = atomic_load_explicit(&m->s->conf, memory_order_relaxed);
+
+	if (m->mirror != NULL)
+		ks_mirror_free(m->mirror);
+	if (m->control != NULL)
+		ks_control_free(m->control);
+	if (m->core != NULL)
+		ks_main_free(m->core);
+	if (m->retired != NULL)
+		ks_conf_free(m->retired);
+	if (last != NULL)
+		ks_conf_free(last);
+	if (m->desired != NULL)
+		ks_desired_free(m->desired);
+	if (m->rs_in_use != NULL)
+		m->s->mem.free(m->s->mem.ctx, m->rs_in_use);
+	if (m->signal_fd >= 0)
+		close(m->signal_fd);
+	if (m->epoll_fd >= 0)
+		close(m->epoll_fd);
+}
+
+int main_loop(struct shell *s, char err[KS_ERR_LEN])
+{
+	struct mainloop *m = s->mem.alloc(s->mem.ctx, sizeof(*m), 64);
+	unsigned launched = 0;
+	int rc = 1;
+
+	if (m == NULL) {
+		snprintf(err, KS_ERR_LEN, "no memory");
+		return 1;
+	}
+	m->s = s;
+	m->self = &s->lcore[s->n_workers];
+	m->epoll_fd = m->signal_fd = -1;
+	if (start(m, err)) {
+		for (; launched < s->n_workers; launched++) {
+			if (rte_eal_remote_launch(worker_loop, &s->lcore[launched], s->lcore[launched].lcore_id) == 0)
+				continue;
+			snprintf(err, KS_ERR_LEN, "worker %s: lcore %u is not one of the EAL's; see its -l or --lcores",
+				 s->lcore[launched].o->name, s->lcore[launched].lcore_id);
+			break;
+		}
+		if (launched == s->n_workers) {
+			rc = 0;
+			while (!m->stopping || shell_now(s) < m->stop_at)
+				turn(m);
+			ks_main_lease(m->core, 0, shell_now(s));
+		}
+	}
+	atomic_store(&s->stop, 1);
+	for (unsigned i = 0; i < launched; i++)
+		(void)rte_eal_wait_lcore(s->lcore[i].lcore_id);
+	finish(m);
+	s->mem.free(s->mem.ctx, m);
+	return rc;
+}

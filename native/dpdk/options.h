@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line of keelson-dataplane, made by the controller from dpvs.conf:
+ *
+ *   keelson-dataplane --socket PATH [--main-lcore N] [--max-sessions N] [--max-services N] [--max-real-servers N]
+ *       [--idle-sleep-max-us N] [--file-prefix NAME] [--pool-size N] [--verbose]
+ *       --port NAME [--devargs STRING] [--rxq N] [--txq N] [--rxd N] [--txd N] [--mtu N] [--promisc] [--no-kni] ...
+ *       --worker NAME [--lcore N] [--poll PORT:QUEUE] ...
+ *       [-- EAL ARGUMENTS]
+ *
+ * Options after --port or --worker belong to that port or worker. A port without --devargs is the next one the EAL has probed. Relative paths
+ * are relative to where the command was typed.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ks_conf.h"
+#include "sock.h"
+
+#define MAX_POLLS 64
+#define MAX_EAL_ARGS 64
+
+struct port_opts {
+	char name[KS_DEV_NAME];
+	const char *devargs; /* NULL = next probed */
+	uint16_t rxq, txq, rxd, txd, mtu;
+	bool promisc;
+	bool kni;
+};
+
+struct poll_opts {
+	unsigned port;
+	uint16_t queue;
+};
+
+struct worker_opts {
+	const char *name;
+	unsigned lcore;
+	unsigned n_polls;
+	struct poll_opts poll[MAX_POLLS];
+};
+
+struct options {
+	const char *socket;
+	const char *file_prefix;
+	unsigned main_lcore;
+	uint32_t max_sessions; /* of each worker */
+	uint32_t max_services;
+	uint32_t max_real_servers;
+	uint32_t idle_sleep_max_us;
+	uint32_t pool_size;
+	bool verbose;
+	unsigned n_ports;
+	struct port_opts port[KS_MAX_PORTS];
+	unsigned n_workers;
+	struct worker_opts worker[KS_MAX_WORKERS];
+	int n_eal;
+	char *eal[MAX_EAL_ARGS];
+};
+
+enum parsed {
+	PARSED_RUN,
+	PARSED_EXIT, /* --help or --version was printed */
+	PARSED_ERROR,
+};
+
+enum parsed options_parse(struct options *o, int argc, char **argv, char err[KS_ERR_LEN]);
+
+#endif
