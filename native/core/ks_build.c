@@ -38,7 +38,7 @@ static uint32_t rows_for(uint32_t n)
 
 /* ---- slots ----------------------------------------------------------------------------------------------------- */
 
-/* A slot whose owner was gone in the last build already, and which no session uses, is free. */
+/* A slot whose owner has been gone for KS_RETIRED builds, and which no session uses, is free. */
 static void reclaim(struct ks_desired *d, const uint8_t *in_use)
 {
 	for (struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL; s = s->next) {
@@ -47,14 +47,14 @@ static void reclaim(struct ks_desired *d, const uint8_t *in_use)
 		for (struct ks_obj *r = s->rs; r != NULL; r = r->next) {
 			if (r->body.live || r->slot == KS_SLOT_NONE)
 				continue;
-			if (r->retired && (in_use == NULL || !in_use[r->slot])) {
+			if (r->retired >= KS_RETIRED && (in_use == NULL || !in_use[r->slot])) {
 				ks_slots_give(&d->rs_slots, r->slot);
 				r->slot = KS_SLOT_NONE;
 			} else {
 				busy = true;
 			}
 		}
-		if (!s->body.live && s->retired && !busy && s->slot != KS_SLOT_NONE) {
+		if (!s->body.live && s->retired >= KS_RETIRED && !busy && s->slot != KS_SLOT_NONE) {
 			ks_slots_give(&d->svc_slots, s->slot);
 			s->slot = KS_SLOT_NONE;
 		}
@@ -81,6 +81,14 @@ static int number_lip(struct ks_desired *d, const struct ks_obj *lip, uint16_t *
 	return KS_OK;
 }
 
+static void age(struct ks_obj *o)
+{
+	if (o->body.live)
+		o->retired = 0;
+	else if (o->retired < KS_RETIRED)
+		o->retired++;
+}
+
 /* What is no more and holds no slot can be forgotten; what holds one is retired from now. */
 static void sweep(struct ks_desired *d)
 {
@@ -88,11 +96,11 @@ static void sweep(struct ks_desired *d)
 		next_s = s->next;
 		for (struct ks_obj *r = s->rs, *next_r; r != NULL; r = next_r) {
 			next_r = r->next;
-			r->retired = !r->body.live;
+			age(r);
 			if (!r->body.live && r->slot == KS_SLOT_NONE)
 				ks_obj_free(d, r);
 		}
-		s->retired = !s->body.live;
+		age(s);
 		if (!s->body.live && s->slot == KS_SLOT_NONE && s->rs == NULL && s->lip == NULL)
 			ks_obj_free(d, s);
 	}

@@ -170,7 +170,8 @@ void ks_desired_mirror_routes(struct ks_desired *d, const struct ks_mirror_route
 
 /* Build the generation of the present state, not during a transaction; NULL and a reason when memory or slots are short. rs_in_use
  * [max_rs_slots] tells for each real server slot whether any worker still counts sessions on it (slots in use are not given away; NULL =
- * none is). What is built must be published: slots freed by a build may be given away by the next one. */
+ * none is). What is built must be published, and before one is published the workers must have left the one before the last: on
+ * that rests when a slot is given away. */
 struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, char *reason);
 void ks_conf_free(struct ks_conf *c);
 

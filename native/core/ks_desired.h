@@ -17,6 +17,9 @@
 
 #define KS_WEIGHT_MAX 65535u
 #define KS_NEIGH_STATIC_MAX 4096u
+/* Builds through which an owner must have been gone before the next one gives its slot away. The first may be made and published while workers are still
+ * in the generation that has it; when the third is made they have left, and a slot without sessions stays without. */
+#define KS_RETIRED 2u
 
 enum ks_kind {
 	KS_OBJ_ADDR,
@@ -65,7 +68,7 @@ struct ks_obj {
 	uint32_t hash;
 	uint32_t id;
 	uint32_t slot; /* service, real server: KS_SLOT_NONE until built */
-	bool retired;  /* was not live in the last build already */
+	uint8_t retired; /* builds since it is no more, up to KS_RETIRED */
 	bool doomed;
 	struct ks_obj *chain;
 	struct ks_obj *prev, *next; /* siblings: of the kind, or of the service */

@@ -114,20 +114,23 @@ static void lease_tick(struct ks_main *m, ks_ms now)
 	m->io.event(m->io.ctx, &e);
 }
 
-void ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
-		  unsigned repeat, ks_ms now)
+int ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
+		 unsigned repeat, ks_ms now)
 {
 	const struct ks_local *l;
 
-	if (af != 4 || port >= c->n_ports)
-		return;
+	if (af != 4)
+		return KS_E_UNSUPPORTED;
 	l = ks_conf_local4(c, addr->v4);
-	if (l != NULL && !answers_for(m, l, now)) {
+	if (l == NULL || l->port != port)
+		return KS_E_NOT_FOUND;
+	if (!answers_for(m, l, now)) {
 		m->counters[KS_C_DROP_FIRST + KS_DROP_LEASE]++;
-		return;
+		return KS_E_STATE;
 	}
 	for (unsigned i = 0; i < (repeat > 0 ? repeat : 1); i++)
 		ks_main_arp(m, c, port, ks_mac_broadcast, addr->v4, ks_mac_broadcast, addr->v4);
+	return KS_OK;
 }
 
 /* ---- ARP in ---------------------------------------------------------------------------------------------------- */

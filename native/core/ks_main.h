@@ -35,8 +35,9 @@ void ks_main_packet(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p
 void ks_main_neigh_set(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
 		       const uint8_t mac[6], bool is_static, ks_ms now);
 
-/* Gratuitous ARP `repeat` times back to back; not sent for a leased VIP whose lease has run out. */
-void ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
+/* Gratuitous ARP `repeat` times back to back. Not sent, and told by the status: KS_E_NOT_FOUND for an address that is not ours on that
+ * port, KS_E_STATE for a leased VIP whose lease has run out. */
+int ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
 		  unsigned repeat, ks_ms now);
 
 void ks_main_lease(struct ks_main *m, uint32_t ms, ks_ms now);

@@ -443,7 +443,7 @@ static void the_lease_decides_about_the_vip(void)
 	set_up();
 	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.9", "10.0.0.100");
 	CHECK_EQ(drops(KS_DROP_LEASE), 1);
-	ks_main_garp(lab.m, lab.c, 0, 4, &vip, 5, lab.now);
+	CHECK_EQ(ks_main_garp(lab.m, lab.c, 0, 4, &vip, 5, lab.now), KS_E_STATE);
 	CHECK_EQ(lab.n_out, 0);
 	CHECK_EQ(atomic_load(&lab.shared.lease_live), 0);
 
@@ -485,12 +485,12 @@ static void gratuitous_arp_looks_as_keepalived_sends_it(void)
 
 	set_up();
 	ks_main_lease(lab.m, 3000, lab.now);
-	ks_main_garp(lab.m, lab.c, 0, 4, &vip, 3, lab.now);
+	CHECK_EQ(ks_main_garp(lab.m, lab.c, 0, 4, &vip, 3, lab.now), KS_OK);
 	CHECK_EQ(lab.n_out, 3);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(memcmp(lab.out[i].bytes, want, sizeof(want)) == 0);
 	lab.n_out = 0;
-	ks_main_garp(lab.m, lab.c, 9, 4, &vip, 3, lab.now); /* no such port */
+	CHECK_EQ(ks_main_garp(lab.m, lab.c, 1, 4, &vip, 3, lab.now), KS_E_NOT_FOUND); /* not on that port */
 	CHECK_EQ(lab.n_out, 0);
 	tear_down();
 }

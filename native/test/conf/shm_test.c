@@ -141,7 +141,8 @@ static void the_directory_follows_the_generations(void)
 	c = commit(d, 4, "10.0.0.1", NULL, in_use);
 	ks_shm_publish(s, c);
 	ks_conf_free(c);
-	c = commit(d, 5, NULL, "10.0.0.2", in_use); /* somebody else's slot now: from zero */
+	ks_conf_free(commit(d, 5, NULL, NULL, in_use));
+	c = commit(d, 6, NULL, "10.0.0.2", in_use); /* somebody else's slot now: from zero */
 	ks_shm_publish(s, c);
 	ks_conf_free(c);
 	memcpy(&addr, row[0].addr, 4);
