@@ -333,6 +333,35 @@ static void a_refused_op_rejects_the_whole_and_names_it(void)
 	tear_down();
 }
 
+static void a_generation_there_is_no_memory_for_is_taken_back(void)
+{
+	int fd;
+
+	set_up();
+	fd = client();
+	greet(fd);
+	begin(fd, 0);
+	service(fd, 80);
+	commit(fd, 4, 1, 1);
+	CHECK_EQ(ack(fd, 4).status, KS_OK);
+	for (long fail = 1; fail <= 2; fail++) { /* the check of the whole, then the build */
+		begin(fd, 1);
+		service(fd, 81);
+		lab.tm.fail_in = fail;
+		commit(fd, 5, 2, 1);
+		lab.tm.fail_in = 0;
+		CHECK_EQ(ack(fd, 5).status, KS_E_NO_MEMORY);
+		CHECK_EQ(ks_desired_generation(lab.d), 1);
+	}
+	begin(fd, 1);
+	service(fd, 82);
+	commit(fd, 6, 2, 1);
+	CHECK_EQ(ack(fd, 6).status, KS_OK);
+	CHECK(serves(80) && !serves(81) && serves(82));
+	close(fd);
+	tear_down();
+}
+
 static void generations_have_an_order(void)
 {
 	int fd;
@@ -681,6 +710,7 @@ int main(void)
 	RUN(hello_passes_the_counters_read_only);
 	RUN(a_generation_is_acknowledged_when_the_workers_have_left_the_old_one);
 	RUN(a_refused_op_rejects_the_whole_and_names_it);
+	RUN(a_generation_there_is_no_memory_for_is_taken_back);
 	RUN(generations_have_an_order);
 	RUN(an_open_generation_goes_with_its_client);
 	RUN(a_commit_whose_client_has_gone_still_stands);
