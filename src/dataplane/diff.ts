@@ -1,0 +1,207 @@
+/**
+ * From one snapshot to another as ops, in an order the data plane can follow: a service comes before what belongs to it, an address leaves
+ * one device before it comes to another. Law: apply(diff(a, b), a) = b. Linear in the size of both.
+ */
+import {
+  type AddressEntry,
+  addressKey,
+  type LocalAddressEntry,
+  localAddressKey,
+  type ParamName,
+  paramNames,
+  type RealServerEntry,
+  realServerKey,
+  type ServiceEntry,
+  type Snapshot,
+  serviceKey,
+} from './snapshot.js';
+
+export type ServiceId = Pick<ServiceEntry, 'protocol' | 'address' | 'port'>;
+export type ServiceHead = Omit<ServiceEntry, 'realServers' | 'localAddresses'>;
+
+export type Op =
+  | { readonly type: 'addressSet'; readonly address: AddressEntry }
+  | { readonly type: 'addressDel'; readonly address: AddressEntry }
+  | { readonly type: 'serviceSet'; readonly service: ServiceHead }
+  | { readonly type: 'serviceDel'; readonly service: ServiceId }
+  | {
+      readonly type: 'realServerSet';
+      readonly service: ServiceId;
+      readonly realServer: RealServerEntry;
+    }
+  | {
+      readonly type: 'realServerDel';
+      readonly service: ServiceId;
+      readonly realServer: RealServerEntry;
+    }
+  | { readonly type: 'localSet'; readonly service: ServiceId; readonly local: LocalAddressEntry }
+  | { readonly type: 'localDel'; readonly service: ServiceId; readonly local: LocalAddressEntry }
+  | { readonly type: 'paramSet'; readonly param: ParamName; readonly value: number };
+
+/** What the data plane uses where a snapshot says nothing (native/core/ks_desired.c, after DPVS). */
+export const paramDefaults: Readonly<Record<ParamName, number>> = {
+  tcpNone: 2000,
+  tcpEstablished: 90_000,
+  tcpSynSent: 3000,
+  tcpSynRecv: 30_000,
+  tcpFinWait: 7000,
+  tcpTimeWait: 7000,
+  tcpClose: 3000,
+  tcpCloseWait: 7000,
+  tcpLastAck: 7000,
+  tcpListen: 120_000,
+  tcpSynAck: 30_000,
+  tcpLast: 2000,
+  udpOneway: 300_000,
+  udpNormal: 300_000,
+  udpLast: 2000,
+  connInit: 3000,
+  defaultTtl: 64,
+  localPortMin: 1025,
+  localPortMax: 65_535,
+  neighbourTimeout: 60_000,
+};
+
+const index = <T>(items: readonly T[], key: (t: T) => string): ReadonlyMap<string, T> =>
+  new Map(items.map((t) => [key(t), t]));
+
+interface Difference<T> {
+  readonly gone: readonly T[];
+  readonly set: readonly T[];
+}
+
+/** `same` tells whether an object that is in both needs no op. */
+const difference = <T>(
+  a: readonly T[],
+  b: readonly T[],
+  key: (t: T) => string,
+  same: (x: T, y: T) => boolean,
+): Difference<T> => {
+  const before = index(a, key);
+  const after = index(b, key);
+  return {
+    gone: [...before].filter(([k]) => !after.has(k)).map(([, t]) => t),
+    set: [...after]
+      .filter(([k, t]) => {
+        const old = before.get(k);
+        return old === undefined || !same(old, t);
+      })
+      .map(([, t]) => t),
+  };
+};
+
+const sameAddress = (x: AddressEntry, y: AddressEntry): boolean =>
+  x.prefixLength === y.prefixLength && x.leased === y.leased && x.local === y.local;
+const sameRealServer = (x: RealServerEntry, y: RealServerEntry): boolean =>
+  x.weight === y.weight && x.forwarding === y.forwarding;
+const sameLocal = (x: LocalAddressEntry, y: LocalAddressEntry): boolean => x.device === y.device;
+const sameHead = (x: ServiceHead, y: ServiceHead): boolean =>
+  x.scheduler === y.scheduler &&
+  x.expireQuiescent === y.expireQuiescent &&
+  x.establishedTimeoutMs === y.establishedTimeoutMs;
+
+export const serviceId = (s: ServiceId): ServiceId => ({
+  protocol: s.protocol,
+  address: s.address,
+  port: s.port,
+});
+
+const head = (s: ServiceHead): ServiceHead => ({
+  ...serviceId(s),
+  scheduler: s.scheduler,
+  expireQuiescent: s.expireQuiescent,
+  establishedTimeoutMs: s.establishedTimeoutMs,
+});
+
+const serviceOps = (a: ServiceEntry | undefined, b: ServiceEntry): readonly Op[] => {
+  const service = serviceId(b);
+  const rs = difference(a?.realServers ?? [], b.realServers, realServerKey, sameRealServer);
+  const lip = difference(a?.localAddresses ?? [], b.localAddresses, localAddressKey, sameLocal);
+  return [
+    ...(a === undefined || !sameHead(a, b)
+      ? [{ type: 'serviceSet', service: head(b) } as const]
+      : []),
+    ...lip.set.map((local): Op => ({ type: 'localSet', service, local })),
+    ...rs.gone.map((realServer): Op => ({ type: 'realServerDel', service, realServer })),
+    ...rs.set.map((realServer): Op => ({ type: 'realServerSet', service, realServer })),
+    ...lip.gone.map((local): Op => ({ type: 'localDel', service, local })),
+  ];
+};
+
+export const diff = (a: Snapshot, b: Snapshot): readonly Op[] => {
+  const addresses = difference(a.addresses, b.addresses, addressKey, sameAddress);
+  const before = index(a.services, serviceKey);
+  const after = index(b.services, serviceKey);
+  const ops: Op[] = [];
+  for (const param of paramNames) {
+    const value = b.params[param] ?? paramDefaults[param];
+    if (value !== (a.params[param] ?? paramDefaults[param]))
+      ops.push({ type: 'paramSet', param, value });
+  }
+  for (const [k, s] of before)
+    if (!after.has(k)) ops.push({ type: 'serviceDel', service: serviceId(s) });
+  for (const address of addresses.gone) ops.push({ type: 'addressDel', address });
+  for (const address of addresses.set) ops.push({ type: 'addressSet', address });
+  for (const [k, s] of after) for (const op of serviceOps(before.get(k), s)) ops.push(op);
+  return ops;
+};
+
+/** What the data plane makes of ops; the model the law is checked against. */
+export const apply = (ops: readonly Op[], a: Snapshot): Snapshot => {
+  const addresses = new Map(a.addresses.map((x) => [addressKey(x), x]));
+  const params: Partial<Record<ParamName, number>> = { ...a.params };
+  const services = new Map(
+    a.services.map((s) => [
+      serviceKey(s),
+      {
+        head: head(s),
+        rs: new Map(s.realServers.map((r) => [realServerKey(r), r])),
+        lip: new Map(s.localAddresses.map((l) => [localAddressKey(l), l])),
+      },
+    ]),
+  );
+  for (const op of ops) {
+    switch (op.type) {
+      case 'addressSet':
+        addresses.set(addressKey(op.address), op.address);
+        break;
+      case 'addressDel':
+        addresses.delete(addressKey(op.address));
+        break;
+      case 'serviceSet': {
+        const old = services.get(serviceKey(op.service));
+        const rs = old?.rs ?? new Map<string, RealServerEntry>();
+        const lip = old?.lip ?? new Map<string, LocalAddressEntry>();
+        services.set(serviceKey(op.service), { head: op.service, rs, lip });
+        break;
+      }
+      case 'serviceDel':
+        services.delete(serviceKey(op.service));
+        break;
+      case 'realServerSet':
+        services.get(serviceKey(op.service))?.rs.set(realServerKey(op.realServer), op.realServer);
+        break;
+      case 'realServerDel':
+        services.get(serviceKey(op.service))?.rs.delete(realServerKey(op.realServer));
+        break;
+      case 'localSet':
+        services.get(serviceKey(op.service))?.lip.set(localAddressKey(op.local), op.local);
+        break;
+      case 'localDel':
+        services.get(serviceKey(op.service))?.lip.delete(localAddressKey(op.local));
+        break;
+      case 'paramSet':
+        params[op.param] = op.value;
+        break;
+    }
+  }
+  return {
+    addresses: [...addresses.values()],
+    params,
+    services: [...services.values()].map((s) => ({
+      ...s.head,
+      realServers: [...s.rs.values()],
+      localAddresses: [...s.lip.values()],
+    })),
+  };
+};
