@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "shell.h"
 
 /* Signals are taken by the main lcore's signalfd; every thread must have them blocked, so this comes before the EAL. */
@@ -29,14 +29,13 @@ static void block_signals(void)
 	signal(SIGHUP, SIG_IGN);
 }
 
+/* Starts at CLOCK_MONOTONIC, so that times can be compared with those of other processes. */
 static void start_clock(struct shell *s)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	s->tsc_hz = rte_get_tsc_hz();
-	s->tsc_start = rte_rdtsc();
-	s->ms_start = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	clock_init(&s->clock, (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
 }
 
 static bool make_workers(struct shell *s, char err[KS_ERR_LEN])
@@ -60,6 +59,11 @@ static bool make_workers(struct shell *s, char err[KS_ERR_LEN])
 		l->shell = s;
 		l->index = i;
 		l->c = ks_shm_worker(s->shm, i);
+		l->clock = s->clock;
+		if (!wake_init(&l->wake)) {
+			snprintf(err, KS_ERR_LEN, "cannot make an eventfd: %s", strerror(errno));
+			return false;
+		}
 		if (i == s->n_workers)
 			break;
 		l->o = &s->o.worker[i];
@@ -101,25 +105,13 @@ static bool bring_up(struct shell *s, char err[KS_ERR_LEN])
 	if (!eal_start(&s->o, err))
 		return false;
 	start_clock(s);
-	for (unsigned i = 0; i < s->n_workers; i++) {
-		if (rte_lcore_is_enabled(s->o.worker[i].lcore) && s->o.worker[i].lcore != rte_get_main_lcore())
-			continue;
-		snprintf(err, KS_ERR_LEN, "worker %s: lcore %u is not one of the EAL's; see -l or --lcores in eal_args",
-			 s->o.worker[i].name, s->o.worker[i].lcore);
-		return false;
-	}
 	if (getrandom(&s->seed, sizeof(s->seed), 0) != (ssize_t)sizeof(s->seed)) {
 		snprintf(err, KS_ERR_LEN, "the kernel gives no random numbers");
 		return false;
 	}
-	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	s->pool = port_pool(&s->o, err);
 	if (s->pool == NULL || !make_counters(s, err))
 		return false;
-	if (!ks_neigh_table_init(&s->shared.neigh, &s->mem)) {
-		snprintf(err, KS_ERR_LEN, "no memory for the neighbour table");
-		return false;
-	}
 	if (!make_workers(s, err) || !rings_make(s, err))
 		return false;
 	for (unsigned i = 0; i < s->n_ports; i++) {
@@ -128,6 +120,7 @@ static bool bring_up(struct shell *s, char err[KS_ERR_LEN])
 		s->port[i].counters = ks_shm_port(s->shm, i);
 		ks_shm_dev(s->shm, i, s->port[i].info.dev);
 	}
+	queues_assign(s);
 	return true;
 }
 
@@ -135,13 +128,30 @@ static bool bring_up(struct shell *s, char err[KS_ERR_LEN])
 static bool socket_dir_ok(const char *path, char err[KS_ERR_LEN])
 {
 	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
+	const char *slash = path == NULL ? NULL : strrchr(path, '/');
 
+	if (path == NULL)
+		return true;
 	snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 : (int)(slash - path), slash == NULL ? "." : path);
 	if (slash == path || access(dir, W_OK | X_OK) == 0)
 		return true;
-	snprintf(err, KS_ERR_LEN, "--socket: %.200s: %s", dir, strerror(errno));
+	snprintf(err, KS_ERR_LEN, "--socket: directory %.200s: %s", dir, strerror(errno));
 	return false;
+}
+
+static void tell(const struct shell *s)
+{
+	for (unsigned i = 0; i < s->n_ports; i++) {
+		const struct port *p = &s->port[i];
+		const uint8_t *a = p->info.mac;
+
+		ks_log(KS_LOG_INFO, "port %s: %s, %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, queues %u/%u, link %s%s%s", p->o->name,
+		       p->driver, a[0], a[1], a[2], a[3], a[4], a[5], p->info.mtu, p->o->rxq, p->o->txq,
+		       p->info.up ? "up" : "down", p->rx_csum ? ", verifies checksums" : "",
+		       p->wake_fd[0] >= 0 ? ", wakes its worker" : "");
+	}
+	ks_log(KS_LOG_INFO, "%u workers, %u sessions each, %u packet buffers, %s", s->n_workers, s->o.max_sessions,
+	       s->o.pool_size, rte_eal_has_hugepages() ? "huge pages" : "no huge pages");
 }
 
 int main(int argc, char **argv)
@@ -160,16 +170,21 @@ int main(int argc, char **argv)
 	case PARSED_RUN:
 		break;
 	}
+	ks_log_json(s->o.log_json);
 	block_signals();
-	if (socket_dir_ok(s->o.socket, err) && bring_up(s, err))
-		rc = main_loop(s, err);
+	if (socket_dir_ok(s->o.socket, err) && bring_up(s, err)) {
+		tell(s);
+		rc = s->o.check ? 0 : main_loop(s, err);
+	}
 	if (rc != 0)
-		fprintf(stderr, "keelson-dataplane: %s\n", err);
+		ks_log(KS_LOG_ERROR, "cannot start: %s", err);
 	for (unsigned i = 0; i < s->n_ports; i++)
 		port_close(&s->port[i]);
 	rings_drain(s);
 	for (unsigned i = 0; i < s->n_workers; i++)
 		ks_worker_free(s->lcore[i].core);
+	for (unsigned i = 0; i <= s->n_workers; i++)
+		wake_fini(&s->lcore[i].wake);
 	(void)rte_eal_cleanup();
 	return rc;
 }

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "control.h"
+#include "log.h"
 #include "mirror.h"
 #include "shell.h"
 
@@ -46,7 +46,7 @@ static const struct ks_conf *current(const struct mainloop *m)
 
 /* ---- generations ------------------------------------------------------------------------------------------------ */
 
-bool shell_quiesced(const struct shell *s)
+static bool shell_quiesced(const struct shell *s)
 {
 	uint64_t published = atomic_load_explicit(&s->published, memory_order_seq_cst);
 
@@ -104,7 +104,7 @@ static void rebuild(struct mainloop *m)
 	m->rebuild = false;
 	conf = ks_conf_build(m->desired, rs_in_use(m), reason);
 	if (conf == NULL)
-		fprintf(stderr, "keelson-dataplane: the kernel's addresses and routes are not taken over: %s\n", reason);
+		ks_log(KS_LOG_WARN, "the kernel's addresses and routes are not taken over: %s", reason);
 	else
 		publish(m, conf);
 }
@@ -119,11 +119,8 @@ static bool io_alloc(void *ctx, struct ks_pkt *out)
 static void io_send(void *ctx, struct ks_pkt *p)
 {
 	struct mainloop *m = ctx;
-	struct rte_mbuf *mbuf = p->cookie;
 
-	mbuf->data_len = p->len;
-	mbuf->pkt_len = p->len;
-	transfer_tx(m->self, p->out_port, mbuf);
+	transfer_tx(m->self, p->out_port, mbuf_from_pkt(p));
 }
 
 static void io_release(void *ctx, struct ks_pkt *p)
@@ -205,6 +202,7 @@ static bool on_sessions(void *ctx, uint64_t token, const struct ks_sessions *ask
 	a->cursor = ask->cursor;
 	a->max = ask->max < 512 ? ask->max : 512;
 	atomic_store_explicit(&a->state, 1, memory_order_release);
+	wake_up(&m->s->lcore[ask->worker].wake);
 	return true;
 }
 
@@ -241,25 +239,17 @@ static unsigned from_workers(struct mainloop *m, ks_ms now)
 	unsigned total = 0;
 
 	for (unsigned from = 0; from < s->n_workers; from++) {
-		struct rte_mbuf *mbuf[RX_BURST];
-		unsigned n = rte_ring_sc_dequeue_burst(s->ring[from][s->n_workers], (void **)mbuf, RX_BURST, NULL);
+		struct rte_mbuf *mbuf[BURST];
+		unsigned n = rte_ring_sc_dequeue_burst(s->ring[from][s->n_workers], (void **)mbuf, BURST, NULL);
 
 		for (unsigned i = 0; i < n; i++) {
-			const struct mark *mark = mark_of(mbuf[i]);
-			struct port *port = &s->port[mark->port];
 			struct ks_pkt p;
 
-			if (mark->kind == MARK_KNI) {
-				kni_write(m, port, mbuf[i], now);
+			if (mbuf[i]->hash.usr == MARK_KNI) {
+				kni_write(m, &s->port[mbuf[i]->port], mbuf[i], now);
 				continue;
 			}
-			memset(&p, 0, sizeof(p));
-			pkt_from_mbuf(port, mark->port, mbuf[i], &p);
-			p.nh = mark->nh;
-			p.l3 = mark->l3;
-			p.l4 = mark->l4;
-			p.l3_len = mark->l3_len;
-			p.proto = mark->proto;
+			memcpy(&p, rte_mbuf_to_priv(mbuf[i]), sizeof(p));
 			ks_main_packet(m->core, current(m), &p, now);
 		}
 		total += n;
@@ -371,20 +361,13 @@ static int wait_ms(struct mainloop *m, bool busy, ks_ms now)
 	return at <= now ? 0 : (int)(at - now);
 }
 
-static void drain_fd(int fd)
-{
-	uint64_t v;
-
-	(void)!read(fd, &v, sizeof(v));
-}
-
 static void on_event(struct mainloop *m, uint64_t tag, ks_ms now)
 {
 	struct signalfd_siginfo si;
 
 	switch ((enum source)(tag >> 32)) {
 	case SRC_WAKE:
-		drain_fd(m->s->wake_fd);
+		wake_drain(&m->self->wake);
 		break;
 	case SRC_SIGNAL:
 		if (read(m->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
@@ -427,13 +410,11 @@ static void turn(struct mainloop *m)
 	s->shm->lease_left_ms = ks_main_lease_left(m->core, now);
 	m->self->c[KS_C_CYCLES_BUSY] += rte_rdtsc() - start;
 
-	/* Say that we sleep, then look once more: a worker either sees the flag or we see its packet. */
-	atomic_store_explicit(&s->main_sleeps, 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
+	wake_announce(&m->self->wake);
 	for (unsigned from = 0; from < s->n_workers; from++)
 		busy = busy || rte_ring_count(s->ring[from][s->n_workers]) > 0;
 	n = epoll_wait(m->epoll_fd, e, 16, wait_ms(m, busy, now));
-	atomic_store_explicit(&s->main_sleeps, 0, memory_order_relaxed);
+	wake_done(&m->self->wake);
 	now = shell_now(s);
 	for (int i = 0; i < n; i++)
 		on_event(m, e[i].data.u64, now);
@@ -501,7 +482,7 @@ static bool start(struct mainloop *m, char err[KS_ERR_LEN])
 	m->mirror = ks_mirror_new(&mo, err);
 	if (m->mirror == NULL)
 		return false;
-	if (!open_signals(m) || !watch(m, m->signal_fd, SRC_SIGNAL, 0) || !watch(m, s->wake_fd, SRC_WAKE, 0) ||
+	if (!open_signals(m) || !watch(m, m->signal_fd, SRC_SIGNAL, 0) || !watch(m, m->self->wake.fd, SRC_WAKE, 0) ||
 	    !watch(m, ks_control_fd(m->control), SRC_CONTROL, 0) || !watch(m, ks_mirror_fd(m->mirror), SRC_MIRROR, 0)) {
 		snprintf(err, KS_ERR_LEN, "epoll: %s", strerror(errno));
 		return false;
@@ -567,6 +548,8 @@ int main_loop(struct shell *s, char err[KS_ERR_LEN])
 		}
 	}
 	atomic_store(&s->stop, 1);
+	for (unsigned i = 0; i < launched; i++)
+		wake_up(&s->lcore[i].wake);
 	for (unsigned i = 0; i < launched; i++)
 		(void)rte_eal_wait_lcore(s->lcore[i].lcore_id);
 	finish(m);

@@ -14,10 +14,14 @@ static const char help[] =
 	"  --max-sessions N         sessions of each worker (1048576)\n"
 	"  --max-services N         (16384)\n"
 	"  --max-real-servers N     (131072)\n"
-	"  --idle-sleep-max-us N    longest sleep of an idle worker; 0 = poll always (500)\n"
-	"  --file-prefix NAME       EAL's, one for each data plane on a machine\n"
+	"  --idle-spin-us N         poll so long without a packet before sleeping (20)\n"
+	"  --idle-sleep-max-us N    longest sleep of a worker whose ports cannot wake it; 0 = never sleep (500)\n"
+	"  --huge auto|yes|no       huge pages; auto: if enough are free, else without, unless a port is hardware (auto)\n"
+	"  --file-prefix NAME       keep the EAL's run-time files under this name (none are kept)\n"
 	"  --pool-size N            packet buffers (16384)\n"
+	"  --log-json               log lines as JSON\n"
 	"  --verbose                show what the EAL says\n"
+	"  --check                  set everything up, say what was found, end\n"
 	"  --port NAME              a port; the options that follow are its own:\n"
 	"    --devargs STRING       PCI address or vdev, e.g. net_af_packet0,iface=eth1\n"
 	"    --rxq N --txq N        queues (1)   --rxd N --txd N  descriptors   --mtu N (1500)\n"
@@ -25,6 +29,8 @@ static const char help[] =
 	"  --worker NAME            a worker; the options that follow are its own:\n"
 	"    --lcore N              its lcore (1, 2, ...)\n"
 	"    --poll PORT:QUEUE      a receive queue it reads; a worker without one gets its packets from the others\n"
+	"                           (when nobody has one: dealt out in turn)\n"
+	"    --tx PORT:QUEUE        its transmit queue (a free one; if none is left another worker sends for it)\n"
 	"  -- ARGUMENTS             the rest goes to the EAL\n";
 
 static bool number(const char *s, uint32_t min, uint32_t max, uint32_t *out)
@@ -66,24 +72,59 @@ static struct port_opts *add_port(struct options *o, const char *name)
 	return p;
 }
 
-static bool add_poll(struct options *o, struct worker_opts *w, const char *spec)
+static bool add_queue(const struct options *o, struct poll_opts *list, unsigned *n_list, unsigned max, bool tx, const char *spec)
 {
 	const char *colon = strrchr(spec, ':');
 	uint32_t queue;
 
-	if (colon == NULL || w->n_polls == MAX_POLLS || !number(colon + 1, 0, 63, &queue))
+	if (colon == NULL || *n_list == max || !number(colon + 1, 0, 63, &queue))
 		return false;
 	for (unsigned i = 0; i < o->n_ports; i++) {
 		size_t n = strlen(o->port[i].name);
 
 		if (n != (size_t)(colon - spec) || memcmp(o->port[i].name, spec, n) != 0)
 			continue;
-		if (queue >= o->port[i].rxq)
+		if (queue >= (tx ? o->port[i].txq : o->port[i].rxq))
 			return false;
-		w->poll[w->n_polls++] = (struct poll_opts){ .port = i, .queue = (uint16_t)queue };
+		list[(*n_list)++] = (struct poll_opts){ .port = i, .queue = (uint16_t)queue };
 		return true;
 	}
 	return false;
+}
+
+/* Nobody said who reads what: queues are dealt out in turn. */
+static void deal_out(struct options *o)
+{
+	unsigned next = 0;
+
+	for (unsigned w = 0; w < o->n_workers; w++)
+		if (o->worker[w].n_polls > 0)
+			return;
+	for (unsigned p = 0; p < o->n_ports && o->n_workers > 0; p++)
+		for (uint16_t q = 0; q < o->port[p].rxq; q++) {
+			struct worker_opts *w = &o->worker[next++ % o->n_workers];
+
+			if (w->n_polls < MAX_POLLS)
+				w->poll[w->n_polls++] = (struct poll_opts){ .port = p, .queue = q };
+		}
+}
+
+static bool check_tx(const struct options *o, char err[KS_ERR_LEN])
+{
+	for (unsigned p = 0; p < o->n_ports; p++)
+		for (unsigned q = 0; q < o->port[p].txq; q++) {
+			unsigned owners = 0;
+
+			for (unsigned w = 0; w < o->n_workers; w++)
+				for (unsigned k = 0; k < o->worker[w].n_txs; k++)
+					owners += o->worker[w].tx[k].port == p && o->worker[w].tx[k].queue == q;
+			if (owners > 1) {
+				snprintf(err, KS_ERR_LEN, "transmit queue %u of port %s is given to %u workers; it has room for one", q,
+					 o->port[p].name, owners);
+				return false;
+			}
+		}
+	return true;
 }
 
 /* One option with its value; 1 = done, 0 = not known here, -1 = value is wrong. */
@@ -107,6 +148,18 @@ static int global_option(struct options *o, const char *name, const char *value)
 		return number(value, 1, 1u << 22, &o->max_real_servers) ? 1 : -1;
 	if (strcmp(name, "--idle-sleep-max-us") == 0)
 		return number(value, 0, 100000, &o->idle_sleep_max_us) ? 1 : -1;
+	if (strcmp(name, "--idle-spin-us") == 0)
+		return number(value, 0, 1000000, &o->idle_spin_us) ? 1 : -1;
+	if (strcmp(name, "--huge") == 0) {
+		static const char *const words[] = { "auto", "yes", "no" };
+
+		for (unsigned i = 0; i < 3; i++)
+			if (strcmp(value, words[i]) == 0) {
+				o->huge = (enum huge)i;
+				return 1;
+			}
+		return -1;
+	}
 	if (strcmp(name, "--pool-size") == 0)
 		return number(value, 1023, 1u << 24, &o->pool_size) ? 1 : -1;
 	return 0;
@@ -142,13 +195,15 @@ static int worker_option(struct options *o, struct worker_opts *w, const char *n
 		return 1;
 	}
 	if (strcmp(name, "--poll") == 0)
-		return add_poll(o, w, value) ? 1 : -1;
+		return add_queue(o, w->poll, &w->n_polls, MAX_POLLS, false, value) ? 1 : -1;
+	if (strcmp(name, "--tx") == 0)
+		return add_queue(o, w->tx, &w->n_txs, KS_MAX_PORTS, true, value) ? 1 : -1;
 	return 0;
 }
 
 static bool check(const struct options *o, char err[KS_ERR_LEN])
 {
-	if (o->socket == NULL) {
+	if (o->socket == NULL && !o->check) {
 		snprintf(err, KS_ERR_LEN, "--socket PATH is missing");
 		return false;
 	}
@@ -184,6 +239,24 @@ static bool check(const struct options *o, char err[KS_ERR_LEN])
 			return false;
 		}
 	}
+	return check_tx(o, err);
+}
+
+/* Options without a value. */
+static bool flag_option(struct options *o, struct port_opts *port, const char *name)
+{
+	if (strcmp(name, "--verbose") == 0)
+		o->verbose = true;
+	else if (strcmp(name, "--log-json") == 0)
+		o->log_json = true;
+	else if (strcmp(name, "--check") == 0)
+		o->check = true;
+	else if (port != NULL && strcmp(name, "--promisc") == 0)
+		port->promisc = true;
+	else if (port != NULL && strcmp(name, "--no-kni") == 0)
+		port->kni = false;
+	else
+		return false;
 	return true;
 }
 
@@ -196,6 +269,7 @@ enum parsed options_parse(struct options *o, int argc, char **argv, char err[KS_
 	o->max_sessions = 1u << 20;
 	o->max_services = 16384;
 	o->max_real_servers = 131072;
+	o->idle_spin_us = 20;
 	o->idle_sleep_max_us = 500;
 	o->pool_size = 16384;
 	for (int i = 1; i < argc; i++) {
@@ -221,18 +295,8 @@ enum parsed options_parse(struct options *o, int argc, char **argv, char err[KS_
 			printf("keelson-dataplane %s\n", KS_VERSION);
 			return PARSED_EXIT;
 		}
-		if (strcmp(name, "--verbose") == 0) {
-			o->verbose = true;
+		if (flag_option(o, port, name))
 			continue;
-		}
-		if (port != NULL && strcmp(name, "--promisc") == 0) {
-			port->promisc = true;
-			continue;
-		}
-		if (port != NULL && strcmp(name, "--no-kni") == 0) {
-			port->kni = false;
-			continue;
-		}
 		if (value == NULL) {
 			snprintf(err, KS_ERR_LEN, "%s: unknown option, or its value is missing; see --help", name);
 			return PARSED_ERROR;
@@ -267,5 +331,6 @@ enum parsed options_parse(struct options *o, int argc, char **argv, char err[KS_
 			return PARSED_ERROR;
 		}
 	}
+	deal_out(o);
 	return check(o, err) ? PARSED_RUN : PARSED_ERROR;
 }

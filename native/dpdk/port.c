@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ports: any ethdev, named by dpvs.conf; each step that can fail says which port and why. */
+#include <dirent.h>
+#include <errno.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "devargs.h"
 #include "shell.h"
 
 static uint16_t ethdev_rx(void *ctx, uint16_t queue, struct rte_mbuf **m, uint16_t n)
@@ -20,34 +26,24 @@ static uint16_t ethdev_tx(void *ctx, uint16_t queue, struct rte_mbuf **m, uint16
 	return rte_eth_tx_burst(((const struct port *)ctx)->id, queue, m, n);
 }
 
+/* Frames are in one piece: the buffers have room for the largest MTU. */
 struct rte_mempool *port_pool(const struct options *o, char err[KS_ERR_LEN])
 {
-	unsigned priv = (unsigned)RTE_ALIGN(sizeof(struct mark), RTE_MBUF_PRIV_ALIGN);
-	struct rte_mempool *pool =
-		rte_pktmbuf_pool_create("ks_pool", o->pool_size, 256, (uint16_t)priv, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	unsigned priv = (unsigned)RTE_ALIGN(sizeof(struct ks_pkt), RTE_MBUF_PRIV_ALIGN);
+	unsigned room = RTE_MBUF_DEFAULT_BUF_SIZE;
+	struct rte_mempool *pool;
 
+	for (unsigned i = 0; i < o->n_ports; i++)
+		room = RTE_MAX(room, RTE_PKTMBUF_HEADROOM + o->port[i].mtu + 32u);
+	pool = rte_pktmbuf_pool_create("ks_pool", o->pool_size, 256, (uint16_t)priv, (uint16_t)room, SOCKET_ID_ANY);
 	if (pool == NULL)
 		snprintf(err, KS_ERR_LEN,
-			 "no memory for %u packet buffers (%s): give the EAL more (-m, or huge pages) or lower pktpool_size",
-			 o->pool_size, rte_strerror(rte_errno));
+			 "not enough memory for %u packet buffers of %u bytes (%s): lower --pool-size, or give DPDK more (-m)",
+			 o->pool_size, room, rte_strerror(rte_errno));
 	return pool;
 }
 
-/* The value of `key=` in devargs, copied; false = there is none. */
-static bool devarg(const char *devargs, const char *key, char *out, size_t size)
-{
-	const char *at = strchr(devargs, ',');
-	size_t n = strlen(key);
-
-	for (; at != NULL; at = strchr(at, ',')) {
-		at++;
-		if (strncmp(at, key, n) == 0 && at[n] == '=') {
-			snprintf(out, size, "%.*s", (int)strcspn(at + n + 1, ","), at + n + 1);
-			return true;
-		}
-	}
-	return false;
-}
+/* ---- finding the device ---------------------------------------------------------------------------------------- */
 
 static bool find_probed(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 {
@@ -58,9 +54,10 @@ static bool find_probed(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 		bool taken = false;
 
 		for (unsigned i = 0; i < s->n_ports; i++)
-			taken = taken || (s->port[i].started && s->port[i].id == id);
+			taken = taken || (s->port[i].attached && s->port[i].id == id);
 		if (!taken) {
 			p->id = id;
+			p->attached = true;
 			return true;
 		}
 	}
@@ -69,38 +66,115 @@ static bool find_probed(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	return false;
 }
 
-static bool attach(struct shell *s, struct port *p, char err[KS_ERR_LEN])
+static bool find_named(const char *devargs, uint16_t *id)
 {
-	char ifname[IFNAMSIZ], name[RTE_DEV_NAME_MAX_LEN];
-	int rc;
+	struct rte_dev_iterator it;
+	uint16_t found;
 
-	if (p->o->devargs == NULL)
-		return find_probed(s, p, err);
-	if (devarg(p->o->devargs, "iface", ifname, sizeof(ifname)) && strncmp(p->o->devargs, "net_tap", 7) != 0) {
-		p->watched_ifindex = if_nametoindex(ifname);
-		if (p->watched_ifindex == 0) {
-			snprintf(err, KS_ERR_LEN, "port %s: there is no interface %s", p->o->name, ifname);
-			return false;
-		}
-	}
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(p->o->devargs, ","), p->o->devargs);
-	if (rte_eth_dev_get_port_by_name(name, &p->id) == 0) {
-		for (unsigned i = 0; i < s->n_ports; i++) {
-			if (&s->port[i] == p || !s->port[i].started || s->port[i].id != p->id)
-				continue;
-			snprintf(err, KS_ERR_LEN, "port %s: device %s is port %s already", p->o->name, name, s->port[i].o->name);
-			return false;
-		}
+	RTE_ETH_FOREACH_MATCHING_DEV(found, devargs, &it)
+	{
+		*id = found;
+		rte_eth_iterator_cleanup(&it);
 		return true;
 	}
-	rc = rte_dev_probe(p->o->devargs);
-	if (rc != 0 || rte_eth_dev_get_port_by_name(name, &p->id) != 0) {
-		snprintf(err, KS_ERR_LEN, "port %s: no device %s%s%s", p->o->name, p->o->devargs, rc != 0 ? ": " : "",
-			 rc != 0 ? strerror(rc < 0 ? -rc : rc) : "");
+	return false;
+}
+
+static bool attach(struct shell *s, struct port *p, char err[KS_ERR_LEN])
+{
+	const char *devargs = p->o->devargs, *reason;
+	char iface[IFNAMSIZ];
+	int rc = 0;
+
+	if (devargs == NULL)
+		return find_probed(s, p, err);
+	if (!devargs_check(p->o->name, devargs, err))
+		return false;
+	p->reserve_fd = devargs_reserve(p->o->name, devargs, err);
+	if (p->reserve_fd < 0)
+		return false;
+	if (strncmp(devargs, "net_af_", 7) == 0 && devargs_get(devargs, "iface", iface, sizeof(iface)))
+		p->watched_ifindex = if_nametoindex(iface);
+	eal_log_clear();
+	if (!find_named(devargs, &p->id)) {
+		rc = rte_dev_probe(devargs);
+		if (rc != 0 || !find_named(devargs, &p->id)) {
+			reason = eal_log_reason();
+			snprintf(err, KS_ERR_LEN, "port %s: no such device: %s: %s", p->o->name, devargs,
+				 reason[0] != '\0' ? reason : rte_strerror(rc < 0 ? -rc : ENODEV));
+			return false;
+		}
+	}
+	for (unsigned i = 0; i < s->n_ports; i++) {
+		if (!s->port[i].attached || s->port[i].id != p->id)
+			continue;
+		snprintf(err, KS_ERR_LEN, "port %s: port in use: device %s is port %s already", p->o->name, devargs,
+			 s->port[i].o->name);
 		return false;
 	}
+	p->attached = true;
 	return true;
 }
+
+/* ---- waking ---------------------------------------------------------------------------------------------------- */
+
+struct fd_set_list {
+	unsigned n;
+	int fd[256];
+};
+
+/* The sockets of this process that deliver frames of an interface. */
+static void list_frame_sockets(struct fd_set_list *l)
+{
+	DIR *d = opendir("/proc/self/fd");
+	const struct dirent *e;
+
+	l->n = 0;
+	while (d != NULL && (e = readdir(d)) != NULL && l->n < 256) {
+		int fd = atoi(e->d_name), domain = 0;
+		socklen_t len = sizeof(domain);
+
+		if (e->d_name[0] == '.' || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
+			continue;
+		if (domain == AF_PACKET || domain == AF_XDP)
+			l->fd[l->n++] = fd;
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
+/*
+ * AF_PACKET and AF_XDP drivers keep their sockets to themselves, but a socket that can be polled is what a sleeping worker needs. With
+ * one queue the socket that came with the port is its; with more it is not known which is which, and the worker polls.
+ */
+static void find_wake_fds(struct port *p, const struct fd_set_list *before)
+{
+	struct fd_set_list now;
+	int found = -1, one = 1;
+	unsigned n = 0;
+
+	for (unsigned q = 0; q < MAX_WAKE_QUEUES; q++)
+		p->wake_fd[q] = -1;
+	if (p->watched_ifindex == 0)
+		return;
+	list_frame_sockets(&now);
+	for (unsigned i = 0; i < now.n; i++) {
+		bool old = false;
+
+		for (unsigned k = 0; k < before->n; k++)
+			old = old || before->fd[k] == now.fd[i];
+		if (old)
+			continue;
+		/* What the kernel itself sends on the interface is not for us. */
+		(void)setsockopt(now.fd[i], SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one));
+		found = now.fd[i];
+		n++;
+	}
+	if (n == 1 && p->o->rxq == 1)
+		p->wake_fd[0] = found;
+}
+
+/* ---- configuring ----------------------------------------------------------------------------------------------- */
 
 static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 {
@@ -108,8 +182,10 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	struct rte_eth_dev_info info;
 	uint16_t rxd = p->o->rxd, txd = p->o->txd;
 	const uint64_t rx_csum = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	const char *reason;
 	int rc;
 
+	eal_log_clear();
 	rc = rte_eth_dev_info_get(p->id, &info);
 	if (rc != 0)
 		goto failed;
@@ -121,6 +197,9 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	p->rx_csum = (info.rx_offload_capa & rx_csum) == rx_csum;
 	if (p->rx_csum)
 		conf.rxmode.offloads |= rx_csum;
+	/* one pool, no shared buffers: the driver may give them back in bulk */
+	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
 	if (p->o->rxq > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_IP)) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf =
@@ -138,12 +217,18 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	if (rc != 0 && rc != -ENOTSUP)
 		goto failed;
 	for (uint16_t q = 0; q < p->o->rxq; q++) {
-		rc = rte_eth_rx_queue_setup(p->id, q, rxd, (unsigned)rte_eth_dev_socket_id(p->id), NULL, s->pool);
+		struct rte_eth_rxconf rx = info.default_rxconf;
+
+		rx.offloads = conf.rxmode.offloads;
+		rc = rte_eth_rx_queue_setup(p->id, q, rxd, (unsigned)rte_eth_dev_socket_id(p->id), &rx, s->pool);
 		if (rc != 0)
 			goto failed;
 	}
 	for (uint16_t q = 0; q < p->o->txq; q++) {
-		rc = rte_eth_tx_queue_setup(p->id, q, txd, (unsigned)rte_eth_dev_socket_id(p->id), NULL);
+		struct rte_eth_txconf tx = info.default_txconf;
+
+		tx.offloads = conf.txmode.offloads;
+		rc = rte_eth_tx_queue_setup(p->id, q, txd, (unsigned)rte_eth_dev_socket_id(p->id), &tx);
 		if (rc != 0)
 			goto failed;
 	}
@@ -152,13 +237,14 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	if (rc != 0)
 		goto failed;
 	p->started = true;
-	/* Frames to our MAC and to all groups come up; a driver that cannot filter passes everything anyway. */
-	(void)rte_eth_allmulticast_enable(p->id);
-	if (p->o->promisc)
+	/* Frames to our MAC and to all groups come up (VRRP and OSPF on the KNI); where groups cannot be asked for, everything is. */
+	if (p->o->promisc || (rte_eth_allmulticast_enable(p->id) != 0 && p->o->kni))
 		(void)rte_eth_promiscuous_enable(p->id);
 	return true;
 failed:
-	snprintf(err, KS_ERR_LEN, "port %s: the device does not start: %s", p->o->name, rte_strerror(-rc));
+	reason = eal_log_reason();
+	snprintf(err, KS_ERR_LEN, "port %s: the device does not start: %s%s%s%s", p->o->name, rte_strerror(-rc), reason[0] ? " (" : "",
+		 reason, reason[0] ? ")" : "");
 	return false;
 }
 
@@ -184,10 +270,14 @@ bool port_open(struct shell *s, unsigned index, char err[KS_ERR_LEN])
 {
 	struct port *p = &s->port[index];
 	struct rte_ether_addr mac;
+	struct fd_set_list before;
 
 	p->o = &s->o.port[index];
+	p->reserve_fd = -1;
+	list_frame_sockets(&before);
 	if (!attach(s, p, err) || !configure(s, p, err))
 		return false;
+	find_wake_fds(p, &before);
 	p->io = (struct port_io){ .rx = ethdev_rx, .tx = ethdev_tx, .ctx = p };
 	if (rte_eth_macaddr_get(p->id, &mac) != 0) {
 		snprintf(err, KS_ERR_LEN, "port %s: the device has no MAC address", p->o->name);
@@ -217,11 +307,13 @@ void port_close(struct port *p)
 	if (p->kni != NULL)
 		ks_kni_close(p->kni);
 	p->kni = NULL;
-	if (!p->started)
-		return;
-	p->started = false;
-	(void)rte_eth_dev_stop(p->id);
-	(void)rte_eth_dev_close(p->id);
+	if (p->started)
+		(void)rte_eth_dev_stop(p->id);
+	if (p->attached)
+		(void)rte_eth_dev_close(p->id);
+	if (p->reserve_fd > 0)
+		close(p->reserve_fd);
+	p->started = p->attached = false;
 }
 
 void port_count(struct port *p)

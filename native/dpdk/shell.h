@@ -2,11 +2,12 @@
 /*
  * Inside of the DPDK shell: what the main lcore and the workers share.
  *
- * Rings: one single-producer single-consumer ring for every ordered pair of lcores (workers 0 .. n-1, main = n). What travels is an mbuf; what is to
- * be done with it stands in its private area (struct mark). A port's transmit queue has one lcore; others send their frames to it by
- * ring, so ports with a single queue work with any number of workers.
+ * Rings: one single-producer single-consumer ring for every ordered pair of lcores (workers 0 .. n-1, main = n). What travels is an mbuf: what is to
+ * be done with it stands in hash.usr (enum mark), the port in `port`, and for the main lcore the whole ks_pkt in the private area. A port's
+ * transmit queue has one lcore; others send their frames to it by ring, so ports with a single queue work with any number of workers.
  *
- * Generations: `conf` is published by the main lcore; a worker notes in `seen` which publication it works under, at the top of each turn.
+ * Generations: `conf` is published by the main lcore; a worker notes in `seen` which publication it works under, at the top of each turn, and
+ * SEEN_OFFLINE while it sleeps.
  */
 #ifndef SHELL_H
 #define SHELL_H
@@ -17,35 +18,26 @@
 #include <rte_ring.h>
 #include <stdatomic.h>
 
+#include "clock.h"
 #include "kni.h"
 #include "ks_conf.h"
 #include "ks_main.h"
 #include "ks_shm.h"
 #include "ks_worker.h"
 #include "options.h"
+#include "wake.h"
 
-#define RING_SIZE 1024u
-#define TX_BURST 32u
-#define RX_BURST 32u
+#define RING_SIZE 2048u
+#define BURST 32u
+#define SEEN_OFFLINE UINT64_MAX
+#define QUEUE_NONE UINT16_MAX
+#define MAX_WAKE_QUEUES 64u
 
-enum mark_kind {
+enum mark {
 	MARK_WORK, /* the receiver owns the session: process it */
-	MARK_TX,   /* send on `port` */
-	MARK_KNI,  /* to the kernel interface of `port` */
+	MARK_TX,   /* send on the port */
+	MARK_KNI,  /* to the kernel interface of the port */
 	MARK_MAIN, /* ks_main_packet */
-};
-
-struct mark {
-	uint8_t kind;
-	uint8_t port;  /* in_port, or out_port with MARK_TX */
-	uint8_t flags; /* of ks_pkt */
-	uint8_t pad;
-	uint16_t nh;
-	uint16_t l3;
-	uint16_t l3_len;
-	uint16_t l4;
-	uint8_t proto;
-	uint8_t pad2[3];
 };
 
 /* A port as the worker loop sees it: an ethdev, or the benchmark's generator. */
@@ -60,18 +52,22 @@ struct port {
 	struct port_io io;
 	uint16_t id; /* ethdev */
 	uint16_t n_txq;
+	bool attached;
 	bool started;
-	bool rx_csum; /* the port verifies */
+	bool rx_csum;		  /* the port verifies */
 	unsigned watched_ifindex; /* kernel interface behind an AF_PACKET or AF_XDP port; 0 = ask the driver */
+	int reserve_fd;		  /* keeps others away from the device; -1 = none */
+	int wake_fd[MAX_WAKE_QUEUES]; /* readable when the receive queue has packets; -1 = it must be polled */
+	char driver[32];
 	struct ks_port_info info;
 	struct ks_kni *kni;
 	uint64_t *counters;
 	uint64_t kni_in, kni_out, kni_full, kni_policed;
 };
 
-struct tx_buffer {
+struct batch {
 	unsigned n;
-	struct rte_mbuf *m[TX_BURST];
+	struct rte_mbuf *m[BURST];
 };
 
 /* A page of sessions asked of a worker by the main lcore: `state` goes 0 (free) -> 1 (asked) -> 2 (answered) -> 0. */
@@ -90,9 +86,17 @@ struct lcore {
 	const struct worker_opts *o;
 	struct ks_worker *core;
 	uint64_t *c;
-	struct tx_buffer tx[KS_MAX_PORTS];
-	uint64_t tx_pending; /* bit a port */
+	struct clock clock;
+	ks_ms timers_at;
+	uint32_t sleep_us;
+	uint16_t txq[KS_MAX_PORTS];    /* QUEUE_NONE = tx_peer sends for us */
+	uint8_t tx_peer[KS_MAX_PORTS]; /* worker */
+	uint64_t tx_pending;	       /* bit a port */
+	uint64_t to_pending[2];	       /* bit an lcore */
+	struct batch tx[KS_MAX_PORTS];
+	struct batch to[KS_MAX_WORKERS + 1];
 	struct sessions_ask *ask;
+	struct wake wake;
 	_Alignas(64) _Atomic uint64_t seen;
 };
 
@@ -109,22 +113,20 @@ struct shell {
 	struct ks_shared shared;
 	struct ks_shm *shm;
 	int shm_fd;
-	uint64_t tsc_hz;
-	uint64_t tsc_start;
-	uint64_t ms_start; /* CLOCK_MONOTONIC at tsc_start */
+	struct clock clock; /* the main lcore's; workers have copies */
 	uint64_t seed;
 	_Alignas(64) _Atomic(struct ks_conf *) conf;
 	_Atomic uint64_t published; /* counts publications */
-	_Alignas(64) _Atomic uint32_t stop;
-	_Alignas(64) _Atomic uint32_t main_sleeps; /* a worker that has something for it writes wake_fd */
-	int wake_fd;
+	_Atomic uint32_t stop;
 };
 
 /* memory.c: large pieces in huge pages where there are any, untouched until used. */
 struct ks_mem memory_ops(void);
 
-/* eal.c */
-bool eal_start(struct options *o, char err[KS_ERR_LEN]);
+/* eal.c. The log's reason is the line of DPDK's log since eal_log_clear that tells most, "" = none. */
+bool eal_start(const struct options *o, char err[KS_ERR_LEN]);
+const char *eal_log_reason(void);
+void eal_log_clear(void);
 
 /* port.c */
 bool port_open(struct shell *s, unsigned index, char err[KS_ERR_LEN]);
@@ -135,29 +137,32 @@ void port_count(struct port *p);
 struct rte_mempool *port_pool(const struct options *o, char err[KS_ERR_LEN]);
 
 /* transfer.c */
-struct mark *mark_of(struct rte_mbuf *m);
 bool rings_make(struct shell *s, char err[KS_ERR_LEN]);
 void rings_drain(struct shell *s);
+/* Which lcore sends for which; after the ports are open. */
+void queues_assign(struct shell *s);
 /* Send, from whichever lcore this is: into the buffer of its own queue, or by ring to the queue's lcore. Takes the mbuf. */
 void transfer_tx(struct lcore *l, unsigned port, struct rte_mbuf *m);
 /* To another lcore; takes the mbuf, counts a drop when the ring is full. */
-void transfer_to(struct lcore *l, unsigned to, struct rte_mbuf *m, enum ks_drop when_full);
+void transfer_to(struct lcore *l, unsigned to, struct rte_mbuf *m, enum mark mark);
 void transfer_flush(struct lcore *l);
-void pkt_from_mbuf(const struct port *port, unsigned index, struct rte_mbuf *m, struct ks_pkt *p);
+void pkt_from_mbuf(struct rte_mbuf *m, struct ks_pkt *p, unsigned in_port, bool rx_csum);
+struct rte_mbuf *mbuf_from_pkt(const struct ks_pkt *p);
 bool pkt_alloc(void *ctx_shell, struct ks_pkt *out);
 
-/* worker_loop.c */
+/* worker_loop.c, worker_sleep.c */
 int worker_loop(void *lcore);
-bool worker_turn(struct lcore *l, ks_ms now); /* one turn without sleeping: true = there was work */
+unsigned worker_turn(struct lcore *l, ks_ms now); /* one turn without sleeping; returns the packets taken in */
+void worker_timers(struct lcore *l, ks_ms now);
+void worker_sleep(struct lcore *l);
 
 /* main_loop.c */
 int main_loop(struct shell *s, char err[KS_ERR_LEN]);
-void shell_publish(struct shell *s, struct ks_conf *conf);
-bool shell_quiesced(const struct shell *s);
 
-static inline ks_ms shell_now(const struct shell *s)
+/* The main lcore's time. */
+static inline ks_ms shell_now(struct shell *s)
 {
-	return s->ms_start + (rte_rdtsc() - s->tsc_start) * 1000 / s->tsc_hz;
+	return clock_at(&s->clock, rte_rdtsc());
 }
 
 #endif

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Moving mbufs: between lcores by rings, out of ports by the lcore that has the queue, and into the core's form of a packet. */
+/* Moving mbufs: between lcores by rings, out of ports by the lcore that has the queue, and into the core's form of a packet and back. */
 #include <rte_errno.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "shell.h"
 
-struct mark *mark_of(struct rte_mbuf *m)
-{
-	return rte_mbuf_to_priv(m);
-}
+#define TX_TRIES 3u
 
 bool rings_make(struct shell *s, char err[KS_ERR_LEN])
 {
@@ -22,7 +19,7 @@ bool rings_make(struct shell *s, char err[KS_ERR_LEN])
 			snprintf(name, sizeof(name), "ks_ring_%u_%u", from, to);
 			s->ring[from][to] = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 			if (s->ring[from][to] == NULL) {
-				snprintf(err, KS_ERR_LEN, "no memory for rings between lcores: %s", rte_strerror(rte_errno));
+				snprintf(err, KS_ERR_LEN, "not enough memory for the rings between lcores: %s", rte_strerror(rte_errno));
 				return false;
 			}
 		}
@@ -34,12 +31,12 @@ void rings_drain(struct shell *s)
 {
 	for (unsigned from = 0; from <= s->n_workers; from++) {
 		for (unsigned to = 0; to <= s->n_workers; to++) {
-			struct rte_mbuf *m[RX_BURST];
+			struct rte_mbuf *m[BURST];
 			unsigned n;
 
 			if (s->ring[from][to] == NULL)
 				continue;
-			while ((n = rte_ring_sc_dequeue_burst(s->ring[from][to], (void **)m, RX_BURST, NULL)) > 0)
+			while ((n = rte_ring_sc_dequeue_burst(s->ring[from][to], (void **)m, BURST, NULL)) > 0)
 				rte_pktmbuf_free_bulk(m, n);
 			rte_ring_free(s->ring[from][to]);
 			s->ring[from][to] = NULL;
@@ -47,115 +44,170 @@ void rings_drain(struct shell *s)
 	}
 }
 
-/* Which lcore has the queue that `l` would like to send by: its own where there are enough, else the owner of queue 0. */
-static unsigned tx_lcore(const struct shell *s, const struct lcore *l, unsigned port, uint16_t *queue)
-{
-	const struct port *p = &s->port[port];
+/* ---- who sends ------------------------------------------------------------------------------------------------- */
 
-	if (l->index < p->n_txq) {
-		*queue = (uint16_t)l->index;
-		return l->index;
-	}
-	*queue = 0;
-	return 0;
+static bool polls(const struct lcore *l, unsigned port)
+{
+	for (unsigned k = 0; k < l->o->n_polls; k++)
+		if (l->o->poll[k].port == port)
+			return true;
+	return false;
 }
 
-static void drop_mbuf(struct lcore *l, struct rte_mbuf *m, enum ks_drop reason)
+/* First what was said; then the workers that poll the port, as they turn packets round; then the others while there are queues. */
+static void assign_port(struct shell *s, unsigned port)
 {
-	l->c[KS_C_DROP_FIRST + reason]++;
-	rte_pktmbuf_free(m);
+	uint64_t taken = 0;
+	unsigned owners[KS_MAX_WORKERS], n_owners = 0;
+
+	for (unsigned w = 0; w < s->n_workers; w++) {
+		s->lcore[w].txq[port] = QUEUE_NONE;
+		for (unsigned k = 0; k < s->lcore[w].o->n_txs; k++)
+			if (s->lcore[w].o->tx[k].port == port) {
+				s->lcore[w].txq[port] = s->lcore[w].o->tx[k].queue;
+				taken |= 1ull << s->lcore[w].txq[port];
+			}
+	}
+	for (unsigned round = 0; round < 2; round++)
+		for (unsigned w = 0; w < s->n_workers; w++) {
+			struct lcore *l = &s->lcore[w];
+			unsigned q = (unsigned)__builtin_ctzll(~taken);
+
+			if (l->txq[port] != QUEUE_NONE || q >= s->port[port].n_txq || (round == 0 && !polls(l, port)))
+				continue;
+			l->txq[port] = (uint16_t)q;
+			taken |= 1ull << q;
+		}
+	for (unsigned w = 0; w < s->n_workers; w++)
+		if (s->lcore[w].txq[port] != QUEUE_NONE)
+			owners[n_owners++] = w;
+	for (unsigned w = 0; w <= s->n_workers; w++) /* the main lcore has no queue */
+		s->lcore[w].tx_peer[port] = (uint8_t)owners[w % n_owners];
+	s->lcore[s->n_workers].txq[port] = QUEUE_NONE;
+}
+
+void queues_assign(struct shell *s)
+{
+	for (unsigned p = 0; p < s->n_ports; p++)
+		assign_port(s, p);
+}
+
+/* ---- sending --------------------------------------------------------------------------------------------------- */
+
+static void drop_rest(struct lcore *l, struct batch *b, unsigned done, enum ks_drop reason)
+{
+	if (__builtin_expect(done < b->n, 0)) {
+		l->c[KS_C_DROP_FIRST + reason] += b->n - done;
+		rte_pktmbuf_free_bulk(b->m + done, b->n - done);
+	}
+	b->n = 0;
 }
 
 static void flush_port(struct lcore *l, unsigned port)
 {
-	struct shell *s = l->shell;
-	struct tx_buffer *b = &l->tx[port];
-	uint16_t queue;
-	unsigned sent;
+	const struct port_io *io = &l->shell->port[port].io;
+	struct batch *b = &l->tx[port];
+	unsigned sent = 0;
 
-	(void)tx_lcore(s, l, port, &queue);
-	sent = s->port[port].io.tx(s->port[port].io.ctx, queue, b->m, (uint16_t)b->n);
-	if (sent < b->n) /* once more: a kernel interface often has room a moment later */
-		sent += s->port[port].io.tx(s->port[port].io.ctx, queue, b->m + sent, (uint16_t)(b->n - sent));
-	for (unsigned i = sent; i < b->n; i++)
-		drop_mbuf(l, b->m[i], KS_DROP_TX_FULL);
-	l->c[KS_C_TX_PACKETS] += sent;
-	b->n = 0;
+	for (unsigned i = 0; i < TX_TRIES && sent < b->n; i++) /* a kernel interface often has room a moment later */
+		sent += io->tx(io->ctx, l->txq[port], b->m + sent, (uint16_t)(b->n - sent));
+	drop_rest(l, b, sent, KS_DROP_TX_FULL);
 	l->tx_pending &= ~(1ull << port);
+}
+
+static void flush_to(struct lcore *l, unsigned to)
+{
+	struct shell *s = l->shell;
+	struct batch *b = &l->to[to];
+	unsigned sent = rte_ring_sp_enqueue_burst(s->ring[l->index][to], (void **)b->m, b->n, NULL);
+
+	drop_rest(l, b, sent, KS_DROP_RING_FULL);
+	l->to_pending[to / 64] &= ~(1ull << to % 64);
+	wake_up(&s->lcore[to].wake);
 }
 
 void transfer_flush(struct lcore *l)
 {
 	while (l->tx_pending != 0)
 		flush_port(l, (unsigned)__builtin_ctzll(l->tx_pending));
+	for (unsigned i = 0; i < 2; i++)
+		while (l->to_pending[i] != 0)
+			flush_to(l, i * 64 + (unsigned)__builtin_ctzll(l->to_pending[i]));
 }
 
-static void wake_main(struct shell *s)
+void transfer_to(struct lcore *l, unsigned to, struct rte_mbuf *m, enum mark mark)
 {
-	uint64_t one = 1;
+	struct batch *b = &l->to[to];
 
-	/* The fence orders the ring's write before the read of the flag; the main lcore does the reverse before it sleeps. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&s->main_sleeps, memory_order_relaxed) != 0 &&
-	    atomic_exchange_explicit(&s->main_sleeps, 0, memory_order_relaxed) != 0)
-		(void)!write(s->wake_fd, &one, sizeof(one));
-}
-
-void transfer_to(struct lcore *l, unsigned to, struct rte_mbuf *m, enum ks_drop when_full)
-{
-	struct shell *s = l->shell;
-
-	if (rte_ring_sp_enqueue(s->ring[l->index][to], m) != 0) {
-		drop_mbuf(l, m, when_full);
-		return;
-	}
-	if (to == s->n_workers)
-		wake_main(s);
+	m->hash.usr = (uint32_t)mark;
+	b->m[b->n++] = m;
+	l->to_pending[to / 64] |= 1ull << to % 64;
+	if (b->n == BURST)
+		flush_to(l, to);
 }
 
 void transfer_tx(struct lcore *l, unsigned port, struct rte_mbuf *m)
 {
-	struct shell *s = l->shell;
-	struct tx_buffer *b = &l->tx[port];
-	uint16_t queue;
-	unsigned owner = tx_lcore(s, l, port, &queue);
+	struct batch *b = &l->tx[port];
 
-	if (owner != l->index) {
-		struct mark *mark = mark_of(m);
-
-		mark->kind = MARK_TX;
-		mark->port = (uint8_t)port;
-		transfer_to(l, owner, m, KS_DROP_RING_FULL);
+	if (l->txq[port] == QUEUE_NONE) {
+		m->port = (uint16_t)port;
+		transfer_to(l, l->tx_peer[port], m, MARK_TX);
 		return;
 	}
-	l->c[KS_C_TX_BYTES] += m->pkt_len;
 	b->m[b->n++] = m;
 	l->tx_pending |= 1ull << port;
-	if (b->n == TX_BURST)
+	if (b->n == BURST)
 		flush_port(l, port);
 }
 
-void pkt_from_mbuf(const struct port *port, unsigned index, struct rte_mbuf *m, struct ks_pkt *p)
+/* ---- packets --------------------------------------------------------------------------------------------------- */
+
+static uint8_t rx_flags(uint64_t ol)
 {
-	uint8_t flags = 0;
+	uint64_t ip = ol & RTE_MBUF_F_RX_IP_CKSUM_MASK, l4 = ol & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	unsigned flags = 0;
 
-	if (port->rx_csum) {
-		uint64_t ip = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK, l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	flags |= ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD ? KS_RX_IP_CSUM_GOOD : 0;
+	flags |= ip == RTE_MBUF_F_RX_IP_CKSUM_BAD ? KS_RX_IP_CSUM_BAD : 0;
+	flags |= l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? KS_RX_L4_CSUM_GOOD : 0;
+	flags |= l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD ? KS_RX_L4_CSUM_BAD : 0;
+	return (uint8_t)flags;
+}
 
-		flags |= ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD ? KS_RX_IP_CSUM_GOOD : 0;
-		flags |= ip == RTE_MBUF_F_RX_IP_CKSUM_BAD ? KS_RX_IP_CSUM_BAD : 0;
-		flags |= l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? KS_RX_L4_CSUM_GOOD : 0;
-		flags |= l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD ? KS_RX_L4_CSUM_BAD : 0;
-	}
+/* What is not set here the core sets before it reads it. */
+void pkt_from_mbuf(struct rte_mbuf *m, struct ks_pkt *p, unsigned in_port, bool rx_csum)
+{
 	p->data = rte_pktmbuf_mtod(m, uint8_t *);
 	p->cookie = m;
-	p->len = rte_pktmbuf_data_len(m);
-	p->headroom = rte_pktmbuf_headroom(m);
-	p->tailroom = rte_pktmbuf_tailroom(m);
-	p->in_port = (uint8_t)index;
-	p->flags = flags;
+	p->len = m->data_len;
+	p->headroom = m->data_off;
+	p->tailroom = (uint16_t)(m->buf_len - m->data_off - m->data_len);
+	p->in_port = (uint8_t)in_port;
+	p->flags = rx_csum ? rx_flags(m->ol_flags) : 0;
 	p->verdict = KS_V_DROP;
 	p->nh = KS_NH_NONE;
+}
+
+/* The frame may have grown or shrunk at either end. */
+struct rte_mbuf *mbuf_from_pkt(const struct ks_pkt *p)
+{
+	struct rte_mbuf *m = p->cookie;
+
+	m->data_off = (uint16_t)(p->data - (uint8_t *)m->buf_addr);
+	m->data_len = p->len;
+	m->pkt_len = p->len;
+	m->ol_flags = 0;
+	if (__builtin_expect(p->flags & (KS_TX_IP_CSUM | KS_TX_L4_CSUM), 0)) {
+		m->ol_flags = RTE_MBUF_F_TX_IPV4;
+		if (p->flags & KS_TX_IP_CSUM)
+			m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+		if (p->flags & KS_TX_L4_CSUM)
+			m->ol_flags |= p->proto == 6 ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+		m->l2_len = p->l3 & 0x7f;
+		m->l3_len = (p->l4 - p->l3) & 0x1ff;
+	}
+	return m;
 }
 
 bool pkt_alloc(void *ctx_shell, struct ks_pkt *out)
@@ -166,10 +218,6 @@ bool pkt_alloc(void *ctx_shell, struct ks_pkt *out)
 	if (m == NULL)
 		return false;
 	memset(out, 0, sizeof(*out));
-	out->data = rte_pktmbuf_mtod(m, uint8_t *);
-	out->cookie = m;
-	out->headroom = rte_pktmbuf_headroom(m);
-	out->tailroom = rte_pktmbuf_tailroom(m);
-	out->nh = KS_NH_NONE;
+	pkt_from_mbuf(m, out, 0, false);
 	return true;
 }
