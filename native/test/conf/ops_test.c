@@ -475,13 +475,14 @@ static void a_slot_waits_for_its_sessions_and_for_the_workers(void)
 	CHECK_EQ(commit_one(d, 1, true, in_use), 0);
 	in_use[0] = 1;
 	commit_one(d, 2, false, in_use);
-	CHECK_EQ(commit_other(d, 3, 1, in_use), 1); /* sessions still on slot 0 */
-	CHECK_EQ(commit_one(d, 4, true, in_use), 0); /* it is back before they are gone: as if it had never left */
-	commit_one(d, 5, false, in_use);
+	for (unsigned i = 1; i <= 3; i++)
+		CHECK_EQ(commit_other(d, 2 + i, i, in_use), i); /* sessions still on slot 0 */
+	CHECK_EQ(commit_one(d, 6, true, in_use), 0); /* it is back before they are gone: as if it had never left */
+	commit_one(d, 7, false, in_use);
 	in_use[0] = 0;
-	CHECK_EQ(commit_other(d, 6, 2, in_use), 2); /* 5 is perhaps just being taken over: a worker in 4 may start a session on it */
-	CHECK_EQ(commit_other(d, 7, 3, in_use), 0); /* gone since 5, no session */
-	CHECK_EQ(commit_one(d, 8, true, in_use), 3);
+	CHECK_EQ(commit_other(d, 8, 4, in_use), 4); /* 7 is perhaps just being taken over: a worker in 6 may start a session on it */
+	CHECK_EQ(commit_other(d, 9, 5, in_use), 0); /* gone since 7, no session */
+	CHECK_EQ(commit_one(d, 10, true, in_use), 5);
 	ks_desired_free(d);
 	CHECK_EQ(tm.live, 0);
 }
