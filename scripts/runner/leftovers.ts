@@ -1,0 +1,82 @@
+/** What tests must not leave behind: processes, network namespaces, mounts, huge pages, files of DPDK. */
+import { readdirSync, readFileSync } from 'node:fs';
+
+export interface Traces {
+  /** `pid command line`; the reader and those above it are not among them. */
+  readonly processes: readonly string[];
+  readonly namespaces: readonly string[];
+  readonly mounts: readonly string[];
+  readonly hugePages: readonly string[];
+}
+
+const listed = (dir: string): readonly string[] => {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
+};
+
+const textOf = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+};
+
+const parentOf = (pid: number): number =>
+  Number(/^PPid:\s*(\d+)$/m.exec(textOf(`/proc/${pid}/status`))?.[1] ?? 0);
+
+const ancestry = (pid: number): readonly number[] =>
+  pid <= 0 ? [] : [pid, ...ancestry(parentOf(pid))];
+
+/** Ended processes whose parent has not asked yet run no more and hold nothing. */
+const isZombie = (pid: string): boolean => /^State:\s*Z/m.test(textOf(`/proc/${pid}/status`));
+
+const processes = (): readonly string[] => {
+  const own = new Set(ancestry(process.pid));
+  return listed('/proc')
+    .filter((name) => /^\d+$/.test(name) && !own.has(Number(name)) && !isZombie(name))
+    .map((pid) => `${pid} ${textOf(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()}`)
+    .filter((text) => text.includes(' ') && !text.endsWith(' '));
+};
+
+const mounts = (): readonly string[] =>
+  textOf('/proc/self/mountinfo')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    // `ip netns add` makes /run/netns a mount of its own and leaves it so.
+    .filter((where) => where !== '' && where !== '/run/netns');
+
+const hugePages = (): readonly string[] => {
+  const inUse = (text: string, key: string): number =>
+    Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+  const info = textOf('/proc/meminfo');
+  const used = inUse(info, 'HugePages_Total') - inUse(info, 'HugePages_Free');
+  return [`in use: ${used}`, ...listed('/dev/hugepages')];
+};
+
+export const traces = (): Traces => ({
+  processes: processes(),
+  namespaces: listed('/run/netns'),
+  mounts: mounts(),
+  hugePages: hugePages(),
+});
+
+const without = (now: readonly string[], before: readonly string[]): readonly string[] => {
+  const left = [...now];
+  for (const item of before) {
+    const at = left.indexOf(item);
+    if (at >= 0) left.splice(at, 1);
+  }
+  return left;
+};
+
+/** One line for each trace of `now` that was not there `before`. */
+export const leftBehind = (before: Traces, now: Traces): readonly string[] => [
+  ...without(now.processes, before.processes).map((p) => `process ${p}`),
+  ...without(now.namespaces, before.namespaces).map((n) => `network namespace ${n}`),
+  ...without(now.mounts, before.mounts).map((m) => `mount ${m}`),
+  ...without(now.hugePages, before.hugePages).map((h) => `huge pages, ${h}`),
+];
