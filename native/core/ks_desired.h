@@ -7,7 +7,7 @@
  *   ks_obj.c      objects, hash, journal, slots
  *   ks_ops.c      one op: check, then change objects
  *   ks_desired.c  the transaction, ports, mirrored state, checks of the whole
- *   ks_build.c    objects -> ks_conf (ks_tables.h)
+ *   ks_build.c    objects -> ks_conf (ks_tables.h); ks_build_l3.c its addresses and routes
  */
 #ifndef KS_DESIRED_H
 #define KS_DESIRED_H

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "ks_desired.h"
+#include "ks_sched.h"
 
+#define SVC_FLAGS (KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT) /* what the workers heed */
 #define NO_MEMORY(reason) ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for this op")
 
 /* ---- fields ---------------------------------------------------------------------------------------------------- */
@@ -266,12 +268,12 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	if (op->sched < KS_SCHED_RR || op->sched > KS_SCHED_MH)
 		return ks_refuse(reason, KS_E_INVALID, "service %s: there is no scheduler %u", svc_name(name, &op->key),
 				 op->sched);
-	if (op->sched != KS_SCHED_RR && op->sched != KS_SCHED_WRR)
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: of the schedulers only rr and wrr are supported",
-				 svc_name(name, &op->key));
-	if (op->flags != 0)
+	if (!ks_sched_known(op->sched))
+		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: scheduler %u is not supported",
+				 svc_name(name, &op->key), op->sched);
+	if ((op->flags & ~SVC_FLAGS) != 0)
 		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: flags 0x%x are not supported",
-				 svc_name(name, &op->key), op->flags);
+				 svc_name(name, &op->key), op->flags & ~SVC_FLAGS);
 	if (op->persist_ms != 0)
 		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: persistence is not supported",
 				 svc_name(name, &op->key));

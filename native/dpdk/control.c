@@ -223,6 +223,11 @@ static void client_ready(struct ks_control_client *cl, uint32_t events, ks_ms no
 {
 	struct ks_control *c = cl->control;
 
+	/* Gone: what it has left behind unread would only keep its generation open, and nobody waits for the answers. */
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+		cl->closing = true;
+		return;
+	}
 	if ((events & EPOLLOUT) != 0)
 		flush(cl);
 	for (unsigned i = 0; i < MESSAGES_A_TURN && !cl->closing; i++) {
@@ -250,7 +255,7 @@ static void accept_clients(struct ks_control *c)
 	}
 }
 
-static void finish_commit(struct ks_control *c)
+void ks_control_finish(struct ks_control *c)
 {
 	struct ks_control_client *cl;
 
@@ -265,7 +270,7 @@ static void finish_commit(struct ks_control *c)
 static void finish_turn(struct ks_control *c, ks_ms now)
 {
 	ks_control_txn_tick(c, now);
-	finish_commit(c);
+	ks_control_finish(c);
 	reap(c);
 	if (c->shutdown) {
 		c->shutdown = false;

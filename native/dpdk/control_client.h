@@ -40,6 +40,8 @@ struct ks_control_client {
 	enum ks_txn txn;
 	uint32_t ops; /* taken since BEGIN */
 	ks_ms heard_at;
+	bool told; /* the refusal has been answered with told_seq: a COMMIT of that seq gets no second answer */
+	uint32_t told_seq;
 	uint32_t status, op_index; /* of the refusal */
 	char reason[KS_REASON_LEN];
 };
@@ -66,6 +68,7 @@ struct ks_control {
 void ks_client_send(struct ks_control_client *cl, enum ks_msg_type type, uint32_t seq, const void *body, size_t len,
 		    const void *more, size_t more_len, int pass_fd);
 void ks_client_ack(struct ks_control_client *cl, uint32_t seq, int status, uint32_t op_index, const char *reason);
+void ks_control_finish(struct ks_control *c); /* acknowledge what the workers have taken over */
 struct ks_control_client *ks_control_find(struct ks_control *c, uint32_t id);
 
 /* control_msg.c: one message, 8-byte aligned. */

@@ -4,6 +4,8 @@
  * lengths first, then the order, then the contents. A refused op leaves nothing behind.
  *
  *   BEGIN -> (ACK only when refused)     OPS -> nothing     COMMIT -> ACK, when the workers have left the old generation
+ *
+ * A client that gives the messages of one generation one seq gets exactly one ACK with it.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,9 +38,17 @@ static void txn_fail(struct ks_control_client *cl, int status, uint32_t op_index
 		c->owner = NULL;
 	}
 	cl->txn = KS_TXN_FAILED;
+	cl->told = false;
 	cl->status = (uint32_t)status;
 	cl->op_index = op_index;
 	snprintf(cl->reason, sizeof(cl->reason), "%s", reason);
+}
+
+static void tell_refusal(struct ks_control_client *cl, uint32_t seq)
+{
+	cl->told = true;
+	cl->told_seq = seq;
+	ks_client_ack(cl, seq, (int)cl->status, cl->op_index, cl->reason);
 }
 
 void ks_client_txn_drop(struct ks_control_client *cl)
@@ -66,6 +76,7 @@ static void begin(struct ks_control_client *cl, uint32_t seq, const void *body)
 
 	if (c->owner == cl)
 		ks_client_txn_drop(cl);
+	ks_control_finish(c);
 	if (c->owner != NULL || c->waiting) {
 		status = KS_E_BUSY;
 		snprintf(reason, sizeof(reason), "another generation is being made");
@@ -80,7 +91,7 @@ static void begin(struct ks_control_client *cl, uint32_t seq, const void *body)
 	cl->ops = 0;
 	if (status != KS_OK) {
 		txn_fail(cl, status, UINT32_MAX, reason);
-		ks_client_ack(cl, seq, status, UINT32_MAX, reason);
+		tell_refusal(cl, seq);
 		return;
 	}
 	cl->txn = KS_TXN_OPEN;
@@ -148,7 +159,8 @@ static void commit(struct ks_control_client *cl, uint32_t seq, const void *body)
 		txn_fail(cl, status, UINT32_MAX, reason);
 	if (cl->txn == KS_TXN_FAILED) {
 		cl->txn = KS_TXN_NONE;
-		ks_client_ack(cl, seq, (int)cl->status, cl->op_index, cl->reason);
+		if (!cl->told || cl->told_seq != seq)
+			tell_refusal(cl, seq);
 		return;
 	}
 	cl->txn = KS_TXN_NONE;
@@ -326,7 +338,10 @@ static void malformed(struct ks_control_client *cl, uint32_t seq, int status, co
 {
 	if (cl->txn == KS_TXN_OPEN)
 		txn_fail(cl, status, UINT32_MAX, reason);
-	refuse(cl, seq, status, "%s", reason);
+	if (cl->txn == KS_TXN_FAILED)
+		tell_refusal(cl, seq);
+	else
+		refuse(cl, seq, status, "%s", reason);
 }
 
 void ks_client_message(struct ks_control_client *cl, const uint8_t *buf, size_t len, ks_ms now)

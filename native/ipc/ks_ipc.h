@@ -12,6 +12,7 @@
  *   LEASE, GARP, SESSIONS, ...        single requests, each answered by a message with the same seq
  * and EVENT messages from the data plane at any time (seq 0). Several clients may be connected; one generation is
  * open at a time (a second BEGIN is answered by ACK with KS_E_BUSY). A client that goes away drops its open generation.
+ * A refused op is told by the ACK of COMMIT. The messages of a generation may all have one seq: then one ACK with it comes, whatever was refused.
  */
 #ifndef KS_IPC_H
 #define KS_IPC_H
