@@ -39,7 +39,7 @@ struct ks_worker *ks_worker_new(const struct ks_worker_opts *o)
 	/* workers begin at different real servers, so that the first ones are not all the same (DPVS does so too) */
 	for (uint32_t i = 0; i < o->max_svc_slots; i++)
 		w->sched[i].at = o->index;
-	w->lport_cursor = (uint32_t)(o->seed >> 16) % 8192;
+	w->lport_cursor = (uint32_t)(o->seed >> 16) & 0xffff; /* not where the process before us began: real servers remember its ports */
 	ks_wheel_init(&w->wheel, 0);
 	return w;
 }
