@@ -1,122 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
-// The addon: what Node lacks of Linux sockets and memory, and nothing else. Convert, call, convert; names and order as in src/kernel/io/addon.ts.
+// The addon: what Node lacks of Linux sockets, memory and processes, and nothing else. Convert, call, convert; no policy and no defaults.
+// Names and order are those of src/kernel/io/addon.ts.
 #include <napi.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "convert.h"
+#include "interfaces.h"
 #include "receiver.h"
 #include "sockets.h"
 
 namespace {
 
-using keelson::Receiver;
+using namespace keelson;
 
-Napi::Error SystemError(Napi::Env env, const std::string &what, int code)
+const std::shared_ptr<Receiver> &Open(const Napi::CallbackInfo &info, const std::shared_ptr<Receiver> &r)
 {
-	Napi::Error e = Napi::Error::New(env, what + ": " + strerror(code));
-
-	e.Set("code", Napi::String::New(env, keelson::ErrnoName(code)));
-	return e;
-}
-
-// Every property must be there: a name typed wrong fails loudly.
-Napi::Value Required(const Napi::Object &o, const char *name)
-{
-	if (!o.Has(name))
-		throw Napi::TypeError::New(o.Env(), std::string("property missing: ") + name);
-	return o.Get(name);
-}
-
-std::string RequiredString(const Napi::Object &o, const char *name)
-{
-	Napi::Value v = Required(o, name);
-
-	if (!v.IsString())
-		throw Napi::TypeError::New(o.Env(), std::string(name) + " must be a string");
-	return v.As<Napi::String>();
-}
-
-std::string OptionalString(const Napi::Object &o, const char *name)
-{
-	return Required(o, name).IsNull() ? std::string() : RequiredString(o, name);
-}
-
-int RequiredInt(const Napi::Object &o, const char *name)
-{
-	Napi::Value v = Required(o, name);
-
-	if (!v.IsNumber())
-		throw Napi::TypeError::New(o.Env(), std::string(name) + " must be a number");
-	return v.As<Napi::Number>().Int32Value();
-}
-
-// A handle: functions that share one descriptor; using it after close throws ERR_CLOSED.
-std::shared_ptr<Receiver> Open(const Napi::CallbackInfo &info, const std::shared_ptr<Receiver> &r)
-{
-	if (r->closed()) {
-		Napi::Error e = Napi::Error::New(info.Env(), "the handle is closed");
-
-		e.Set("code", Napi::String::New(info.Env(), "ERR_CLOSED"));
-		throw e;
-	}
+	if (r->closed())
+		throw ClosedError(info.Env());
 	return r;
 }
 
-Napi::Uint8Array Bytes(const Napi::CallbackInfo &info, size_t at)
+void HandMessage(Napi::Env env, const Napi::Function &listener, Arrival *a)
 {
-	if (info.Length() <= at || !info[at].IsTypedArray())
-		throw Napi::TypeError::New(info.Env(), "a Uint8Array is wanted");
-	return info[at].As<Napi::Uint8Array>();
+	Napi::Uint8Array bytes = Napi::Uint8Array::New(env, a->bytes.size());
+	Napi::Value fd = env.Null();
+
+	std::copy(a->bytes.begin(), a->bytes.end(), bytes.Data());
+	if (a->fd >= 0)
+		fd = Napi::Number::New(env, a->fd);
+	a->fd = -1; // the listener's from here
+	listener.Call({ bytes, fd });
 }
 
-Napi::Function Listener(const Napi::CallbackInfo &info, size_t at)
+void HandPacket(Napi::Env env, const Napi::Function &listener, Arrival *a)
 {
-	if (info.Length() <= at || !info[at].IsFunction())
-		throw Napi::TypeError::New(info.Env(), "a function is wanted");
-	return info[at].As<Napi::Function>();
-}
+	Napi::Uint8Array bytes = Napi::Uint8Array::New(env, a->bytes.size());
 
-void AddClose(Napi::Env env, Napi::Object handle, std::shared_ptr<Receiver> r)
-{
-	handle.Set("close", Napi::Function::New(env, [r](const Napi::CallbackInfo &) { r->Close(); }));
+	std::copy(a->bytes.begin(), a->bytes.end(), bytes.Data());
+	listener.Call({ bytes });
 }
 
 // seqpacketConnect(path, onMessage(bytes, fd | null), onClose(code | null)) -> { send(bytes), close() }
 Napi::Value SeqpacketConnect(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	std::string path = info[0].ToString();
-	int fd = keelson::ConnectSeqpacket(path);
+	std::string path = TextArgument(info, 0, "path");
+	Napi::Function on_message = FunctionArgument(info, 1, "onMessage");
+	Napi::Function on_close = FunctionArgument(info, 2, "onClose");
+	int fd = ConnectSeqpacket(path);
 
 	if (fd < 0)
 		throw SystemError(env, path, -fd);
-	std::shared_ptr<Receiver> r = Receiver::Start(env, fd, true, Listener(info, 1), Listener(info, 2));
+	std::shared_ptr<Receiver> r = Receiver::Own(fd);
 	Napi::Object handle = Napi::Object::New(env);
 
+	r->Listen(env, true, HandMessage, on_message, on_close);
 	handle.Set("send", Napi::Function::New(env, [r](const Napi::CallbackInfo &i) {
-		Napi::Uint8Array b = Bytes(i, 0);
-		int rc = keelson::SendAll(Open(i, r)->fd(), b.Data(), b.ByteLength());
+			   Napi::Uint8Array b = BytesArgument(i, 0, "bytes");
+			   int status = Open(i, r)->Send(b.Data(), b.ByteLength());
 
-		if (rc != 0)
-			throw SystemError(i.Env(), "send", -rc);
-	}));
-	AddClose(env, handle, r);
+			   if (status != 0)
+				   throw SystemError(i.Env(), "send", -status);
+		   }));
+	handle.Set("close", Napi::Function::New(env, [r](const Napi::CallbackInfo &) { r->Close(); }));
 	return handle;
 }
 
-// mapReadOnly(fd, size) -> ArrayBuffer over the shared memory; takes the descriptor
+// mapReadOnly(fd, size) -> ArrayBuffer; takes the descriptor
 Napi::Value MapReadOnly(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	int fd = info[0].ToNumber().Int32Value();
-	size_t size = static_cast<size_t>(info[1].ToNumber().Int64Value());
-	void *p = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
-	int code = errno;
+	int fd = IntArgument(info, 0, "fd");
+	int wanted = IntArgument(info, 1, "size");
+	size_t size = static_cast<size_t>(wanted);
+	struct stat st = {};
+	int code = 0;
+	void *p = MAP_FAILED;
 
+	// touching what lies behind the end of a file would kill the process
+	if (fstat(fd, &st) != 0)
+		code = errno;
+	else if (wanted <= 0 || st.st_size < wanted)
+		code = EINVAL;
+	else if ((p = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
+		code = errno;
 	close(fd);
-	if (p == MAP_FAILED)
-		throw SystemError(env, "mmap", code);
+	if (code != 0)
+		throw SystemError(env, "map of " + std::to_string(wanted) + " bytes", code);
 	return Napi::ArrayBuffer::New(env, p, size, [size](Napi::Env, void *at) { munmap(at, size); });
 }
 
@@ -124,42 +98,60 @@ Napi::Value MapReadOnly(const Napi::CallbackInfo &info)
 Napi::Value RawSocketOpen(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	Napi::Object o = info[0].As<Napi::Object>();
-	keelson::RawOptions raw = {
-		RequiredInt(o, "protocol"),	    RequiredString(o, "device"), OptionalString(o, "mcastGroup"),
-		OptionalString(o, "source"), RequiredInt(o, "ttl"),	  RequiredInt(o, "tos"),
+	Napi::Object o = ObjectArgument(info, 0, "options");
+	RawOptions raw = {
+		IntProperty(o, "protocol"),	     TextProperty(o, "device"), NullableTextProperty(o, "mcastGroup"),
+		NullableTextProperty(o, "source"), IntProperty(o, "ttl"),     IntProperty(o, "tos"),
 	};
 	std::string failed;
-	int fd = keelson::OpenRaw(raw, &failed);
+	int fd = OpenRaw(raw, &failed);
 
 	if (fd < 0)
 		throw SystemError(env, failed, -fd);
-	std::shared_ptr<Receiver> r = Receiver::Idle(fd);
+	std::shared_ptr<Receiver> r = Receiver::Own(fd);
 	Napi::Object handle = Napi::Object::New(env);
 
 	handle.Set("send", Napi::Function::New(env, [r](const Napi::CallbackInfo &i) {
-		std::string to = i[0].ToString();
-		Napi::Uint8Array b = Bytes(i, 1);
-		int rc = keelson::SendRaw(Open(i, r)->fd(), to, b.Data(), b.ByteLength());
+			   std::string to = TextArgument(i, 0, "destination");
+			   Napi::Uint8Array b = BytesArgument(i, 1, "payload");
+			   int status = SendRaw(Open(i, r)->fd(), to, b.Data(), b.ByteLength());
 
-		if (rc != 0)
-			throw SystemError(i.Env(), "send to " + to, -rc);
-	}));
+			   if (status != 0)
+				   throw SystemError(i.Env(), "send to " + to, -status);
+		   }));
 	handle.Set("onMessage", Napi::Function::New(env, [r](const Napi::CallbackInfo &i) {
-		Open(i, r)->Listen(i.Env(), false, Listener(i, 0), Napi::Function());
-	}));
-	AddClose(env, handle, r);
+			   Napi::Function listener = FunctionArgument(i, 0, "listener");
+
+			   if (Open(i, r)->listening())
+				   throw Napi::Error::New(i.Env(), "somebody listens already");
+			   r->Listen(i.Env(), false, HandPacket, listener, Napi::Function());
+		   }));
+	handle.Set("close", Napi::Function::New(env, [r](const Napi::CallbackInfo &) { r->Close(); }));
 	return handle;
 }
 
-// setRealtime(priority): SCHED_RR for the calling thread
+// setRealtime(priority): SCHED_RR for the JavaScript thread and the threads it starts later
 void SetRealtime(const Napi::CallbackInfo &info)
 {
 	sched_param p = {};
 
-	p.sched_priority = info[0].ToNumber().Int32Value();
+	p.sched_priority = IntArgument(info, 0, "priority");
 	if (sched_setscheduler(0, SCHED_RR, &p) != 0)
 		throw SystemError(info.Env(), "sched_setscheduler", errno);
+}
+
+// setParentDeathSignal(signal): 0 = none
+void SetParentDeathSignal(const Napi::CallbackInfo &info)
+{
+	if (prctl(PR_SET_PDEATHSIG, IntArgument(info, 0, "signal")) != 0)
+		throw SystemError(info.Env(), "PR_SET_PDEATHSIG", errno);
+}
+
+// setTimerSlack(nanoseconds): 0 = the default again
+void SetTimerSlack(const Napi::CallbackInfo &info)
+{
+	if (prctl(PR_SET_TIMERSLACK, IntArgument(info, 0, "nanoseconds")) != 0)
+		throw SystemError(info.Env(), "PR_SET_TIMERSLACK", errno);
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports)
@@ -167,7 +159,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("seqpacketConnect", Napi::Function::New(env, SeqpacketConnect));
 	exports.Set("mapReadOnly", Napi::Function::New(env, MapReadOnly));
 	exports.Set("rawSocketOpen", Napi::Function::New(env, RawSocketOpen));
+	AddInterfaces(env, exports);
 	exports.Set("setRealtime", Napi::Function::New(env, SetRealtime));
+	exports.Set("setParentDeathSignal", Napi::Function::New(env, SetParentDeathSignal));
+	exports.Set("setTimerSlack", Napi::Function::New(env, SetTimerSlack));
 	return exports;
 }
 

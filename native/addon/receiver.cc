@@ -1,147 +1,226 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "receiver.h"
 
+#include <cerrno>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <system_error>
 #include <unistd.h>
 
-#include <vector>
-
+#include "convert.h"
 #include "sockets.h"
 
 namespace keelson {
 
 namespace {
 
-struct Message {
-	std::vector<uint8_t> bytes;
-	int fd = -1;
-};
-
-void Deliver(Napi::Env env, Napi::Function listener, Message *m)
-{
-	std::unique_ptr<Message> owned(m);
-
-	if (env == nullptr) {
-		if (m->fd >= 0)
-			close(m->fd);
-		return;
-	}
-	Napi::Uint8Array bytes = Napi::Uint8Array::New(env, m->bytes.size());
-
-	std::copy(m->bytes.begin(), m->bytes.end(), bytes.Data());
-	listener.Call({ bytes, m->fd >= 0 ? Napi::Number::New(env, m->fd) : env.Null() });
-}
+// Arrivals that wait for JavaScript; then the thread waits, and the kernel's buffer after it.
+constexpr size_t kWaiting = 1024;
+// Bytes that wait for the peer; a peer that does not read must not eat our memory.
+constexpr size_t kOutgoing = 256u << 20;
 
 } // namespace
 
-Receiver::Receiver(int fd) : fd_(fd), stop_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-
-std::shared_ptr<Receiver> Receiver::Idle(int fd)
+Arrival::~Arrival()
 {
-	return std::shared_ptr<Receiver>(new Receiver(fd));
+	if (fd >= 0)
+		close(fd);
 }
 
-std::shared_ptr<Receiver> Receiver::Start(Napi::Env env, int fd, bool messages, Napi::Function on_message,
-					  Napi::Function on_close)
-{
-	std::shared_ptr<Receiver> r = Idle(fd);
+Receiver::Receiver(int fd) : fd_(fd), wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
-	r->Listen(env, messages, on_message, on_close);
-	return r;
+std::shared_ptr<Receiver> Receiver::Own(int fd)
+{
+	return std::shared_ptr<Receiver>(new Receiver(fd));
 }
 
 Receiver::~Receiver()
 {
 	Close();
-	close(stop_fd_);
+	close(wake_fd_);
 }
 
 void Receiver::OnExit(void *self)
 {
-	Receiver *r = static_cast<Receiver *>(self);
-
-	r->env_ = nullptr;
-	r->Close();
+	static_cast<Receiver *>(self)->Close();
 }
 
-void Receiver::Listen(Napi::Env env, bool messages, Napi::Function on_message, Napi::Function on_close)
+void Receiver::Wake()
 {
-	if (listening_)
-		throw Napi::Error::New(env, "somebody listens already");
-	listening_ = true;
+	uint64_t one = 1;
+
+	(void)!write(wake_fd_, &one, sizeof(one));
+}
+
+/* ---- the JavaScript side -------------------------------------------------------------------------------------- */
+
+void Receiver::Listen(Napi::Env env, bool ends, Hand hand, const Napi::Function &on_message,
+		      const Napi::Function &on_end)
+{
+	if (wake_fd_ < 0)
+		throw SystemError(env, "eventfd", EMFILE);
+	ends_ = ends;
+	hand_ = hand;
 	env_ = env;
-	on_message_ = Napi::ThreadSafeFunction::New(env, on_message, "keelson-receive", 0, 1);
-	has_close_ = !on_close.IsEmpty();
-	if (has_close_)
-		on_close_ = Napi::ThreadSafeFunction::New(env, on_close, "keelson-close", 0, 1);
+	on_message_ = Napi::Persistent(on_message);
+	if (!on_end.IsEmpty())
+		on_end_ = Napi::Persistent(on_end);
+	queue_ = Queue::New(env, "keelson-receiver", kWaiting, 1, this);
 	napi_add_env_cleanup_hook(env, OnExit, this);
-	thread_ = std::thread([this, messages] { Run(messages); });
+	listening_ = true;
+	self_ = shared_from_this();
+	try {
+		thread_ = std::thread([this] { Run(); });
+	} catch (const std::system_error &e) {
+		Close();
+		throw SystemError(env, "thread", e.code().value());
+	}
 }
 
-void Receiver::Run(bool messages)
+// After Close() the queue hands what is left to env null.
+void Receiver::Deliver(Napi::Env env, Napi::Function, Receiver *r, Arrival *a)
 {
-	int code = 0;
+	std::unique_ptr<Arrival> owned(a);
 
-	for (;;) {
-		pollfd p[2] = { { fd_, POLLIN, 0 }, { stop_fd_, POLLIN, 0 } };
+	if (env == nullptr)
+		return;
+	std::shared_ptr<Receiver> keep = r->shared_from_this();
 
-		if (poll(p, 2, -1) < 0 && errno != EINTR) {
-			code = errno;
-			break;
-		}
-		if (p[1].revents != 0)
-			return;
-		if (p[0].revents == 0)
-			continue;
-		Message *m = new Message;
-		ssize_t n = Receive(fd_, &m->bytes, &m->fd);
-
-		if (n == -EAGAIN || n == -EINTR) {
-			delete m;
-			continue;
-		}
-		if (n < 0 || (n == 0 && messages)) {
-			delete m;
-			code = n < 0 ? static_cast<int>(-n) : 0;
-			// A raw socket reports its interface's troubles as errors; it goes on.
-			if (!messages)
-				continue;
-			break;
-		}
-		if (on_message_.BlockingCall(m, Deliver) != napi_ok) {
-			delete m;
+	try {
+		if (!a->end) {
+			r->hand_(env, r->on_message_.Value(), a);
 			return;
 		}
+		Napi::Value code = a->code == 0 ? env.Null() : Napi::String::New(env, ErrnoName(a->code));
+		Napi::Function on_end = r->on_end_.IsEmpty() ? Napi::Function() : r->on_end_.Value();
+
+		r->Close();
+		if (!on_end.IsEmpty())
+			on_end.Call({ code });
+	} catch (const Napi::Error &e) {
+		// else Node would only warn of it
+		napi_fatal_exception(env, e.Value());
 	}
-	if (has_close_)
-		on_close_.BlockingCall(
-			new std::string(code == 0 ? "" : ErrnoName(code)),
-			[](Napi::Env env, Napi::Function f, std::string *name) {
-				std::unique_ptr<std::string> owned(name);
+}
 
-				if (env != nullptr)
-					f.Call({ name->empty() ? env.Null() : Napi::String::New(env, *name) });
-			});
+int Receiver::Send(const void *data, size_t size)
+{
+	const uint8_t *bytes = static_cast<const uint8_t *>(data);
+	std::lock_guard<std::mutex> guard(lock_);
+
+	if (outgoing_.empty()) {
+		if (send(fd_, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+			return 0;
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+	}
+	if (outgoing_bytes_ + size > kOutgoing)
+		return -ENOBUFS;
+	outgoing_.emplace_back(bytes, bytes + size);
+	outgoing_bytes_ += size;
+	if (outgoing_.size() == 1)
+		Wake();
+	return 0;
 }
 
 void Receiver::Close()
 {
-	uint64_t one = 1;
+	std::shared_ptr<Receiver> self = std::move(self_);
 
-	if (closed_.exchange(true))
+	if (closed_)
 		return;
+	closed_ = true;
 	if (listening_) {
-		// the thread may wait in a call into an event loop that waits for us: let it go first
-		on_message_.Abort();
-		if (has_close_)
-			on_close_.Abort();
-		(void)!write(stop_fd_, &one, sizeof(one));
-		thread_.join();
-		if (env_ != nullptr)
-			napi_remove_env_cleanup_hook(env_, OnExit, this);
+		stopping_ = true;
+		queue_.Abort(); // the thread may wait for room in it
+		Wake();
+		if (thread_.joinable())
+			thread_.join();
+		napi_remove_env_cleanup_hook(env_, OnExit, this);
+		on_message_.Reset();
+		on_end_.Reset();
 	}
 	close(fd_);
+}
+
+/* ---- the thread ----------------------------------------------------------------------------------------------- */
+
+bool Receiver::HasOutgoing()
+{
+	std::lock_guard<std::mutex> guard(lock_);
+
+	return !outgoing_.empty();
+}
+
+int Receiver::Flush()
+{
+	std::lock_guard<std::mutex> guard(lock_);
+
+	while (!outgoing_.empty()) {
+		const std::vector<uint8_t> &next = outgoing_.front();
+
+		if (send(fd_, next.data(), next.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		outgoing_bytes_ -= next.size();
+		outgoing_.pop_front();
+	}
+	return 0;
+}
+
+// False: JavaScript takes nothing any more.
+bool Receiver::Pass(Arrival *a)
+{
+	if (queue_.BlockingCall(a) == napi_ok)
+		return true;
+	delete a;
+	return false;
+}
+
+void Receiver::Run()
+{
+	std::vector<uint8_t> buffer(kLargestMessage);
+	int code = 0;
+
+	for (;;) {
+		short wanted = static_cast<short>(POLLIN | (HasOutgoing() ? POLLOUT : 0));
+		pollfd p[2] = { { fd_, wanted, 0 }, { wake_fd_, POLLIN, 0 } };
+		uint64_t woken;
+		int fd = -1;
+		ssize_t n;
+
+		if (poll(p, 2, -1) < 0)
+			continue;
+		if (p[1].revents != 0)
+			(void)!read(wake_fd_, &woken, sizeof(woken));
+		if (stopping_)
+			return;
+		code = (p[0].revents & POLLOUT) != 0 ? -Flush() : 0;
+		if (code != 0)
+			break;
+		if ((p[0].revents & ~POLLOUT) == 0)
+			continue;
+		n = ReceiveMessage(fd_, &buffer, &fd);
+		if (n == -EAGAIN || n == -EINTR)
+			continue;
+		if (ends_ && n <= 0) {
+			code = static_cast<int>(-n);
+			break;
+		}
+		if (n <= 0)
+			continue;
+		Arrival *a = new Arrival;
+
+		a->bytes.assign(buffer.begin(), buffer.begin() + n);
+		a->fd = fd;
+		if (!Pass(a))
+			return;
+	}
+	Arrival *end = new Arrival;
+
+	end->end = true;
+	end->code = code;
+	Pass(end);
 }
 
 } // namespace keelson

@@ -3,9 +3,9 @@
 
 #include <arpa/inet.h>
 #include <cerrno>
+#include <cstring>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,9 +14,8 @@ namespace keelson {
 
 namespace {
 
-constexpr size_t kLargest = 65536;
-constexpr int kPatienceMs = 2000;
 constexpr int kBuffer = 4 << 20;
+constexpr size_t kDescriptors = 4;
 
 int CloseWith(int fd, int code)
 {
@@ -25,13 +24,6 @@ int CloseWith(int fd, int code)
 }
 
 } // namespace
-
-const char *ErrnoName(int code)
-{
-	const char *name = strerrorname_np(code);
-
-	return name != nullptr ? name : "EUNKNOWN";
-}
 
 int ConnectSeqpacket(const std::string &path)
 {
@@ -51,44 +43,26 @@ int ConnectSeqpacket(const std::string &path)
 	return fd;
 }
 
-int SendAll(int fd, const void *data, size_t size)
+ssize_t ReceiveMessage(int fd, std::vector<uint8_t> *buffer, int *passed)
 {
-	for (;;) {
-		pollfd p = { fd, POLLOUT, 0 };
-
-		if (send(fd, data, size, MSG_NOSIGNAL) >= 0)
-			return 0;
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
-		if (poll(&p, 1, kPatienceMs) == 0)
-			return -ETIMEDOUT;
-	}
-}
-
-ssize_t Receive(int fd, std::vector<uint8_t> *bytes, int *passed)
-{
-	alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 4)];
-	iovec iov = {};
+	alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kDescriptors)];
+	iovec iov = { buffer->data(), buffer->size() };
 	msghdr msg = {};
 	ssize_t n;
 
-	bytes->resize(kLargest);
-	iov.iov_base = bytes->data();
-	iov.iov_len = bytes->size();
 	msg.msg_iov = &iov;
 	msg.msg_iovlen = 1;
 	msg.msg_control = control;
 	msg.msg_controllen = sizeof(control);
-	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	*passed = -1;
+	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (n < 0)
 		return -errno;
-	bytes->resize(static_cast<size_t>(n));
-	*passed = -1;
 	for (cmsghdr *c = CMSG_FIRSTHDR(&msg); c != nullptr; c = CMSG_NXTHDR(&msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
+		int fds[kDescriptors];
 		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		int fds[4];
 
 		memcpy(fds, CMSG_DATA(c), count * sizeof(int));
 		for (size_t i = 0; i < count; i++) {
@@ -97,6 +71,12 @@ ssize_t Receive(int fd, std::vector<uint8_t> *bytes, int *passed)
 			else
 				close(fds[i]);
 		}
+	}
+	if ((msg.msg_flags & MSG_TRUNC) != 0) {
+		if (*passed >= 0)
+			close(*passed);
+		*passed = -1;
+		return -EMSGSIZE;
 	}
 	return n;
 }

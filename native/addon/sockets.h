@@ -5,20 +5,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <sys/types.h>
 #include <vector>
 
 namespace keelson {
 
-const char *ErrnoName(int code);
+constexpr size_t kLargestMessage = 65536;
 
 int ConnectSeqpacket(const std::string &path);
-// Waits while the peer's buffer is full, at most two seconds (then -ETIMEDOUT).
-int SendAll(int fd, const void *data, size_t size);
-// One message into bytes; *passed is a descriptor that came along, or -1.
-ssize_t Receive(int fd, std::vector<uint8_t> *bytes, int *passed);
+
+// One message into buffer, which must be large enough (else -EMSGSIZE); *passed is a descriptor that came along, or -1.
+ssize_t ReceiveMessage(int fd, std::vector<uint8_t> *buffer, int *passed);
 
 struct RawOptions {
 	int protocol;
@@ -28,6 +26,8 @@ struct RawOptions {
 	int ttl;
 	int tos;
 };
+
+// *failed says which step did.
 int OpenRaw(const RawOptions &o, std::string *failed);
 int SendRaw(int fd, const std::string &to, const void *data, size_t size);
 

@@ -1,9 +1,16 @@
-/** The native addon: its shape, in the order of native/addon/addon.cc, and where it is found. */
+/**
+ * The native addon: its shape, in the names and the order of native/addon/addon.cc, and where it is found. Every function throws an Error
+ * with a `code` (EPERM, ENODEV ...) where Linux refuses, a TypeError for an argument that is missing or of the wrong kind, and
+ * HandleClosedError (`code` ERR_CLOSED) when a closed handle is used. Handles keep the process running until they are closed.
+ */
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export interface SeqpacketHandle {
-  /** One message of at most 64 KiB; throws an Error with a `code`. */
+  /** One message of at most 64 KiB. What the peer has no room for yet waits and goes out in order, without blocking. */
   readonly send: (bytes: Uint8Array) => void;
+  /** What still waits to be sent is dropped; neither listener is called any more. */
   readonly close: () => void;
 }
 
@@ -23,6 +30,45 @@ export interface RawSocketHandle {
   readonly close: () => void;
 }
 
+export interface LinkEntry {
+  readonly type: 'link' | 'linkGone';
+  readonly index: number;
+  readonly name: string;
+  /** By the administrator. */
+  readonly up: boolean;
+  /** Up, and the carrier is there. */
+  readonly running: boolean;
+  /** Empty where there is none. */
+  readonly mac: string;
+  readonly mtu: number;
+}
+
+export interface AddressEntry {
+  readonly type: 'address' | 'addressGone';
+  /** Of the link. */
+  readonly index: number;
+  readonly family: 4 | 6;
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+export interface DeviceAddress {
+  readonly device: string;
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+export interface DeviceRoute {
+  readonly device: string;
+  readonly destination: string;
+  readonly prefixLength: number;
+  /** null: on-link. */
+  readonly gateway: string | null;
+  readonly source: string | null;
+  /** 0: the kernel's. */
+  readonly metric: number;
+}
+
 export interface Addon {
   /** `onClose` gets null at end of file, or the name of the error. `fd` comes with SCM_RIGHTS and is the listener's to close. */
   readonly seqpacketConnect: (
@@ -30,14 +76,36 @@ export interface Addon {
     onMessage: (bytes: Uint8Array, fd: number | null) => void,
     onClose: (code: string | null) => void,
   ) => SeqpacketHandle;
-  /** Takes the descriptor. */
+  /** Takes the descriptor, also when it fails. The memory stays mapped as long as the buffer is in use; writing to it is a fault. */
   readonly mapReadOnly: (fd: number, size: number) => ArrayBuffer;
   readonly rawSocketOpen: (o: RawSocketOptions) => RawSocketHandle;
+  /** Links and addresses as they change. `onClose` with ENOBUFS: changes were lost, so open another one and dump. */
+  readonly netlinkMonitor: (
+    onChange: (change: LinkEntry | AddressEntry) => void,
+    onClose: (code: string | null) => void,
+  ) => { readonly close: () => void };
+  readonly linkDump: () => readonly LinkEntry[];
+  readonly addressDump: () => readonly AddressEntry[];
+  /** IPv4; EEXIST when it is there already. */
+  readonly addressAdd: (a: DeviceAddress) => void;
+  readonly addressDel: (a: DeviceAddress) => void;
+  /** IPv4, main table; EEXIST when it is there already. */
+  readonly routeAdd: (r: DeviceRoute) => void;
+  readonly routeDel: (r: DeviceRoute) => void;
+  readonly linkSetUp: (device: string) => void;
+  /** SCHED_RR for the JavaScript thread and the threads it starts later. */
   readonly setRealtime: (priority: number) => void;
+  /** The signal this process gets when the thread that started it ends; 0: none. */
+  readonly setParentDeathSignal: (signal: number) => void;
+  /** How late the kernel may wake the JavaScript thread; 0: the default again. */
+  readonly setTimerSlack: (nanoseconds: number) => void;
 }
 
 /** From dist/src/kernel/io to the root of the tree. */
-const builtHere = '../../../../build/native/addon/keelson.node';
+const builtHere = join(
+  dirname(fileURLToPath(import.meta.url)),
+  '../../../../build/native/addon/keelson.node',
+);
 
 /** The addon, or one text that says where it was looked for, why each place failed, and what to do. */
 export const loadAddon = (): Addon | string => {
@@ -51,5 +119,6 @@ export const loadAddon = (): Addon | string => {
       failures.push(`${place}: ${e instanceof Error ? e.message.split('\n')[0] : String(e)}`);
     }
   }
-  return `the native addon is not there for ${process.platform}-${process.arch} (${failures.join('; ')}); build it by scripts/setup`;
+  const machine = `${process.platform}-${process.arch}, Node ${process.version}`;
+  return `the native addon cannot be loaded (${machine}). Tried ${failures.join('; ')}. Build it by scripts/setup, or name it in KEELSON_ADDON.`;
 };
