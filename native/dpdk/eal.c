@@ -36,6 +36,7 @@ struct eal_plan {
 static char log_text[LOG_CAP];
 static size_t log_len;
 static bool log_show;
+static bool is_up;
 
 static ssize_t log_write(void *cookie, const char *buf, size_t n)
 {
@@ -71,6 +72,22 @@ static bool is_noise(const char *line)
 		if (strstr(line, noise[i]) != NULL)
 			return true;
 	return line[0] == 0;
+}
+
+/* What getopt says is clearer than what the EAL makes of it. */
+static const char *option_complaint(void)
+{
+	static char line[200];
+	const char *at = strstr(log_text, "unrecognized option");
+
+	if (at == NULL)
+		at = strstr(log_text, "invalid option");
+	if (at == NULL)
+		at = strstr(log_text, "option requires");
+	if (at == NULL)
+		return NULL;
+	snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
+	return line;
 }
 
 /* The first line after the noise is nearest to the cause; those behind it follow from it. */
@@ -156,16 +173,32 @@ static bool has_hardware(const struct options *o)
 	return false;
 }
 
+static size_t available_bytes(void)
+{
+	char line[128];
+	unsigned long kb = 0;
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "MemAvailable: %lu", &kb) == 1)
+			break;
+	if (f != NULL)
+		fclose(f);
+	return kb * 1024;
+}
+
 static bool choose_memory(struct eal_plan *e, char err[KS_ERR_LEN])
 {
 	const struct options *o = e->o;
 	size_t have = free_huge_bytes();
 
-	if (has_arg(o, "no-huge")) {
-		e->huge = false;
-		return true;
+	e->huge = !has_arg(o, "no-huge") &&
+		  ( o->huge == HUGE_YES || (o->huge == HUGE_AUTO && (have >= e->memory || has_hardware(o))));
+	if (!e->huge && available_bytes() < e->memory) {
+		snprintf(err, KS_ERR_LEN, "not enough memory: %zu MB are needed for packet buffers, %zu MB are free: lower --pool-size",
+			 e->memory >> 20, available_bytes() >> 20);
+		return false;
 	}
-	e->huge = o->huge == HUGE_YES || (o->huge == HUGE_AUTO && (have >= e->memory || has_hardware(o)));
 	if (!e->huge || have >= e->memory)
 		return true;
 	if (have == 0)
@@ -274,32 +307,60 @@ static void make_args(struct args *a, const struct eal_plan *e)
 	a->v[a->n] = NULL;
 }
 
-/* EAL's usage text and its last words go to stdout and stderr directly: both are turned away while it starts. */
-static int init_quietly(struct args *a)
+/* Some libraries write to stdout and stderr directly: both are turned away meanwhile, what comes goes into the log. */
+struct quiet {
+	int out, error, fd;
+};
+
+static struct quiet quiet_begin(void)
 {
-	int out = dup(STDOUT_FILENO), error = dup(STDERR_FILENO), fd = memfd_create("eal", MFD_CLOEXEC), rc;
-	char *v[MAX_ARGS];
-	char buf[4096];
+	struct quiet q = {.out = dup(STDOUT_FILENO), .error = dup(STDERR_FILENO), .fd = memfd_create("quiet", MFD_CLOEXEC)};
+
+	fflush(stdout);
+	if (q.fd >= 0 && q.out >= 0 && q.error >= 0) {
+		dup2(q.fd, STDOUT_FILENO);
+		dup2(q.fd, STDERR_FILENO);
+	}
+	return q;
+}
+
+static void quiet_end(struct quiet q)
+{
+	char buf[8192];
 	ssize_t n;
 
-	memcpy(v, a->v, sizeof(v)); /* EAL reorders them */
 	fflush(stdout);
-	if (fd >= 0 && out >= 0 && error >= 0) {
-		dup2(fd, STDOUT_FILENO);
-		dup2(fd, STDERR_FILENO);
-	}
-	rc = rte_eal_init(a->n, v);
-	fflush(stdout);
-	if (out >= 0)
-		dup2(out, STDOUT_FILENO);
-	if (error >= 0)
-		dup2(error, STDERR_FILENO);
-	if (fd >= 0 && lseek(fd, 0, SEEK_SET) == 0 && (n = read(fd, buf, sizeof(buf))) > 0)
+	if (q.out >= 0)
+		dup2(q.out, STDOUT_FILENO);
+	if (q.error >= 0)
+		dup2(q.error, STDERR_FILENO);
+	if (q.fd >= 0 && lseek(q.fd, 0, SEEK_SET) == 0 && (n = read(q.fd, buf, sizeof(buf))) > 0)
 		log_write(NULL, buf, (size_t)n);
-	close(out);
-	close(error);
-	close(fd);
-	return rc;
+	for (int *fd = (int[]){q.out, q.error, q.fd, -1}; *fd >= 0; fd++)
+		close(*fd);
+}
+
+bool eal_quietly(bool (*call)(void *ctx), void *ctx)
+{
+	struct quiet q = quiet_begin();
+	bool ok = call(ctx);
+
+	quiet_end(q);
+	return ok;
+}
+
+struct init {
+	int argc, rc, why;
+	char *argv[MAX_ARGS];
+};
+
+static bool init(void *ctx)
+{
+	struct init *i = ctx;
+
+	i->rc = rte_eal_init(i->argc, i->argv);
+	i->why = rte_errno;
+	return i->rc >= 0;
 }
 
 static bool check_lcores(const struct options *o, char err[KS_ERR_LEN])
@@ -319,16 +380,22 @@ static bool check_lcores(const struct options *o, char err[KS_ERR_LEN])
 
 static size_t memory_needed(const struct options *o)
 {
-	size_t lcores = o->n_workers + 1;
+	size_t lcores = o->n_workers + 1, buffer = RTE_MBUF_DEFAULT_BUF_SIZE;
 
-	return (size_t)o->pool_size * (RTE_MBUF_DEFAULT_BUF_SIZE + 512) + lcores * lcores * RING_SIZE * sizeof(void *) * 2 +
+	for (unsigned i = 0; i < o->n_ports; i++)
+		buffer = RTE_MAX(buffer, (size_t)RTE_PKTMBUF_HEADROOM + o->port[i].mtu + 32);
+	return (size_t)o->pool_size * (buffer + 512) + lcores * lcores * RING_SIZE * sizeof(void *) * 2 +
 	       ((size_t)o->n_ports * 8 << 20) + ((size_t)32 << 20);
 }
 
 /* Messages of the EAL that deserve a better word. */
 static void explain(const char *reason, int why, char err[KS_ERR_LEN])
 {
-	if (strstr(log_text, "lcore") != NULL && (strstr(reason, "core") != NULL || strstr(reason, "Invalid") != NULL))
+	const char *option = option_complaint();
+
+	if (option != NULL)
+		snprintf(err, KS_ERR_LEN, "EAL arguments: %s", option);
+	else if (strstr(reason, "core") != NULL)
 		snprintf(err, KS_ERR_LEN, "bad lcore: DPDK does not start: %s", reason);
 	else if (strstr(log_text, "ermission denied") != NULL || why == EACCES || why == EPERM)
 		snprintf(err, KS_ERR_LEN, "no permission: DPDK does not start: %s (run as root)", reason);
@@ -344,7 +411,7 @@ bool eal_start(const struct options *o, char err[KS_ERR_LEN])
 	struct eal_plan plan = {.o = o, .memory = memory_needed(o)};
 	struct args a = {.n = 0};
 	FILE *stream;
-	int rc, why;
+	struct init in;
 
 	for (unsigned i = 0; i < o->n_workers; i++)
 		if (o->worker[i].lcore >= RTE_MAX_LCORE) {
@@ -361,16 +428,25 @@ bool eal_start(const struct options *o, char err[KS_ERR_LEN])
 		rte_openlog_stream(stream);
 	}
 	make_args(&a, &plan);
-	rc = init_quietly(&a);
-	why = rte_errno;
+	in.argc = a.n;
+	memcpy(in.argv, a.v, sizeof(in.argv)); /* the EAL reorders them */
+	(void)eal_quietly(init, &in);
 	for (int i = 0; i < a.n; i++) {
 		if (o->verbose)
 			ks_log(KS_LOG_DEBUG, "EAL argument: %s", a.v[i]);
 		free(a.v[i]);
 	}
-	if (rc < 0) {
-		explain(eal_log_reason(), why, err);
+	if (in.rc < 0) {
+		explain(eal_log_reason(), in.why, err);
 		return false;
 	}
+	is_up = true;
 	return check_lcores(o, err);
+}
+
+void eal_stop(void)
+{
+	if (is_up)
+		rte_eal_cleanup();
+	is_up = false;
 }

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "devargs.h"
 #include "log.h"
 #include "shell.h"
 
@@ -97,11 +98,27 @@ static bool make_counters(struct shell *s, char err[KS_ERR_LEN])
 	return true;
 }
 
+struct opening {
+	struct shell *s;
+	unsigned index;
+	char *err;
+};
+
+static bool open_port(void *ctx)
+{
+	struct opening *o = ctx;
+
+	return port_open(o->s, o->index, o->err);
+}
+
 static bool bring_up(struct shell *s, char err[KS_ERR_LEN])
 {
 	s->mem = memory_ops();
 	s->n_ports = s->o.n_ports;
 	s->n_workers = s->o.n_workers;
+	for (unsigned i = 0; i < s->n_ports; i++)
+		if (s->o.port[i].devargs != NULL && !devargs_check(s->o.port[i].name, s->o.port[i].devargs, err))
+			return false;
 	if (!eal_start(&s->o, err))
 		return false;
 	start_clock(s);
@@ -115,7 +132,9 @@ static bool bring_up(struct shell *s, char err[KS_ERR_LEN])
 	if (!make_workers(s, err) || !rings_make(s, err))
 		return false;
 	for (unsigned i = 0; i < s->n_ports; i++) {
-		if (!port_open(s, i, err) || !port_open_kni(s, i, err))
+		struct opening opening = { s, i, err };
+
+		if (!eal_quietly(open_port, &opening) || !port_open_kni(s, i, err))
 			return false;
 		s->port[i].counters = ks_shm_port(s->shm, i);
 		ks_shm_dev(s->shm, i, s->port[i].info.dev);
@@ -185,6 +204,6 @@ int main(int argc, char **argv)
 		ks_worker_free(s->lcore[i].core);
 	for (unsigned i = 0; i <= s->n_workers; i++)
 		wake_fini(&s->lcore[i].wake);
-	(void)rte_eal_cleanup();
+	eal_stop();
 	return rc;
 }

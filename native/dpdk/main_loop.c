@@ -226,7 +226,10 @@ static bool answer_sessions(struct mainloop *m)
 static void on_shutdown(void *ctx, uint32_t drain_ms)
 {
 	struct mainloop *m = ctx;
+	struct ks_event e = { .type = KS_EV_STOPPING, .a = drain_ms };
 
+	if (!m->stopping)
+		ks_control_event(m->control, &e);
 	m->stopping = true;
 	m->stop_at = shell_now(m->s) + drain_ms;
 }

@@ -88,8 +88,6 @@ static bool attach(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 
 	if (devargs == NULL)
 		return find_probed(s, p, err);
-	if (!devargs_check(p->o->name, devargs, err))
-		return false;
 	p->reserve_fd = devargs_reserve(p->o->name, devargs, err);
 	if (p->reserve_fd < 0)
 		return false;
@@ -239,7 +237,7 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	p->started = true;
 	/* Frames to our MAC and to all groups come up (VRRP and OSPF on the KNI); where groups cannot be asked for, everything is. */
 	if (p->o->promisc || (rte_eth_allmulticast_enable(p->id) != 0 && p->o->kni))
-		(void)rte_eth_promiscuous_enable(p->id);
+		p->promisc = rte_eth_promiscuous_enable(p->id) == 0;
 	return true;
 failed:
 	reason = eal_log_reason();
@@ -307,6 +305,8 @@ void port_close(struct port *p)
 	if (p->kni != NULL)
 		ks_kni_close(p->kni);
 	p->kni = NULL;
+	if (p->promisc) /* a kernel interface would stay so */
+		(void)rte_eth_promiscuous_disable(p->id);
 	if (p->started)
 		(void)rte_eth_dev_stop(p->id);
 	if (p->attached)

@@ -54,6 +54,7 @@ struct port {
 	uint16_t n_txq;
 	bool attached;
 	bool started;
+	bool promisc; /* we have put it there */
 	bool rx_csum;		  /* the port verifies */
 	unsigned watched_ifindex; /* kernel interface behind an AF_PACKET or AF_XDP port; 0 = ask the driver */
 	int reserve_fd;		  /* keeps others away from the device; -1 = none */
@@ -125,6 +126,8 @@ struct ks_mem memory_ops(void);
 
 /* eal.c. The log's reason is the line of DPDK's log since eal_log_clear that tells most, "" = none. */
 bool eal_start(const struct options *o, char err[KS_ERR_LEN]);
+void eal_stop(void);
+bool eal_quietly(bool (*call)(void *ctx), void *ctx); /* what it and its libraries print goes into the log */
 const char *eal_log_reason(void);
 void eal_log_clear(void);
 
