@@ -1,0 +1,4 @@
+/** Allowed: the layers below. */
+import { word } from '../net/word.js';
+
+export const view = word;

@@ -1,0 +1,2 @@
+/** A sibling's part. */
+export const probe = 'probe';

@@ -1,0 +1,4 @@
+/** A lower layer that looks up. */
+import { word } from '../net/word.js';
+
+export const tick = word;
