@@ -1,0 +1,141 @@
+/** What `keelson status` shows, from the facts and the plan: who is active and why, which VIP is announced and why not, which server is out. */
+import type {
+  RealServerView,
+  StatusView,
+  VipView,
+  VirtualServerView,
+  VrrpView,
+} from '../api/views.js';
+import type { VirtualServer, VrrpInstance } from '../config/keepalived/types.js';
+import type { Counters, RealServerCounters } from '../dataplane/counters.js';
+import type { State } from './machine.js';
+import { virtualServerId } from './names.js';
+import { endpoints, hasQuorum, realServerState } from './services.js';
+import { deviceOf } from './vrrp-input.js';
+
+export interface StatusInputs {
+  readonly state: State;
+  readonly counters: Counters | null;
+  readonly pid: number;
+  readonly version: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly configLoadedAt: number;
+  readonly configError: string | null;
+  /** Milliseconds since the epoch as ISO 8601. */
+  readonly iso: (ms: number) => string;
+}
+
+const protocolNumbers: Readonly<Record<string, number>> = { TCP: 6, UDP: 17 };
+
+const vrrpView = (
+  { state: { facts: f }, startedAt, iso }: StatusInputs,
+  i: VrrpInstance,
+): VrrpView => {
+  const fact = f.vrrp.get(i.name);
+  return {
+    name: i.name,
+    interface: i.interface,
+    vrid: i.vrid,
+    state: fact?.state ?? 'initialize',
+    reason: fact?.reason ?? 'starting',
+    since: iso(fact === undefined || fact.since === 0 ? startedAt : fact.since),
+    priority: fact === undefined || fact.priority === 0 ? i.priority : fact.priority,
+    activeAddress: fact?.activeAddress ?? null,
+  };
+};
+
+const vipViews = (s: State, i: VrrpInstance): readonly VipView[] => {
+  const fact = s.facts.vrrp.get(i.name);
+  const serviceable = s.plan?.serviceable.get(i.name);
+  const announced = s.plan?.taken.has(i.name) === true && fact?.state === 'active';
+  const why = (): string => {
+    if (announced) return `${i.name} is active`;
+    if (serviceable !== undefined && !serviceable.ok) return serviceable.reason;
+    if (fact?.state === 'active') return 'the data plane has not acknowledged it yet';
+    return `${i.name} is ${fact?.state ?? 'starting'}: ${fact?.reason ?? ''}`;
+  };
+  return [...i.virtualAddresses, ...i.excludedAddresses].map((a) => ({
+    address: `${a.address}/${a.prefixLength}`,
+    device: a.dev ?? deviceOf(s.facts.config, i) ?? '-',
+    instance: i.name,
+    announced,
+    reason: why(),
+  }));
+};
+
+type CounterIndex = ReadonlyMap<string, RealServerCounters>;
+
+const counterKey = (
+  protocol: number,
+  vip: string,
+  vport: number,
+  rs: string,
+  port: number,
+): string => `${protocol} ${vip} ${vport} ${rs} ${port}`;
+
+const indexCounters = (c: Counters | null): CounterIndex =>
+  new Map(
+    (c?.realServers ?? []).map((r) => [
+      counterKey(r.protocol, r.vip, r.vport, r.address, r.port),
+      r,
+    ]),
+  );
+
+const virtualServerViews = (
+  { state: { facts: f }, startedAt, iso }: StatusInputs,
+  v: VirtualServer,
+  counters: CounterIndex,
+): readonly VirtualServerView[] =>
+  endpoints(f.config, v).map(({ address, port }) => ({
+    address,
+    port,
+    protocol: v.protocol,
+    scheduler: v.scheduler,
+    forwarding: v.forwarding,
+    quorumUp: hasQuorum(f, v),
+    reason: f.quorums.get(virtualServerId(v))?.reason ?? '',
+    realServers: v.realServers.map((r): RealServerView => {
+      const state = realServerState(f, v, r);
+      const proto = protocolNumbers[v.protocol] ?? 0;
+      const c = counters.get(counterKey(proto, address, port, r.address, r.port))?.counters;
+      return {
+        address: r.address,
+        port: r.port,
+        weight: state.weight,
+        up: state.up,
+        since: iso(state.since ?? startedAt),
+        reason: state.reason,
+        activeSessions: c?.['active'] ?? 0,
+        connections: c?.['conns'] ?? 0,
+      };
+    }),
+  }));
+
+export const statusView = (x: StatusInputs): StatusView => {
+  const { facts, plan } = x.state;
+  const d = facts.dataplane;
+  const { keepalived } = facts.config;
+  const counters = indexCounters(x.counters);
+  return {
+    node: {
+      routerId: keepalived.globalDefs.routerId,
+      version: x.version,
+      pid: x.pid,
+      startedAt: x.iso(x.startedAt),
+      configLoadedAt: x.iso(x.configLoadedAt),
+      configError: x.configError,
+    },
+    dataplane: {
+      state: d.state,
+      reason: d.state === 'up' ? d.rejected : d.reason,
+      pid: d.state === 'up' ? d.pid : null,
+      generation: d.state === 'up' ? (d.acked?.generation ?? 0) : 0,
+      workers: d.state === 'up' ? d.workers : 0,
+      leaseLeftMs: plan?.lease === true ? (x.counters?.leaseLeftMs ?? 0) : null,
+    },
+    vrrp: keepalived.vrrpInstances.map((i) => vrrpView(x, i)),
+    vips: keepalived.vrrpInstances.flatMap((i) => vipViews(x.state, i)),
+    virtualServers: keepalived.virtualServers.flatMap((v) => virtualServerViews(x, v, counters)),
+  };
+};

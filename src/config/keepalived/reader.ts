@@ -1,0 +1,253 @@
+/**
+ * keepalived.conf before it is words: includes, definitions, conditions, sequences (keepalived.md 1.5-1.8). Lines come out in their order, each
+ * character with its place.
+ */
+import type { Source } from '../config.js';
+import type { Place } from '../diagnostics.js';
+import type { Report, SourceLine } from '../text.js';
+
+interface Definition {
+  readonly text: string;
+}
+
+interface Reading {
+  readonly source: Source;
+  readonly report: Report;
+  readonly configId: string;
+  readonly files: Map<string, string>;
+  readonly definitions: Map<string, Definition>;
+  readonly out: SourceLine[];
+  readonly stack: readonly string[];
+}
+
+const deepestInclude = 32;
+const deepestExpansion = 32;
+const mostLines = 2_000_000;
+
+const dirOf = (path: string): string => {
+  const slash = path.lastIndexOf('/');
+  return slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash);
+};
+
+const lineOf = (file: string, line: number, text: string): SourceLine => ({
+  file,
+  line,
+  text,
+  columns: Array.from({ length: text.length + 1 }, (_, i) => i + 1),
+});
+
+const slice = (l: SourceLine, from: number, to = l.text.length): SourceLine => ({
+  ...l,
+  text: l.text.slice(from, to),
+  columns: l.columns.slice(from, to + 1),
+});
+
+const at = (l: SourceLine, i: number, length: number): { place: Place; length: number } => ({
+  place: { file: l.file, line: l.line, column: l.columns[i] ?? 1 },
+  length,
+});
+
+const predefined = (name: string, l: SourceLine): string | null => {
+  switch (name) {
+    case '_HASH':
+      return '\\#';
+    case '_BANG':
+      return '\\!';
+    case '_PWD':
+      return dirOf(l.file);
+    default:
+      return null;
+  }
+};
+
+/** `${NAME}` anywhere, `$NAME` before a blank, a comma, a closing parenthesis or the end; what is not defined stays as it is. */
+const substitution = /\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?=[\s,)]|$))/;
+
+const expand = (r: Reading, l: SourceLine): SourceLine => {
+  let line = l;
+  let from = 0;
+  for (let depth = 0; ; depth++) {
+    const m = substitution.exec(line.text.slice(from));
+    if (m === null) return line;
+    const start = from + m.index;
+    const name = m[1] ?? m[2] ?? '';
+    const value = r.definitions.get(name)?.text ?? predefined(name, l);
+    const end = start + m[0].length;
+    if (value === null || value === undefined) {
+      from = end;
+      continue;
+    }
+    if (depth >= deepestExpansion * 8) {
+      r.report.add('error', 'KS_CONF_RECURSION', at(l, 0, 1), `$${name} expands without an end`);
+      return { ...line, text: '', columns: [1] };
+    }
+    const column = line.columns[start] ?? 1;
+    line = {
+      ...line,
+      text: line.text.slice(0, start) + value + line.text.slice(end),
+      columns: [
+        ...line.columns.slice(0, start),
+        ...Array.from({ length: value.length }, () => column),
+        ...line.columns.slice(end),
+      ],
+    };
+    from = start;
+  }
+};
+
+const includePattern = /^\s*(include[rmwba]?)\s+(.*?)\s*$/;
+
+const include = (r: Reading, l: SourceLine, keyword: string, pattern: string): void => {
+  const place = at(l, l.text.indexOf(pattern), pattern.length);
+  const strict = keyword !== 'include';
+  const unquoted = pattern.replace(/^"(.*)"$/, '$1');
+  const paths = r.source.glob(unquoted, dirOf(l.file));
+  if (paths.length === 0) {
+    r.report.add(
+      strict ? 'error' : 'warning',
+      'KS_CONF_INCLUDE',
+      place,
+      `no file matches '${unquoted}'`,
+      { hint: `relative names start at ${dirOf(l.file)}` },
+    );
+    return;
+  }
+  for (const path of paths) {
+    if (r.stack.includes(path) || r.stack.length >= deepestInclude)
+      r.report.add('error', 'KS_CONF_INCLUDE', place, `${path} includes itself`);
+    else readFile({ ...r, stack: [...r.stack, path] }, path, place, strict);
+  }
+};
+
+const sequence = /^\s*~(SEQx?|LST)\(([^)]*)\)\s*(.*)$/;
+
+const repeat = (r: Reading, l: SourceLine, m: RegExpExecArray): void => {
+  const [kind, inside, rest] = [m[1] ?? '', m[2] ?? '', m[3] ?? ''];
+  const parts = inside.split(',').map((p) => p.trim());
+  const name = parts[0] ?? '';
+  const body = slice(l, l.text.length - rest.length);
+  const bad = (why: string): void =>
+    r.report.add('error', 'KS_CONF_SEQUENCE', at(l, l.text.indexOf('~'), kind.length + 1), why);
+  const each = (value: string): void => {
+    const shadowed = r.definitions.get(name);
+    r.definitions.set(name, { text: value });
+    logical(r, body);
+    if (shadowed === undefined) r.definitions.delete(name);
+    else r.definitions.set(name, shadowed);
+  };
+  if (kind === 'LST') {
+    for (const value of parts.slice(1)) each(value);
+    return;
+  }
+  const radix = kind === 'SEQx' ? 16 : 10;
+  const numbers = parts.slice(1).map((p) => Number.parseInt(p, radix));
+  if (numbers.length < 1 || numbers.length > 3 || numbers.some(Number.isNaN))
+    return bad('expected ~SEQ(variable, [start, [step,]] end)');
+  const end = numbers.at(-1) ?? 0;
+  const start = numbers.length > 1 ? (numbers[0] ?? 1) : end < 0 ? -1 : 1;
+  const step = numbers.length > 2 ? (numbers[1] ?? 1) : start <= end ? 1 : -1;
+  if (step === 0 || step > 0 !== start <= end)
+    return bad(`step ${step} does not lead from ${start} to ${end}`);
+  if (Math.abs((end - start) / step) > 100_000) return bad('more than 100,000 repetitions');
+  for (let v = start; step > 0 ? v <= end : v >= end; v += step) each(v.toString(radix));
+};
+
+const condition = /^\s*@(\^?)(\S*)\s?(.*)$/;
+
+/** One logical line: condition, sequence, substitution; a definition of several lines comes out as several. */
+const logical = (r: Reading, l: SourceLine): void => {
+  if (r.out.length >= mostLines) return;
+  const seq = sequence.exec(l.text);
+  if (seq !== null) return repeat(r, l, seq);
+  const expanded = l.text.includes('$') ? expand(r, l) : l;
+  for (let from = 0; from <= expanded.text.length; ) {
+    const newline = expanded.text.indexOf('\n', from);
+    const to = newline < 0 ? expanded.text.length : newline;
+    const part = from === 0 && newline < 0 ? expanded : slice(expanded, from, to);
+    from = to + 1;
+    const cond = condition.exec(part.text);
+    if (cond === null) {
+      if (part !== l && sequence.test(part.text)) logical(r, part);
+      else r.out.push(part);
+      continue;
+    }
+    const [not, id, rest] = [cond[1] ?? '', cond[2] ?? '', cond[3] ?? ''];
+    if (id === '' || (id === r.configId) === (not === '^')) continue;
+    logical(r, slice(part, part.text.length - rest.length));
+  }
+};
+
+const definition = /^\s*\$([A-Za-z_][A-Za-z0-9_]*)=\s*(.*?)\s*$/;
+
+/** Takes a definition's further lines while they end in a backslash; answers how many lines it used. */
+const define = (r: Reading, m: RegExpExecArray, lines: readonly string[], i: number): number => {
+  const name = m[1] ?? '';
+  let value = m[2] ?? '';
+  let used = 1;
+  if (value === '\\' || value.endsWith('\\')) {
+    const parts = value === '\\' ? [] : [value.slice(0, -1)];
+    for (let more = true; more && i + used < lines.length; used++) {
+      const next = (lines[i + used] ?? '').replace(/\r$/, '');
+      more = /\\\s*$/.test(next);
+      parts.push(next.replace(/\\\s*$/, ''));
+    }
+    value = parts.join('\n');
+  }
+  r.definitions.set(name, { text: value });
+  return used;
+};
+
+function readFile(
+  r: Reading,
+  path: string,
+  from: { readonly place: Place; readonly length: number },
+  strict: boolean,
+): void {
+  const got = r.source.read(path);
+  if (!got.ok) {
+    r.report.add(
+      strict ? 'error' : 'warning',
+      'KS_CONF_FILE',
+      from,
+      `${path} cannot be read: ${got.error}`,
+    );
+    return;
+  }
+  r.files.set(path, got.text);
+  const lines = got.text.split('\n');
+  for (let i = 0; i < lines.length; ) {
+    const text = (lines[i] ?? '').replace(/\r$/, '');
+    const l = lineOf(path, i + 1, text);
+    const inc = includePattern.exec(text);
+    const def = definition.exec(text);
+    if (inc !== null) include(r, l, inc[1] ?? '', inc[2] ?? '');
+    else if (def !== null) {
+      i += define(r, def, lines, i);
+      continue;
+    } else if (text.includes('\0'))
+      r.report.add('error', 'KS_CONF_NUL', at(l, text.indexOf('\0'), 1), 'a NUL byte');
+    else logical(r, l);
+    i++;
+  }
+}
+
+/** All lines of a file and of what it includes. */
+export const readLines = (
+  source: Source,
+  path: string,
+  configId: string,
+  files: Map<string, string>,
+  report: Report,
+): readonly SourceLine[] => {
+  const r: Reading = {
+    source,
+    report,
+    configId,
+    files,
+    definitions: new Map(),
+    out: [],
+    stack: [path],
+  };
+  readFile(r, path, { place: { file: path, line: 1, column: 1 }, length: 1 }, true);
+  return r.out;
+};

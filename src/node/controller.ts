@@ -1,0 +1,350 @@
+/**
+ * The controller process: runs the cluster machine, keeps vrrp and healthcheck running, speaks to the data plane, answers the API. All
+ * decisions are in src/cluster; here is only what touches the world.
+ *
+ * Forked by the supervisor with KEELSON_CONTROLLER (ControllerOptions as JSON). When the supervisor's channel closes, it yields and ends.
+ */
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { serveApi } from '../api/server.js';
+import type { ReloadView, SessionView } from '../api/views.js';
+import type { Effect } from '../cluster/diff.js';
+import { realServerId } from '../cluster/facts.js';
+import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
+import { realServerName } from '../cluster/names.js';
+import type { KernelPlan } from '../cluster/plan.js';
+import { statusView } from '../cluster/status.js';
+import type { LoadedConfig } from '../config/config.js';
+import { renderDiagnostics } from '../config/diagnostics.js';
+import { fileSource } from '../config/io.js';
+import { loadConfig } from '../config/load.js';
+import { eventNames, type SessionRow, stateNames } from '../dataplane/codec.js';
+import type { Counters } from '../dataplane/counters.js';
+import { connectDataplane, type Dataplane } from '../dataplane/io.js';
+import type { FromHealthcheck, ToHealthcheck } from '../healthcheck/messages.js';
+import { type Driver, drive } from '../kernel/driver.js';
+import { loadAddon } from '../kernel/io/addon.js';
+import { monotonicClock } from '../kernel/io/clock.js';
+import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
+import { type Child, keepRunning } from './child.js';
+import type { ControllerOptions, FromController, ToController } from './controller-messages.js';
+import { openJournal } from './journal.js';
+import { applyKernelPlan } from './kernel-addresses.js';
+import { createLogger } from './logger.js';
+import { runDir } from './run-dir.js';
+import { version } from './version.js';
+
+/** The children say a heartbeat a second; silence for so long is a hang. */
+const childSilenceMs = 5000;
+const childStopMs = 1500;
+const heartbeatMs = 1000;
+
+const options = JSON.parse(process.env['KEELSON_CONTROLLER'] ?? 'null') as ControllerOptions;
+const log = createLogger(options.log).child({ component: 'controller' });
+const dirs = runDir(options.runDir);
+const startedAt = Date.now();
+
+const load = (): LoadedConfig =>
+  loadConfig(fileSource, {
+    keepalivedPath: options.keepalivedPath,
+    dpvsPath: options.dpvsPath,
+    hostName: hostname(),
+  });
+
+const fatal = (msg: string): never => {
+  log.fatal(msg);
+  process.exit(1);
+};
+
+const entry = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const toSupervisor = (m: FromController): void => {
+  if (process.connected) process.send?.(m, () => undefined);
+};
+
+const first = load();
+if (first.config === null)
+  fatal(`configuration:\n${renderDiagnostics(first.diagnostics, first.files)}`);
+const addonOrWhy = loadAddon();
+const addon = typeof addonOrWhy === 'string' ? fatal(addonOrWhy) : addonOrWhy;
+
+let config = first.config as NonNullable<LoadedConfig['config']>;
+let configLoadedAt = startedAt;
+let configError: string | null = null;
+let stopping = false;
+let kernelDone: KernelPlan | null = null;
+let kernelQueue: Promise<void> = Promise.resolve();
+const journal = openJournal(`${options.runDir}/journal.jsonl`, first.files);
+
+const leaseMs = (): number => config.dpvs.vipLeaseMs;
+
+/** What the data plane held when it was found: the real servers that were in service. */
+const heldServers = (c: Counters | null, generation: bigint): ReadonlySet<string> | null => {
+  if (c === null || generation === 0n) return null;
+  const name = (p: number): string => (p === 6 ? 'TCP' : 'UDP');
+  return new Set(
+    c.realServers
+      .filter((r) => r.weight > 0)
+      .map((r) =>
+        realServerId(
+          realServerName(r.vip, r.vport, name(r.protocol)),
+          realServerName(r.address, r.port, name(r.protocol)),
+        ),
+      ),
+  );
+};
+
+const applyKernel = (plan: KernelPlan): void => {
+  kernelQueue = kernelQueue.then(async () => {
+    const before = kernelDone;
+    kernelDone = plan;
+    for (const failure of await applyKernelPlan(plan, before)) log.error(failure);
+  });
+};
+
+const perform = (e: Effect): void => {
+  switch (e.type) {
+    case 'kernel':
+      applyKernel(e.kernel);
+      break;
+    case 'configureHealth':
+      revision += 1;
+      health.send({ type: 'configure', revision, virtualServers: e.virtualServers });
+      break;
+    case 'configureVrrp':
+      vrrp.send({
+        type: 'configure',
+        instances: e.vrrp.instances,
+        syncGroups: e.vrrp.syncGroups,
+      });
+      break;
+    case 'lease':
+      dataplane.renewLease(e.on ? leaseMs() : 0);
+      break;
+    case 'setDesired':
+      dataplane.setDesired(e.snapshot);
+      break;
+    case 'serviceable':
+      vrrp.send({ type: 'serviceable', instance: e.instance, ...e.now });
+      break;
+    case 'vipsTaken':
+      vrrp.send({ type: 'vipsTaken', instance: e.instance, generation: e.generation });
+      break;
+    case 'garp':
+      dataplane.garp(e.device, e.address, e.repeat);
+      break;
+    case 'log':
+      log[e.message.level]({ component: e.source, ...e.message.fields }, e.message.msg);
+      break;
+  }
+};
+
+let revision = 0;
+const vrrp: Child<ToVrrp> = keepRunning<FromVrrp, ToVrrp>(
+  {
+    name: 'vrrp',
+    entry: entry('../vrrp/process.js'),
+    env: {},
+    output: 'inherit',
+    silenceMs: childSilenceMs,
+    onStart: () => feed({ type: 'vrrpStarted' }),
+    onMessage: (message) => feed({ type: 'vrrp', message }),
+    onDeath: (reason) => feed({ type: 'vrrpGone', reason }),
+  },
+  log,
+);
+const health: Child<ToHealthcheck> = keepRunning<FromHealthcheck, ToHealthcheck>(
+  {
+    name: 'healthcheck',
+    entry: entry('../healthcheck/process.js'),
+    env: {},
+    output: 'inherit',
+    silenceMs: childSilenceMs,
+    onStart: () => feed({ type: 'healthcheckStarted' }),
+    onMessage: (message) => feed({ type: 'healthcheck', message }),
+    onDeath: () => undefined,
+  },
+  log,
+);
+const dataplane: Dataplane = connectDataplane({
+  addon,
+  socketPath: dirs.dataplaneSocket,
+  clock: monotonicClock,
+  pid: process.pid,
+  onUp: (hello) => {
+    toSupervisor({ type: 'dataplaneUp' });
+    log.info({ pid: hello.pid, workers: hello.workers }, 'data plane connected');
+    kernelDone = null;
+    const adopted = heldServers(dataplane.counters(), hello.generation);
+    feed({ type: 'dataplaneUp', pid: hello.pid, workers: hello.workers, adopted });
+  },
+  onAcked: (generation, snapshot) => feed({ type: 'dataplaneAcked', generation, snapshot }),
+  onRejected: (reason) => {
+    log.error({ reason }, 'data plane refuses the generation; the one before stays');
+    feed({ type: 'dataplaneRejected', reason });
+  },
+  onLost: (reason) => {
+    if (machine.state().facts.dataplane.state === 'up')
+      log.error({ reason }, 'data plane lost: addresses are yielded');
+    feed({ type: 'dataplaneLost', reason });
+  },
+  onEvent: (e) =>
+    log.warn(
+      { device: e.dev, address: e.af === 4 ? e.addr : undefined },
+      `data plane: ${eventNames[e.type] ?? `event ${e.type}`} ${e.text}`.trim(),
+    ),
+});
+
+const machine: Driver<State, ClusterInput> = drive({
+  machine: cluster,
+  initial: initialState(config),
+  clock: monotonicClock,
+  perform,
+  journal: journal.write,
+});
+// Effects of one step may bring news at once; the driver queues them.
+function feed(input: ClusterInput): void {
+  machine?.feed(input);
+}
+
+const changesBetween = (before: State, after: State): readonly string[] => {
+  const names = (s: State): ReadonlySet<string> =>
+    new Set((s.plan?.snapshot.services ?? []).map((v) => `${v.protocol} ${v.address}:${v.port}`));
+  const instances = (s: State): ReadonlySet<string> =>
+    new Set(s.facts.config.keepalived.vrrpInstances.map((i) => `vrrp_instance ${i.name}`));
+  const compare = (a: ReadonlySet<string>, b: ReadonlySet<string>): readonly string[] => [
+    ...[...a].filter((x) => !b.has(x)).map((x) => `- ${x}`),
+    ...[...b].filter((x) => !a.has(x)).map((x) => `+ ${x}`),
+  ];
+  return [...compare(names(before), names(after)), ...compare(instances(before), instances(after))];
+};
+
+const reload = (): ReloadView => {
+  const loaded = load();
+  const text = renderDiagnostics(loaded.diagnostics, loaded.files);
+  if (loaded.config === null) {
+    const errors = loaded.diagnostics.filter((d) => d.severity === 'error').length;
+    configError = `${errors} error${errors === 1 ? '' : 's'} at ${new Date().toISOString()}`;
+    log.error({ errors }, `reload refused, the running configuration stays\n${text}`);
+    return { ok: false, text, changes: [] };
+  }
+  const initOnly = JSON.stringify([config.dpvs.devices, config.dpvs.workers, config.dpvs.ealArgs]);
+  const initNow = JSON.stringify([
+    loaded.config.dpvs.devices,
+    loaded.config.dpvs.workers,
+    loaded.config.dpvs.ealArgs,
+  ]);
+  const before = machine.state();
+  config = loaded.config;
+  configLoadedAt = Date.now();
+  configError = null;
+  journal.files(loaded.files);
+  feed({ type: 'config', config });
+  const changes = [
+    ...changesBetween(before, machine.state()),
+    ...(initOnly === initNow
+      ? []
+      : [
+          '! devices, workers and eal_args of dpvs.conf change with the next start of the data plane',
+        ]),
+  ];
+  log.info({ changes }, 'reloaded');
+  return { ok: true, text, changes };
+};
+
+const sessionView = (r: SessionRow): SessionView => ({
+  worker: r.worker,
+  protocol: r.proto === 6 ? 'tcp' : 'udp',
+  state: stateNames[r.state] ?? String(r.state),
+  expiresMs: r.expiresMs,
+  client: `${r.client}:${r.cport}`,
+  vip: `${r.vip}:${r.vport}`,
+  lip: `${r.lip}:${r.lport}`,
+  realServer: `${r.rs}:${r.rport}`,
+});
+
+const counters = (): Counters => {
+  const c = dataplane.counters();
+  if (c === null) throw new Error('the data plane is not connected');
+  return c;
+};
+
+const api = serveApi(dirs.apiSocket, {
+  status: () =>
+    statusView({
+      state: machine.state(),
+      counters: dataplane.counters(),
+      pid: process.pid,
+      version,
+      startedAt,
+      configLoadedAt,
+      configError,
+      iso: (ms) => new Date(ms).toISOString(),
+    }),
+  sessions: async (limit) => (await dataplane.sessions(limit)).map(sessionView),
+  drops: (all) => {
+    const c = counters();
+    const rows = [...c.workers, c.main];
+    const names = Object.keys(c.main).filter((n) => n.startsWith('drop.'));
+    const drops = names.map((n) => {
+      const perWorker = rows.map((w) => w[n] ?? 0);
+      return {
+        reason: n.slice('drop.'.length),
+        total: perWorker.reduce((a, b) => a + b, 0),
+        perWorker,
+      };
+    });
+    return { drops: drops.filter((d) => all || d.total > 0).sort((a, b) => b.total - a.total) };
+  },
+  counters: () => {
+    const { workers, ports } = counters();
+    return { workers, ports };
+  },
+  reload: async () => reload(),
+});
+api.catch((e: unknown) => fatal(`API: ${dirs.apiSocket}: ${String(e)}`));
+
+// The lease and its mirror image: the data plane answers for the VIPs, and vrrp holds them, only while this loop turns.
+const leaseTimer = setInterval(
+  () => {
+    if (stopping) return;
+    vrrp.send({ type: 'alive', leaseMs: leaseMs() });
+    if (machine.state().plan?.lease === true) dataplane.renewLease(leaseMs());
+  },
+  Math.max(100, Math.floor(leaseMs() / 4)),
+);
+const heartbeat = setInterval(() => toSupervisor({ type: 'heartbeat' }), heartbeatMs);
+
+/** Priority 0 first, then the addresses leave the data plane, then the processes end. */
+const stop = async (): Promise<void> => {
+  if (stopping) return;
+  stopping = true;
+  log.info('stopping: yielding');
+  await vrrp.stop({ type: 'shutdown' }, childStopMs);
+  feed({ type: 'stop' });
+  await health.stop({ type: 'shutdown' }, childStopMs);
+  clearInterval(leaseTimer);
+  clearInterval(heartbeat);
+  (await api.catch(() => null))?.close();
+  dataplane.close();
+  journal.close();
+  process.disconnect?.();
+  process.exit(0);
+};
+
+process.on('message', (m: ToController) => {
+  if (m.type === 'reload') reload();
+  else void stop();
+});
+process.on('disconnect', () => {
+  if (!stopping) log.error('supervisor is gone: yielding, sessions go on');
+  void stop();
+});
+// The terminal's signals reach the whole process group; the supervisor tells when to stop.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => void stop());
+process.on('SIGHUP', () => reload());
+
+const warnings = renderDiagnostics(first.diagnostics, first.files);
+if (warnings !== '') log.warn(`configuration:\n${warnings}`);
+log.info({ version }, 'controller started');
+feed({ type: 'start' });

@@ -1,0 +1,75 @@
+/**
+ * Law 10 on disk: every input of the cluster machine with its time, one JSON line each, and the configuration files as they were read. Two files
+ * are kept, the older is dropped when the newer is full, so a journal never fills a disk. `keelson replay FILE` lives it again.
+ */
+import { createWriteStream, renameSync, type WriteStream } from 'node:fs';
+import type { ClusterInput } from '../cluster/machine.js';
+import { digest } from '../dataplane/snapshot.js';
+import type { Entry } from '../kernel/driver.js';
+
+const largestBytes = 8 << 20;
+
+export interface Journal {
+  readonly write: (e: Entry<ClusterInput>) => void;
+  /** The files the next `config` input was read from. */
+  readonly files: (files: ReadonlyMap<string, string>) => void;
+  readonly close: () => void;
+}
+
+/** What cannot be read back as it is: configurations are named by their files, snapshots by their digest, sets become lists. */
+const encodeInput = (input: Entry<ClusterInput>['input']): unknown => {
+  switch (input.type) {
+    case 'config':
+      return { type: 'config' };
+    case 'dataplaneAcked':
+      return { ...input, snapshot: digest(input.snapshot).toString(16) };
+    case 'dataplaneUp':
+      return { ...input, adopted: input.adopted === null ? null : [...input.adopted] };
+    default:
+      return input;
+  }
+};
+
+/** Logs and heartbeats change nothing and would fill the journal. */
+const isNoise = (input: Entry<ClusterInput>['input']): boolean =>
+  (input.type === 'vrrp' || input.type === 'healthcheck') &&
+  (input.message.type === 'heartbeat' || input.message.type === 'log');
+
+export const openJournal = (path: string, first: ReadonlyMap<string, string>): Journal => {
+  let stream: WriteStream;
+  let size = 0;
+  let files = first;
+  const line = (value: unknown): void => {
+    const text = `${JSON.stringify(value)}\n`;
+    size += text.length;
+    stream.write(text);
+  };
+  const open = (): void => {
+    stream = createWriteStream(path, { flags: 'w', mode: 0o600 });
+    stream.on('error', () => undefined);
+    size = 0;
+    line({ files: Object.fromEntries(files) });
+  };
+  const rotate = (): void => {
+    stream.end();
+    try {
+      renameSync(path, `${path}.1`);
+    } catch {
+      // nothing to keep
+    }
+    open();
+  };
+  open();
+  return {
+    write: ({ at, input }) => {
+      if (isNoise(input)) return;
+      if (size > largestBytes) rotate();
+      line({ at, input: encodeInput(input) });
+    },
+    files: (next) => {
+      files = next;
+      line({ files: Object.fromEntries(next) });
+    },
+    close: () => stream.end(),
+  };
+};
