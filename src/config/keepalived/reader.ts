@@ -141,14 +141,21 @@ const repeat = (r: Reading, l: SourceLine, m: RegExpExecArray): void => {
   }
   const radix = kind === 'SEQx' ? 16 : 10;
   const numbers = parts.slice(1).map((p) => Number.parseInt(p, radix));
-  if (numbers.length < 1 || numbers.length > 3 || numbers.some(Number.isNaN))
-    return bad('expected ~SEQ(variable, [start, [step,]] end)');
+  if (numbers.length < 1 || numbers.length > 3 || numbers.some(Number.isNaN)) {
+    bad('expected ~SEQ(variable, [start, [step,]] end)');
+    return;
+  }
   const end = numbers.at(-1) ?? 0;
   const start = numbers.length > 1 ? (numbers[0] ?? 1) : end < 0 ? -1 : 1;
   const step = numbers.length > 2 ? (numbers[1] ?? 1) : start <= end ? 1 : -1;
-  if (step === 0 || step > 0 !== start <= end)
-    return bad(`step ${step} does not lead from ${start} to ${end}`);
-  if (Math.abs((end - start) / step) > 100_000) return bad('more than 100,000 repetitions');
+  if (step === 0 || step > 0 !== start <= end) {
+    bad(`step ${step} does not lead from ${start} to ${end}`);
+    return;
+  }
+  if (Math.abs((end - start) / step) > 100_000) {
+    bad('more than 100,000 repetitions');
+    return;
+  }
   for (let v = start; step > 0 ? v <= end : v >= end; v += step) each(v.toString(radix));
 };
 
@@ -158,7 +165,10 @@ const condition = /^\s*@(\^?)(\S*)\s?(.*)$/;
 const logical = (r: Reading, l: SourceLine): void => {
   if (r.out.length >= mostLines) return;
   const seq = sequence.exec(l.text);
-  if (seq !== null) return repeat(r, l, seq);
+  if (seq !== null) {
+    repeat(r, l, seq);
+    return;
+  }
   const expanded = l.text.includes('$') ? expand(r, l) : l;
   for (let from = 0; from <= expanded.text.length; ) {
     const newline = expanded.text.indexOf('\n', from);

@@ -1,0 +1,385 @@
+/** virtual_server, real_server and the groups they refer to (keepalived.md 2.10-2.12, dpvs.md 4.1, 4.2). */
+import { formatIpv4, ipv4, parseIpv4 } from '../../net/ipv4.js';
+import type { Node, Word } from '../text.js';
+import {
+  addressOf,
+  boolean,
+  type Context,
+  flag,
+  integer,
+  integerOf,
+  noMore,
+  oneOf,
+  type Readers,
+  readBlock,
+  seconds,
+  text,
+} from '../values.js';
+import {
+  type CheckerKind,
+  checker,
+  checkerKinds,
+  type TimingWords,
+  timingReaders,
+} from './checkers.js';
+import type {
+  Checker,
+  ForwardingKind,
+  LocalAddressGroup,
+  RealServer,
+  Script,
+  VirtualServer,
+  VirtualServerGroup,
+  VirtualServerTarget,
+} from './types.js';
+
+type Draft<T> = { -readonly [K in keyof T]: T[K] };
+
+const schedulers = [
+  'rr',
+  'wrr',
+  'lc',
+  'wlc',
+  'lblc',
+  'lblcr',
+  'sh',
+  'mh',
+  'dh',
+  'fo',
+  'ovf',
+  'sed',
+  'nq',
+  'twos',
+  'conhash',
+] as const;
+const forwardings: readonly ForwardingKind[] = ['NAT', 'DR', 'TUN', 'FNAT', 'SNAT'];
+
+/** ADDRESS [PORT]; without a port 0. */
+const addressAndPort = (
+  c: Context,
+  words: readonly Word[],
+): { readonly address: string; readonly port: number } | null => {
+  const [a, p] = words;
+  if (a === undefined) return null;
+  const address = addressOf(c, a);
+  const port = p === undefined ? 0 : integerOf(c, p, 0, 65_535);
+  return address === null || port === null ? null : { address, port };
+};
+
+const script = (n: Node): Script | null => {
+  const [command, user, group] = n.args;
+  if (command === undefined) return null;
+  return {
+    command: command.text.split(/\s+/).filter((s) => s !== ''),
+    user: user?.text ?? null,
+    group: group?.text ?? null,
+  };
+};
+
+const realServer = (c: Context, n: Node, vs: TimingWords): RealServer | null => {
+  const where = addressAndPort(c, n.args);
+  if (where === null) {
+    if (n.args.length === 0)
+      c.report.add('error', 'KS_CONF_MISSING', n.keyword, 'real_server needs an address');
+    return null;
+  }
+  noMore(c, n, 2);
+  const own: TimingWords = {};
+  const d = { weight: 1, inhibitOnFailure: false, virtualhost: null as string | null };
+  const found: { readonly kind: CheckerKind; readonly node: Node }[] = [];
+  const kinds: Readers = Object.fromEntries(
+    checkerKinds.map((kind) => [kind, (node: Node) => void found.push({ kind, node })]),
+  );
+  readBlock(
+    c,
+    n.block ?? [],
+    {
+      ...timingReaders(c, own, 1),
+      ...kinds,
+      weight: integer(c, 0, 2_147_483_647, (x) => {
+        d.weight = x;
+      }),
+      inhibit_on_failure: boolean(c, (b) => {
+        d.inhibitOnFailure = b;
+      }),
+      alpha: boolean(c, (b) => {
+        own.alpha = b;
+      }),
+      virtualhost: text(c, 'a host name', (s) => {
+        d.virtualhost = s;
+      }),
+    },
+    'real_server',
+  );
+  const checkers = found
+    .map(({ kind, node }) => checker(c, kind, node, [own, vs]))
+    .filter((x): x is Checker => x !== null);
+  if (d.weight > 65_535) {
+    const place = n.args[0] ?? n.keyword;
+    c.report.add('warning', 'KS_CONF_WEIGHT', place, 'weights above 65535 count as 65535');
+    d.weight = 65_535;
+  }
+  return { ...where, ...d, checkers, place: n.keyword.place };
+};
+
+const targetOf = (c: Context, n: Node): VirtualServerTarget | null => {
+  const [first, second] = n.args;
+  switch (first?.text) {
+    case undefined:
+      c.report.add('error', 'KS_CONF_MISSING', n.keyword, 'virtual_server needs an address', {
+        expected: 'ADDRESS PORT, group NAME, fwmark N or match NAME',
+      });
+      return null;
+    case 'group':
+    case 'match':
+      if (second === undefined) {
+        c.report.add('error', 'KS_CONF_MISSING', first ?? n.keyword, 'a name is missing');
+        return null;
+      }
+      return { kind: first?.text === 'group' ? 'group' : 'match', name: second.text };
+    case 'fwmark': {
+      const mark = second === undefined ? null : integerOf(c, second, 1, 0xffffffff);
+      return mark === null ? null : { kind: 'fwmark', mark };
+    }
+    default: {
+      const where = addressAndPort(c, n.args);
+      return where === null ? null : { kind: 'address', ...where };
+    }
+  }
+};
+
+const clampQuorum = (c: Context, d: Draft<VirtualServer>, at: Word): void => {
+  const total = d.realServers.reduce((sum, r) => sum + r.weight, 0);
+  if (d.quorum > total && total > 0) {
+    c.report.add('warning', 'KS_CONF_QUORUM', at, `quorum ${d.quorum} is more than all weights`, {
+      hint: `${total} is used`,
+    });
+    d.quorum = total;
+  }
+  if (d.hysteresis >= d.quorum && d.hysteresis > 0) {
+    c.report.add('warning', 'KS_CONF_QUORUM', at, 'hysteresis must be below quorum', {
+      hint: '0 is used',
+    });
+    d.hysteresis = 0;
+  }
+};
+
+export const virtualServer = (c: Context, n: Node): VirtualServer | null => {
+  const target = targetOf(c, n);
+  if (target === null) return null;
+  const at = n.args[0] ?? n.keyword;
+  noMore(c, n, 2);
+  if (n.block === null) {
+    c.report.add('error', 'KS_CONF_BLOCK', n.keyword, 'virtual_server needs a block');
+    return null;
+  }
+  const timing: TimingWords = {};
+  const servers: Node[] = [];
+  const given = { scheduler: false, forwarding: false, protocol: false };
+  const d: Draft<VirtualServer> = {
+    target,
+    protocol: 'UDP',
+    scheduler: 'wlc',
+    schedulerPort: false,
+    schedulerFallback: false,
+    forwarding: 'NAT',
+    localAddressGroup: null,
+    synProxy: false,
+    expireQuiescent: false,
+    establishTimeoutMs: null,
+    persistenceTimeoutMs: null,
+    persistencePrefixLength: 32,
+    alpha: false,
+    omega: false,
+    quorum: 1,
+    hysteresis: 0,
+    quorumUp: null,
+    quorumDown: null,
+    sorryServer: null,
+    haSuspend: false,
+    inhibitOnFailure: false,
+    virtualhost: null,
+    realServers: [],
+    place: at.place,
+  };
+  const scheduler = oneOf(c, schedulers, (s) => {
+    d.scheduler = s;
+    given.scheduler = true;
+  });
+  const forwarding = oneOf(c, forwardings, (f) => {
+    d.forwarding = f;
+    given.forwarding = true;
+  });
+  const schedulerFlag = (set: () => void) => flag(c, set);
+  readBlock(
+    c,
+    n.block,
+    {
+      ...timingReaders(c, timing, 1),
+      lb_algo: scheduler,
+      lvs_sched: scheduler,
+      lb_kind: forwarding,
+      lvs_method: forwarding,
+      protocol: (x) => {
+        const upper = { ...x, args: x.args.map((w) => ({ ...w, text: w.text.toUpperCase() })) };
+        oneOf(c, ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPV6'], (p) => {
+          d.protocol = p;
+          given.protocol = true;
+        })(upper);
+      },
+      'sh-port': schedulerFlag(() => {
+        d.schedulerPort = true;
+      }),
+      'mh-port': schedulerFlag(() => {
+        d.schedulerPort = true;
+      }),
+      'sh-fallback': schedulerFlag(() => {
+        d.schedulerFallback = true;
+      }),
+      'mh-fallback': schedulerFlag(() => {
+        d.schedulerFallback = true;
+      }),
+      laddr_group_name: text(c, 'a local_address_group', (s) => {
+        d.localAddressGroup = s;
+      }),
+      syn_proxy: flag(c, () => {
+        d.synProxy = true;
+      }),
+      expire_quiescent_conn: flag(c, () => {
+        d.expireQuiescent = true;
+      }),
+      establish_timeout: integer(c, 1, 3600, (x) => {
+        d.establishTimeoutMs = x * 1000;
+      }),
+      persistence_timeout: (x) => {
+        const w = x.args[0];
+        const s = w === undefined ? 360 : integerOf(c, w, 1, 2_678_400);
+        if (s !== null) d.persistenceTimeoutMs = s * 1000;
+      },
+      alpha: flag(c, () => {
+        d.alpha = true;
+        timing.alpha = true;
+      }),
+      omega: flag(c, () => {
+        d.omega = true;
+      }),
+      inhibit_on_failure: flag(c, () => {
+        d.inhibitOnFailure = true;
+      }),
+      ha_suspend: flag(c, () => {
+        d.haSuspend = true;
+      }),
+      quorum: integer(c, 1, 2_147_483_647, (x) => {
+        d.quorum = x;
+      }),
+      hysteresis: integer(c, 0, 2_147_483_647, (x) => {
+        d.hysteresis = x;
+      }),
+      quorum_up: (x) => {
+        d.quorumUp = script(x);
+      },
+      quorum_down: (x) => {
+        d.quorumDown = script(x);
+      },
+      sorry_server: (x) => {
+        d.sorryServer = addressAndPort(c, x.args);
+      },
+      virtualhost: text(c, 'a host name', (s) => {
+        d.virtualhost = s;
+      }),
+      delay_loop: seconds(c, 0.000_001, 86_400, (ms) => {
+        timing.delayLoopMs = ms;
+      }),
+      real_server: (x) => void servers.push(x),
+    },
+    'virtual_server',
+  );
+  const defaulted = (what: string, value: string): void =>
+    c.report.add('warning', 'KS_CONF_DEFAULT', at, `no ${what} is given`, {
+      hint: `${value} is used`,
+    });
+  if (!given.scheduler) defaulted('lb_algo', 'wlc');
+  if (!given.forwarding) defaulted('lb_kind', 'NAT');
+  if (!given.protocol) defaulted('protocol', 'UDP');
+  const list: RealServer[] = [];
+  for (const node of servers) {
+    const r = realServer(c, node, timing);
+    if (r === null) continue;
+    const port = r.port === 0 && target.kind === 'address' ? target.port : r.port;
+    if (list.some((x) => x.address === r.address && x.port === port))
+      c.report.add(
+        'error',
+        'KS_CONF_DUPLICATE',
+        node.keyword,
+        `${r.address}:${port} is there twice`,
+      );
+    else list.push({ ...r, port });
+  }
+  d.realServers = list;
+  if (list.length === 0)
+    c.report.add('error', 'KS_CONF_MISSING', at, 'virtual_server has no real_server');
+  clampQuorum(c, d, at);
+  return d;
+};
+
+const widestRange = 255;
+
+/** `A.B.C.D` or `A.B.C.D-E`, the range in the last octet. */
+const expandRange = (c: Context, w: Word): readonly string[] => {
+  const [from = '', to] = w.text.split('-');
+  const first = parseIpv4(from);
+  if (first === null) {
+    const a = addressOf(c, w);
+    return a === null ? [] : [a];
+  }
+  if (to === undefined) return [from];
+  const last = integerOf(c, { ...w, text: to }, 0, 255);
+  if (last === null) return [];
+  const start = first & 0xff;
+  if (last <= start || last - start > widestRange) {
+    c.report.add('error', 'KS_CONF_RANGE', w, 'the end of the range must be above its start', {
+      found: `'${w.text}'`,
+    });
+    return [];
+  }
+  return Array.from({ length: last - start + 1 }, (_, i) => formatIpv4(ipv4(first + i)));
+};
+
+export const localAddressGroup = (c: Context, n: Node): LocalAddressGroup | null => {
+  const name = n.args[0];
+  if (name === undefined || n.block === null) {
+    c.report.add('error', 'KS_CONF_MISSING', n.keyword, 'a name and a block are missing');
+    return null;
+  }
+  const addresses = n.block.flatMap((entry) => {
+    const device = entry.args[0];
+    if (device === undefined)
+      c.report.add('error', 'KS_CONF_MISSING', entry.keyword, 'a local address needs its device', {
+        expected: 'ADDRESS[-LAST] DEVICE',
+      });
+    noMore(c, entry, 1);
+    if (device === undefined) return [];
+    return expandRange(c, entry.keyword).map((address) => ({ address, device: device.text }));
+  });
+  return { name: name.text, addresses, place: name.place };
+};
+
+export const virtualServerGroup = (c: Context, n: Node): VirtualServerGroup | null => {
+  const name = n.args[0];
+  if (name === undefined || n.block === null) {
+    c.report.add('error', 'KS_CONF_MISSING', n.keyword, 'a name and a block are missing');
+    return null;
+  }
+  const entries = n.block.flatMap((entry) => {
+    if (entry.keyword.text === 'fwmark') {
+      c.report.add('info', 'KS_CONF_NOT_ACTED_ON', entry.keyword, 'fwmark is not acted on');
+      return [];
+    }
+    const port = entry.args[0] === undefined ? 0 : integerOf(c, entry.args[0], 0, 65_535);
+    if (port === null) return [];
+    return expandRange(c, entry.keyword).map((address) => ({ address, port }));
+  });
+  if (entries.length === 0)
+    c.report.add('error', 'KS_CONF_MISSING', name, `virtual_server_group ${name.text} is empty`);
+  return { name: name.text, entries, place: name.place };
+};

@@ -1,0 +1,75 @@
+/** Reads both files of a node: a value when there is no error, and everything the files have to say in any case. */
+import type { ConfigPaths, LoadedConfig, Source } from './config.js';
+import { crossChecks } from './cross.js';
+import { dpvsConfig, withoutRemarks } from './dpvs/dpvs.js';
+import { keepalivedConfig } from './keepalived/keepalived.js';
+import { knownKeywords } from './keepalived/known.js';
+import { readLines } from './keepalived/reader.js';
+import { collector, type Node, type Report, type SourceLine, type Word } from './text.js';
+import { buildTree, tokens } from './tree.js';
+import { freeze } from './values.js';
+
+const comments: ReadonlySet<string> = new Set(['#', '!']);
+const severities = { error: 0, warning: 1, info: 2 } as const;
+
+const treeOf = (lines: readonly SourceLine[], report: Report): readonly Node[] =>
+  buildTree(
+    lines.map((l) => tokens(l, comments, report)),
+    report,
+  );
+
+const startOf = (file: string): Word => ({
+  text: file,
+  place: { file, line: 1, column: 1 },
+  length: 1,
+  quoted: false,
+});
+
+/** dpvs.conf has no includes and no definitions. */
+const plainLines = (
+  source: Source,
+  path: string,
+  files: Map<string, string>,
+  report: Report,
+): readonly SourceLine[] => {
+  const got = source.read(path);
+  if (!got.ok) {
+    report.add('error', 'KS_CONF_FILE', startOf(path), `${path} cannot be read: ${got.error}`);
+    return [];
+  }
+  files.set(path, got.text);
+  return got.text.split('\n').map((text, i) =>
+    withoutRemarks({
+      file: path,
+      line: i + 1,
+      text,
+      columns: Array.from({ length: text.length + 1 }, (_, k) => k + 1),
+    }),
+  );
+};
+
+export const loadConfig = (source: Source, paths: ConfigPaths): LoadedConfig => {
+  const report = collector();
+  const files = new Map<string, string>();
+  const configId = paths.hostName.split('.')[0] ?? paths.hostName;
+  const context = { report, known: knownKeywords };
+  const lines = readLines(source, paths.keepalivedPath, configId, files, report);
+  const keepalived = keepalivedConfig(context, treeOf(lines, report), paths.hostName);
+  const dpvsLines = plainLines(source, paths.dpvsPath, files, report);
+  const dpvs = dpvsConfig(
+    { report, known: new Set() },
+    treeOf(dpvsLines, report),
+    startOf(paths.dpvsPath),
+  );
+  const config = freeze({ keepalived, dpvs });
+  crossChecks(config, report);
+  const diagnostics = [...report.list].sort(
+    (a, b) =>
+      a.place.file.localeCompare(b.place.file) ||
+      a.place.line - b.place.line ||
+      a.place.column - b.place.column ||
+      severities[a.severity] - severities[b.severity],
+  );
+  const failed = diagnostics.some((d) => d.severity === 'error');
+  return { config: failed ? null : config, diagnostics, files };
+};
