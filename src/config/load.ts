@@ -1,10 +1,13 @@
 /** Reads both files of a node: a value when there is no error, and everything the files have to say in any case. */
 import type { ConfigPaths, LoadedConfig, Source } from './config.js';
 import { crossChecks } from './cross.js';
+import type { Diagnostic } from './diagnostics.js';
 import { dpvsConfig, withoutRemarks } from './dpvs/dpvs.js';
+import type { DpvsConfig } from './dpvs/types.js';
 import { keepalivedConfig } from './keepalived/keepalived.js';
 import { knownKeywords } from './keepalived/known.js';
 import { readLines } from './keepalived/reader.js';
+import type { KeepalivedConfig } from './keepalived/types.js';
 import { collector, type Node, type Report, type SourceLine, type Word } from './text.js';
 import { buildTree, tokens } from './tree.js';
 import { freeze } from './values.js';
@@ -48,28 +51,65 @@ const plainLines = (
   );
 };
 
-export const loadConfig = (source: Source, paths: ConfigPaths): LoadedConfig => {
-  const report = collector();
-  const files = new Map<string, string>();
-  const configId = paths.hostName.split('.')[0] ?? paths.hostName;
-  const context = { report, known: knownKeywords };
-  const lines = readLines(source, paths.keepalivedPath, configId, files, report);
-  const keepalived = keepalivedConfig(context, treeOf(lines, report), paths.hostName);
-  const dpvsLines = plainLines(source, paths.dpvsPath, files, report);
-  const dpvs = dpvsConfig(
-    { report, known: new Set() },
-    treeOf(dpvsLines, report),
-    startOf(paths.dpvsPath),
-  );
-  const config = freeze({ keepalived, dpvs });
-  crossChecks(config, report);
-  const diagnostics = [...report.list].sort(
+type Reading = ReturnType<typeof collector>;
+
+const keepalivedFrom = (
+  source: Source,
+  path: string,
+  hostName: string,
+  files: Map<string, string>,
+  report: Reading,
+): KeepalivedConfig => {
+  const configId = hostName.split('.')[0] ?? hostName;
+  const lines = readLines(source, path, configId, files, report);
+  return keepalivedConfig({ report, known: knownKeywords }, treeOf(lines, report), hostName);
+};
+
+const dpvsFrom = (
+  source: Source,
+  path: string,
+  files: Map<string, string>,
+  report: Reading,
+): DpvsConfig => {
+  const nodes = treeOf(plainLines(source, path, files, report), report);
+  return dpvsConfig({ report, known: new Set() }, nodes, startOf(path));
+};
+
+const sorted = (list: readonly Diagnostic[]): readonly Diagnostic[] =>
+  [...list].sort(
     (a, b) =>
       a.place.file.localeCompare(b.place.file) ||
       a.place.line - b.place.line ||
       a.place.column - b.place.column ||
       severities[a.severity] - severities[b.severity],
   );
+
+export const loadConfig = (source: Source, paths: ConfigPaths): LoadedConfig => {
+  const report = collector();
+  const files = new Map<string, string>();
+  const keepalived = keepalivedFrom(source, paths.keepalivedPath, paths.hostName, files, report);
+  const dpvs = dpvsFrom(source, paths.dpvsPath, files, report);
+  const config = freeze({ keepalived, dpvs });
+  crossChecks(config, report);
+  const diagnostics = sorted(report.list);
   const failed = diagnostics.some((d) => d.severity === 'error');
   return { config: failed ? null : config, diagnostics, files };
+};
+
+export type CheckedFile = Omit<LoadedConfig, 'config'>;
+
+/** keepalived.conf alone: what it refers to in dpvs.conf is not looked at. */
+export const loadKeepalived = (source: Source, path: string, hostName: string): CheckedFile => {
+  const report = collector();
+  const files = new Map<string, string>();
+  keepalivedFrom(source, path, hostName, files, report);
+  return { diagnostics: sorted(report.list), files };
+};
+
+/** dpvs.conf alone. */
+export const loadDpvs = (source: Source, path: string): CheckedFile => {
+  const report = collector();
+  const files = new Map<string, string>();
+  dpvsFrom(source, path, files, report);
+  return { diagnostics: sorted(report.list), files };
 };

@@ -1,18 +1,20 @@
 /**
- * The control contract in TypeScript: each structure of native/ipc/ks_ipc.h with the same fields in the same order (a test compares sizes
- * with the header). Encoders make whole messages; `decodeMessage` never throws on what comes from the socket.
+ * The control contract in TypeScript: each message of native/ipc/ks_ipc.h with the same fields in the same order (a test compares every
+ * place with the compiler's). Encoders make whole messages; `decodeMessage` never throws on what comes from the socket. Operations are
+ * in ops.ts.
  */
 import { err, ok, type Result } from '../kernel/result.js';
-import { type Codec, decode, encode, struct, u8, viewOf } from '../net/codec.js';
-import type { Op, ServiceId } from './diff.js';
-import { address, be16, le16, le32, le64, reserved, text } from './fields.js';
-import { type Forwarding, paramNames, type Scheduler } from './snapshot.js';
+import { type Codec, decode, encode, u8, viewOf } from '../net/codec.js';
+import type { Op } from './diff.js';
+import { address, be16, le16, le32, le64, reserved, text, wireStruct } from './fields.js';
+import { encodeOp } from './ops.js';
 
 export const ipcMagic = 0x534b;
 export const ipcVersion = 1;
 export const ipcEndian = 0x01020304;
 export const maxMessage = 65_536;
 export const reasonLength = 160;
+/** As cursor: there is no next page. */
 const none = 0xffffffff;
 
 export const messageType = {
@@ -32,6 +34,7 @@ export const messageType = {
   ping: 14,
 } as const;
 
+/** `enum ks_status` */
 export const statusNames = [
   'ok',
   'malformed',
@@ -44,28 +47,7 @@ export const statusNames = [
   'unsupported',
 ] as const;
 
-const schedulers: readonly Scheduler[] = [
-  'rr',
-  'wrr',
-  'wlc',
-  'lc',
-  'sed',
-  'nq',
-  'sh',
-  'dh',
-  'fo',
-  'ovf',
-  'conhash',
-  'mh',
-];
-const forwardings: readonly Forwarding[] = ['FNAT', 'NAT', 'DR', 'TUN', 'SNAT'];
-const protocols = { TCP: 6, UDP: 17 } as const;
-const addressLeased = 1;
-const addressLocal = 2;
-const expireQuiescent = 1;
-
-/** ks_msg */
-export const header = struct({
+export const header = wireStruct('ks_msg', {
   magic: le16,
   version: u8,
   type: u8,
@@ -73,10 +55,8 @@ export const header = struct({
   len: le32,
   reserved: reserved(4),
 });
-/** ks_hello */
-export const hello = struct({ endian: le32, pid: le32, name: text(32) });
-/** ks_hello_ack */
-export const helloAck = struct({
+export const hello = wireStruct('ks_hello', { endian: le32, pid: le32, name: text(32) });
+export const helloAck = wireStruct('ks_hello_ack', {
   endian: le32,
   pid: le32,
   bootId: le64,
@@ -89,36 +69,53 @@ export const helloAck = struct({
   version: text(32),
 });
 export type HelloAck = ReturnType<typeof helloAck.read>;
-/** ks_begin */
-export const begin = struct({ base: le64 });
-/** ks_commit */
-export const commit = struct({ generation: le64, digest: le64, ops: le32, reserved: reserved(4) });
-/** ks_ack */
-export const ack = struct({
+export const begin = wireStruct('ks_begin', { base: le64 });
+export const commit = wireStruct('ks_commit', {
+  generation: le64,
+  digest: le64,
+  ops: le32,
+  reserved: reserved(4),
+});
+export const ack = wireStruct('ks_ack', {
   generation: le64,
   status: le32,
   opIndex: le32,
   reason: text(reasonLength),
 });
+export const status = {
+  ok: 0,
+  malformed: 1,
+  busy: 2,
+  base: 3,
+  invalid: 4,
+  notFound: 6,
+  state: 7,
+} as const;
+/** In an acknowledgement: no operation was at fault. */
+export const noOp = 0xffffffff;
 export type Ack = ReturnType<typeof ack.read>;
-/** ks_lease */
-export const lease = struct({ ms: le32, reserved: reserved(4) });
-/** ks_garp */
-export const garp = struct({
+export const lease = wireStruct('ks_lease', { ms: le32, reserved: reserved(4) });
+export const garp = wireStruct('ks_garp', {
   dev: text(16),
   af: u8,
   repeat: u8,
   reserved: reserved(2),
   addr: address,
 });
-/** ks_shutdown */
-export const shutdown = struct({ drainMs: le32, reserved: reserved(4) });
-/** ks_sessions */
-export const sessions = struct({ worker: le32, cursor: le32, max: le32, reserved: reserved(4) });
-/** ks_sessions_ack */
-export const sessionsAck = struct({ worker: le32, next: le32, count: le32, status: le32 });
-/** ks_session_row */
-export const sessionRow = struct({
+export const shutdown = wireStruct('ks_shutdown', { drainMs: le32, reserved: reserved(4) });
+export const sessions = wireStruct('ks_sessions', {
+  worker: le32,
+  cursor: le32,
+  max: le32,
+  reserved: reserved(4),
+});
+export const sessionsAck = wireStruct('ks_sessions_ack', {
+  worker: le32,
+  next: le32,
+  count: le32,
+  status: le32,
+});
+export const sessionRow = wireStruct('ks_session_row', {
   afIn: u8,
   afOut: u8,
   proto: u8,
@@ -137,8 +134,7 @@ export const sessionRow = struct({
   rs: address,
 });
 export type SessionRow = ReturnType<typeof sessionRow.read>;
-/** ks_event */
-export const event = struct({
+export const event = wireStruct('ks_event', {
   type: le32,
   a: le32,
   dev: text(16),
@@ -148,6 +144,7 @@ export const event = struct({
   text: text(reasonLength),
 });
 export type Event = ReturnType<typeof event.read>;
+/** `enum ks_event_type` */
 export const eventNames: Readonly<Record<number, string>> = {
   1: 'link',
   2: 'lease expired',
@@ -158,7 +155,7 @@ export const eventNames: Readonly<Record<number, string>> = {
   7: 'log',
 };
 
-/** Names DPVS prints, by `enum ks_state`. */
+/** The names DPVS prints, by `enum ks_state`. */
 export const stateNames = [
   'NONE',
   'TCP_EST',
@@ -174,172 +171,6 @@ export const stateNames = [
   'UDP_ONEWAY',
   'UDP_NORM',
 ] as const;
-
-/** ks_op, at the head of each operation */
-const opHead = struct({ opType: le16, opLen: le16 });
-/** ks_svc_key */
-const svcKey = struct({ af: u8, proto: u8, port: be16, addr: address });
-/** ks_op_addr */
-export const opAddr = struct({
-  op: opHead,
-  dev: text(16),
-  af: u8,
-  plen: u8,
-  flags: le16,
-  addr: address,
-});
-/** ks_op_svc */
-export const opSvc = struct({
-  op: opHead,
-  key: svcKey,
-  sched: u8,
-  reserved: reserved(3),
-  flags: le32,
-  estTimeoutMs: le32,
-  persistMs: le32,
-  persistPlen: u8,
-  reserved2: reserved(3),
-});
-/** ks_op_rs */
-export const opRs = struct({
-  op: opHead,
-  svc: svcKey,
-  af: u8,
-  fwd: u8,
-  port: be16,
-  addr: address,
-  weight: le32,
-  flags: le32,
-});
-/** ks_op_lip */
-export const opLip = struct({
-  op: opHead,
-  svc: svcKey,
-  dev: text(16),
-  af: u8,
-  reserved: reserved(3),
-  addr: address,
-});
-/** ks_op_param */
-export const opParam = struct({ op: opHead, param: le32, value: le32, reserved: reserved(4) });
-
-/** Sizes by the name of the C structure, for the test that compares them. */
-export const structSizes: Readonly<Record<string, number>> = {
-  ks_msg: header.size,
-  ks_hello: hello.size,
-  ks_hello_ack: helloAck.size,
-  ks_begin: begin.size,
-  ks_commit: commit.size,
-  ks_ack: ack.size,
-  ks_lease: lease.size,
-  ks_garp: garp.size,
-  ks_shutdown: shutdown.size,
-  ks_sessions: sessions.size,
-  ks_sessions_ack: sessionsAck.size,
-  ks_session_row: sessionRow.size,
-  ks_event: event.size,
-  ks_op_addr: opAddr.size,
-  ks_op_svc: opSvc.size,
-  ks_op_rs: opRs.size,
-  ks_op_lip: opLip.size,
-  ks_op_param: opParam.size,
-};
-
-const opCode = {
-  addressSet: 1,
-  addressDel: 2,
-  serviceSet: 7,
-  serviceDel: 8,
-  realServerSet: 9,
-  realServerDel: 10,
-  localSet: 11,
-  localDel: 12,
-  paramSet: 13,
-} as const satisfies Record<Op['type'], number>;
-
-const key = (s: ServiceId) => ({
-  af: 4,
-  proto: protocols[s.protocol],
-  port: s.port,
-  addr: s.address,
-});
-
-const nameOf = (type: Op['type'], size: number) => ({ opType: opCode[type], opLen: size });
-
-export const encodeOp = (op: Op): Uint8Array => {
-  switch (op.type) {
-    case 'addressSet':
-    case 'addressDel': {
-      const a = op.address;
-      const flags = (a.leased ? addressLeased : 0) | (a.local ? addressLocal : 0);
-      return encode(opAddr, {
-        op: nameOf(op.type, opAddr.size),
-        dev: a.device,
-        af: 4,
-        plen: a.prefixLength,
-        flags,
-        addr: a.address,
-      });
-    }
-    case 'serviceSet': {
-      const s = op.service;
-      return encode(opSvc, {
-        op: nameOf(op.type, opSvc.size),
-        key: key(s),
-        sched: schedulers.indexOf(s.scheduler) + 1,
-        reserved: null,
-        flags: s.expireQuiescent ? expireQuiescent : 0,
-        estTimeoutMs: s.establishedTimeoutMs,
-        persistMs: 0,
-        persistPlen: 0,
-        reserved2: null,
-      });
-    }
-    case 'serviceDel':
-      return encode(opSvc, {
-        op: nameOf(op.type, opSvc.size),
-        key: key(op.service),
-        sched: 0,
-        reserved: null,
-        flags: 0,
-        estTimeoutMs: 0,
-        persistMs: 0,
-        persistPlen: 0,
-        reserved2: null,
-      });
-    case 'realServerSet':
-    case 'realServerDel': {
-      const r = op.realServer;
-      return encode(opRs, {
-        op: nameOf(op.type, opRs.size),
-        svc: key(op.service),
-        af: 4,
-        fwd: forwardings.indexOf(r.forwarding) + 1,
-        port: r.port,
-        addr: r.address,
-        weight: r.weight,
-        flags: 0,
-      });
-    }
-    case 'localSet':
-    case 'localDel':
-      return encode(opLip, {
-        op: nameOf(op.type, opLip.size),
-        svc: key(op.service),
-        dev: op.local.device,
-        af: 4,
-        reserved: null,
-        addr: op.local.address,
-      });
-    case 'paramSet':
-      return encode(opParam, {
-        op: nameOf(op.type, opParam.size),
-        param: paramNames.indexOf(op.param),
-        value: op.value,
-        reserved: null,
-      });
-  }
-};
 
 const message = (type: number, seq: number, parts: readonly Uint8Array[]): Uint8Array => {
   const len = parts.reduce((n, p) => n + p.byteLength, 0);
@@ -417,6 +248,8 @@ export const encodeSessions = (
 ): Uint8Array =>
   simple(messageType.sessions, seq, sessions, { worker, cursor, max, reserved: null });
 
+export const encodePing = (seq: number): Uint8Array => message(messageType.ping, seq, []);
+
 export type Message =
   | { readonly type: 'helloAck'; readonly seq: number; readonly body: HelloAck }
   | { readonly type: 'ack'; readonly seq: number; readonly body: Ack }
@@ -463,8 +296,10 @@ export const decodeMessage = (bytes: Uint8Array): Result<Message, DecodeError> =
     return d.ok ? ok({ type: name, seq, body: d.value }) : bad(`${name}: truncated`);
   };
   switch (type) {
-    case messageType.helloAck:
-      return as(helloAck, 'helloAck');
+    case messageType.helloAck: {
+      const m = as(helloAck, 'helloAck');
+      return m.ok && m.value.body.endian !== ipcEndian ? bad('helloAck: another byte order') : m;
+    }
     case messageType.ack:
       return as(ack, 'ack');
     case messageType.sessionsAck:

@@ -1,12 +1,11 @@
 /** The shared counters (`struct ks_shm`): where they lie is read from the head, so older clients survive new counters. Pure over the memory. */
-import { decode, struct, u8 } from '../net/codec.js';
-import { address, be16, le32, le64, text } from './fields.js';
+import { decode, u8, viewOf } from '../net/codec.js';
+import { address, be16, le32, le64, svcKey, text, wireStruct } from './fields.js';
 
-const shmMagic = 0x314d48534bn;
-const nameLength = 32;
+export const shmMagic = 0x314d48534bn;
+export const nameLength = 32;
 
-/** ks_shm */
-export const shmHead = struct({
+export const shmHead = wireStruct('ks_shm', {
   magic: le64,
   size: le32,
   workers: le32,
@@ -30,20 +29,19 @@ export const shmHead = struct({
   leaseLeftMs: le64,
   heartbeat: le64,
 });
-/** ks_shm_rs */
-export const shmRs = struct({
+export const shmRs = wireStruct('ks_shm_rs', {
   seq: le32,
   used: le32,
-  svcAf: u8,
-  svcProto: u8,
-  svcPort: be16,
-  svcAddr: address,
+  svc: svcKey,
   af: u8,
   fwd: u8,
   port: be16,
   addr: address,
   weight: le32,
 });
+
+/** Of `struct ks_shm_rs`, where `used` lies. */
+const usedOffset = 4;
 
 export type Named = Readonly<Record<string, number>>;
 
@@ -69,51 +67,73 @@ export interface Counters {
   readonly realServers: readonly RealServerCounters[];
 }
 
-/** A snapshot of all counters, or null when the memory is not what it should be. */
+type Head = ReturnType<typeof shmHead.read>;
+
+/** Whether every table lies within the memory. */
+const fits = (h: Head, size: number): boolean =>
+  [
+    [h.workerNamesOff, h.workerCounters * nameLength],
+    [h.workerOff, h.workers * h.workerStride + h.workerCounters * 8],
+    [h.portNamesOff, h.portCounters * nameLength],
+    [h.portDevOff, h.ports * nameLength],
+    [h.portOff, h.ports === 0 ? 0 : (h.ports - 1) * h.portStride + h.portCounters * 8],
+    [h.rsDirOff, h.rsSlots * shmRs.size],
+    [h.rsNamesOff, h.rsCounters * nameLength],
+    [
+      h.rsOff,
+      h.workers === 0 ? 0 : (h.workers - 1) * h.rsWorkerStride + h.rsSlots * h.rsCounters * 8,
+    ],
+  ].every(([off = 0, length = 0]) => off + length <= size);
+
+/** Real servers by slot; a row that changes while it is read is left to the next reading. */
+const readRealServers = (view: DataView, h: Head): readonly RealServerCounters[] => {
+  const names = readNames(view, h.rsNamesOff, h.rsCounters);
+  const sum = (slot: number, k: number): number => {
+    let total = 0n;
+    for (let w = 0; w < h.workers; w++) {
+      const at = h.rsOff + w * h.rsWorkerStride + (slot * h.rsCounters + k) * 8;
+      total += view.getBigUint64(at, true);
+    }
+    return Number(total);
+  };
+  const out: RealServerCounters[] = [];
+  for (let slot = 0; slot < h.rsSlots; slot++) {
+    const at = h.rsDirOff + slot * shmRs.size;
+    if (view.getUint32(at + usedOffset, true) === 0) continue;
+    const row = shmRs.read(view, at);
+    const counters = Object.fromEntries(names.map((name, k) => [name, sum(slot, k)]));
+    if (row.seq % 2 === 1 || view.getUint32(at, true) !== row.seq) continue;
+    out.push({
+      protocol: row.svc.proto,
+      vip: row.svc.addr,
+      vport: row.svc.port,
+      address: row.addr,
+      port: row.port,
+      weight: row.weight,
+      counters,
+    });
+  }
+  return out;
+};
+
+const readNames = (view: DataView, off: number, n: number): readonly string[] =>
+  Array.from({ length: n }, (_, i) => text(nameLength).read(view, off + i * nameLength));
+
+/** All counters at about this moment, or null when the memory is not what it should be. */
 export const readCounters = (memory: Uint8Array): Counters | null => {
   const head = decode(shmHead, memory);
   if (!head.ok || head.value.magic !== shmMagic) return null;
   const h = head.value;
-  if (h.size > memory.byteLength) return null;
-  const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
-  const names = (off: number, n: number): readonly string[] =>
-    Array.from({ length: n }, (_, i) => text(nameLength).read(view, off + i * nameLength));
-  const row = (list: readonly string[], off: number): Named =>
-    Object.fromEntries(list.map((name, i) => [name, Number(view.getBigUint64(off + i * 8, true))]));
-
-  const workerNames = names(h.workerNamesOff, h.workerCounters);
-  const worker = (i: number): Named => row(workerNames, h.workerOff + i * h.workerStride);
-  const portNames = names(h.portNamesOff, h.portCounters);
-  const devices = names(h.portDevOff, h.ports);
-  const rsNames = names(h.rsNamesOff, h.rsCounters);
-  const sum = (slot: number): Named =>
+  if (h.size > memory.byteLength || !fits(h, h.size)) return null;
+  const view = viewOf(memory);
+  const row = (names: readonly string[], off: number): Named =>
     Object.fromEntries(
-      rsNames.map((name, k) => {
-        let total = 0n;
-        for (let w = 0; w < h.workers; w++)
-          total += view.getBigUint64(
-            h.rsOff + w * h.rsWorkerStride + (slot * h.rsCounters + k) * 8,
-            true,
-          );
-        return [name, Number(total)];
-      }),
+      names.map((name, i) => [name, Number(view.getBigUint64(off + i * 8, true))]),
     );
-  const realServers: RealServerCounters[] = [];
-  for (let slot = 0; slot < h.rsSlots; slot++) {
-    const at = h.rsDirOff + slot * shmRs.size;
-    if (view.getUint32(at + 4, true) === 0) continue;
-    const r = shmRs.read(view, at);
-    if (r.seq % 2 === 1) continue; // changes at this moment: the next reading has it
-    realServers.push({
-      protocol: r.svcProto,
-      vip: r.svcAddr,
-      vport: r.svcPort,
-      address: r.addr,
-      port: r.port,
-      weight: r.weight,
-      counters: sum(slot),
-    });
-  }
+  const workerNames = readNames(view, h.workerNamesOff, h.workerCounters);
+  const worker = (i: number): Named => row(workerNames, h.workerOff + i * h.workerStride);
+  const portNames = readNames(view, h.portNamesOff, h.portCounters);
+  const devices = readNames(view, h.portDevOff, h.ports);
   return {
     generation: Number(h.generation),
     leaseLeftMs: Number(h.leaseLeftMs),
@@ -123,6 +143,6 @@ export const readCounters = (memory: Uint8Array): Counters | null => {
     ports: Object.fromEntries(
       devices.map((d, i) => [d, row(portNames, h.portOff + i * h.portStride)]),
     ),
-    realServers,
+    realServers: readRealServers(view, h),
   };
 };

@@ -114,6 +114,7 @@ const head = (s: ServiceHead): ServiceHead => ({
 });
 
 const serviceOps = (a: ServiceEntry | undefined, b: ServiceEntry): readonly Op[] => {
+  if (a === b) return [];
   const service = serviceId(b);
   const rs = difference(a?.realServers ?? [], b.realServers, realServerKey, sameRealServer);
   const lip = difference(a?.localAddresses ?? [], b.localAddresses, localAddressKey, sameLocal);

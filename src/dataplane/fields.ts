@@ -1,6 +1,13 @@
 /** Field kinds of the control contract beside those of net/codec.ts: host order is little-endian, addresses are in network order. */
-import { bytes, type Codec, u16 } from '../net/codec.js';
+import { bytes, type Codec, type Fields, struct, u8, u16 } from '../net/codec.js';
 import { formatIpv4, ipv4, parseIpv4 } from '../net/ipv4.js';
+
+/** A structure of the contract under its C name, so that a test can compare every field's place with the compiler's. */
+export const wireStruct = <const F extends Fields>(cName: string, fields: F) => ({
+  cName,
+  fields,
+  ...struct(fields),
+});
 
 export const le16: Codec<number> = {
   size: 2,
@@ -27,16 +34,19 @@ export const reserved = (size: number): Codec<null> => ({
   write: (v, at) => bytes(size).write(v, at, new Uint8Array(size)),
 });
 
-/** NUL-terminated, zero-padded; what does not fit is cut. */
+const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder() };
+
+/** NUL-terminated, zero-padded; a text that does not fit is a caller's error. */
 export const text = (size: number): Codec<string> => ({
   size,
   read: (v, at) => {
     const raw = new Uint8Array(v.buffer, v.byteOffset + at, size);
     const end = raw.indexOf(0);
-    return new TextDecoder().decode(raw.subarray(0, end < 0 ? size : end));
+    return utf8.decoder.decode(raw.subarray(0, end < 0 ? size : end));
   },
   write: (v, at, x) => {
-    const raw = new TextEncoder().encode(x).subarray(0, size - 1);
+    const raw = utf8.encoder.encode(x);
+    if (raw.length >= size) throw new TypeError(`${x} is longer than ${size - 1} bytes`);
     bytes(size).write(v, at, raw);
   },
 });
@@ -52,3 +62,5 @@ export const address: Codec<string> = {
     v.setUint32(at, a);
   },
 };
+
+export const svcKey = wireStruct('ks_svc_key', { af: u8, proto: u8, port: be16, addr: address });

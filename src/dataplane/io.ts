@@ -2,19 +2,25 @@
  * The data plane's client: runs the generation machine on the addon's socket, and carries the single requests (lease, gratuitous ARP,
  * sessions). Whoever uses it says what is wanted and hears what was acknowledged.
  */
+import { closeSync } from 'node:fs';
 import { type Clock, drive, type Entry } from '../kernel/driver.js';
 import type { Addon, SeqpacketHandle } from '../kernel/io/addon.js';
 import {
+  type Ack,
   decodeMessage,
   type Event,
   encodeGarp,
   encodeGeneration,
   encodeHello,
   encodeLease,
+  encodePing,
   encodeSessions,
   type HelloAck,
   type Message,
+  noOp,
   type SessionRow,
+  status,
+  statusNames,
 } from './codec.js';
 import { type Counters, readCounters } from './counters.js';
 import { type Effect, generations, type Input, initial } from './generation.js';
@@ -53,14 +59,22 @@ interface Waiting {
 
 const pageRows = 512;
 const answerMs = 5000;
-/** Answers to single requests nobody waits for. */
-const unasked = 0;
+/** A worker that lists sessions for somebody else is asked again. */
+const busyMs = 10;
+const busyTries = 100;
+
+const because = (e: unknown): string => (e instanceof Error ? e.message : String(e));
+const pause = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
 
 export const connectDataplane = (o: DataplaneOptions): Dataplane => {
   let handle: SeqpacketHandle | null = null;
   let memory: Uint8Array | null = null;
   let workers = 0;
   let seq = 0;
+  /** Of the message of each kind that was sent last. */
+  let helloSeq = 0;
+  let commitSeq = 0;
+  let pingSeq = 0;
   const waiting = new Map<number, Waiting>();
 
   const nextSeq = (): number => {
@@ -87,42 +101,43 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
       handle.send(bytes);
       return true;
     } catch (e) {
-      lost(e instanceof Error ? e.message : String(e));
+      lost(because(e));
       return false;
     }
   };
 
-  const onMessage = (from: SeqpacketHandle | null, bytes: Uint8Array, fd: number | null): void => {
-    if (from !== handle) return;
-    const m = decodeMessage(bytes);
-    if (!m.ok) {
-      lost(`an answer that is none: ${m.error.reason}`);
+  const onHello = (hello: HelloAck, fd: number | null): void => {
+    try {
+      if (fd !== null) memory = new Uint8Array(o.addon.mapReadOnly(fd, hello.shmSize));
+    } catch (e) {
+      lost(`the shared counters: ${because(e)}`);
       return;
     }
-    const w = waiting.get(m.value.seq);
-    if (w !== undefined && m.value.seq !== unasked) {
-      waiting.delete(m.value.seq);
+    workers = hello.workers;
+    driver.feed({ type: 'connected', hello });
+  };
+  const onAck = (n: number, ack: Ack): void => {
+    if (n === commitSeq) driver.feed({ type: 'ack', ack });
+    else if (n === pingSeq) driver.feed({ type: 'pong' });
+    else if (n === helloSeq) lost(`it refuses us: ${ack.reason}`);
+  };
+  const route = (m: Message, fd: number | null): void => {
+    const w = waiting.get(m.seq);
+    if (w !== undefined) {
+      waiting.delete(m.seq);
       clearTimeout(w.timer);
-      w.resolve(m.value);
-      return;
-    }
-    switch (m.value.type) {
-      case 'helloAck': {
-        const hello = m.value.body;
-        workers = hello.workers;
-        if (fd !== null) memory = new Uint8Array(o.addon.mapReadOnly(fd, hello.shmSize));
-        driver.feed({ type: 'connected', hello });
-        break;
-      }
-      case 'ack':
-        if (m.value.seq === commitSeq) driver.feed({ type: 'ack', ack: m.value.body });
-        break;
-      case 'event':
-        o.onEvent(m.value.body);
-        break;
-      case 'sessions':
-        break;
-    }
+      w.resolve(m);
+    } else if (m.type === 'helloAck') onHello(m.body, fd);
+    else if (m.type === 'ack') onAck(m.seq, m.body);
+    else if (m.type === 'event') o.onEvent(m.body);
+  };
+  const onMessage = (from: SeqpacketHandle, bytes: Uint8Array, fd: number | null): void => {
+    const m = from === handle ? decodeMessage(bytes) : null;
+    // Descriptors come with HELLO_ACK alone.
+    if (fd !== null && !(m?.ok && m.value.type === 'helloAck')) closeSync(fd);
+    if (m === null) return;
+    if (m.ok) route(m.value, fd);
+    else lost(`an answer that is none: ${m.error.reason}`);
   };
   const connect = (): void => {
     try {
@@ -134,13 +149,30 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
         },
       );
       handle = opened;
-      send(encodeHello(nextSeq(), o.pid, 'keelson'));
+      helloSeq = nextSeq();
+      send(encodeHello(helloSeq, o.pid, 'keelson'));
     } catch (e) {
-      lost(e instanceof Error ? e.message : String(e));
+      lost(because(e));
     }
   };
 
-  let commitSeq = -1;
+  /** What cannot even be written is refused as the data plane would. */
+  const commit = (e: Extract<Effect, { readonly type: 'commit' }>): void => {
+    commitSeq = nextSeq();
+    let messages: readonly Uint8Array[];
+    try {
+      messages = encodeGeneration(commitSeq, e);
+    } catch (error) {
+      const generation = e.generation - 1n;
+      const reason = because(error);
+      driver.feed({
+        type: 'ack',
+        ack: { generation, status: status.invalid, opIndex: noOp, reason },
+      });
+      return;
+    }
+    for (const bytes of messages) if (!send(bytes)) return;
+  };
   const perform = (e: Effect): void => {
     switch (e.type) {
       case 'connect':
@@ -151,8 +183,11 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
         drop('closed');
         break;
       case 'commit':
-        commitSeq = nextSeq();
-        for (const bytes of encodeGeneration(commitSeq, e)) if (!send(bytes)) return;
+        commit(e);
+        break;
+      case 'ping':
+        pingSeq = nextSeq();
+        send(encodePing(pingSeq));
         break;
       case 'up':
         o.onUp(e.hello);
@@ -191,13 +226,21 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
       send(make(own));
     });
 
+  const page = async (worker: number, cursor: number, max: number) => {
+    for (let i = 0; i < busyTries; i++) {
+      const m = await ask((n) => encodeSessions(n, worker, cursor, max));
+      const refused = m.type === 'sessions' ? m.status : status.malformed;
+      if (m.type === 'sessions' && refused === status.ok) return m;
+      if (refused !== status.busy)
+        throw new Error(`sessions of worker ${worker}: ${statusNames[refused]}`);
+      await pause(busyMs);
+    }
+    throw new Error(`sessions of worker ${worker}: ${statusNames[status.busy]}`);
+  };
   const sessionsOf = async (worker: number, limit: number): Promise<readonly SessionRow[]> => {
     const rows: SessionRow[] = [];
     for (let cursor: number | null = 0; cursor !== null && rows.length < limit; ) {
-      const from: number = cursor;
-      const max = Math.min(pageRows, limit - rows.length);
-      const m = await ask((s) => encodeSessions(s, worker, from, max));
-      if (m.type !== 'sessions') throw new Error('the data plane refused to list sessions');
+      const m = await page(worker, cursor, Math.min(pageRows, limit - rows.length));
       rows.push(...m.rows);
       cursor = m.next;
     }

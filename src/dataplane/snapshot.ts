@@ -94,41 +94,71 @@ export const serviceKey = (s: Pick<ServiceEntry, 'protocol' | 'address' | 'port'
 export const realServerKey = (r: RealServerEntry): string => `${r.address} ${r.port}`;
 export const localAddressKey = (l: LocalAddressEntry): string => l.address;
 
-const prime = 0x100000001b3n;
-const mask = (1n << 64n) - 1n;
-
-/** FNV-1a, 64 bits; cheap enough for hundreds of thousands of characters because it works in 32-bit halves. */
-const fnv = (text: string): bigint => {
+/** FNV-1a, 64 bits, of a text of ASCII characters. Worked in 32-bit halves, because a bigint for each character would take seconds. */
+export const fnv1a = (text: string): bigint => {
   let low = 0x84222325;
   let high = 0xcbf29ce4;
   for (let i = 0; i < text.length; i++) {
-    low ^= text.charCodeAt(i);
-    // times 0x100000001b3: low * 0x1b3 with its carry, plus low shifted into the high half
-    const product = (low >>> 0) * 0x1b3;
+    low = (low ^ text.charCodeAt(i)) >>> 0;
+    // times 0x100000001b3: low * 0x1b3 with its carry, and low shifted by 40 bits into the high half
+    const product = low * 0x1b3;
     high = (Math.imul(high, 0x1b3) + Math.floor(product / 0x100000000) + (low << 8)) >>> 0;
     low = product >>> 0;
   }
-  return ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)) & mask;
+  return (BigInt(high) << 32n) | BigInt(low);
 };
 
-const byKey = <T>(items: readonly T[], key: (t: T) => string): readonly (readonly [string, T])[] =>
-  items
-    .map((t): readonly [string, T] => [key(t), t])
-    .sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
+/** Every bit on every bit of 32 (the finalizer of MurmurHash3). */
+const mix32 = (n: number): number => {
+  let h = n;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+};
 
-/** One number for the whole state; the data plane keeps it, so a restarted controller knows what it finds. */
+/**
+ * FNV-1a changes by the same amount whenever the same last character changes, so sums of it would meet; three Feistel rounds part them
+ * and lose nothing.
+ */
+const scatter = (hash: bigint): bigint => {
+  let low = Number(hash & 0xffffffffn);
+  let high = Number(hash >> 32n);
+  low = (low + mix32(high)) >>> 0;
+  high = (high + mix32(low)) >>> 0;
+  low = (low + mix32(high)) >>> 0;
+  return (BigInt(high) << 32n) | BigInt(low);
+};
+
+const digestOf = (s: Snapshot): bigint => {
+  let sum = 0n;
+  // A sum knows no order, so nothing need be sorted; the key in each text keeps objects apart.
+  const add = (...parts: readonly (string | number | boolean)[]): void => {
+    sum += scatter(fnv1a(parts.join(' ')));
+  };
+  for (const a of s.addresses) add('addr', addressKey(a), a.prefixLength, a.leased, a.local);
+  for (const v of s.services) {
+    const key = serviceKey(v);
+    add('svc', key, v.scheduler, v.expireQuiescent, v.establishedTimeoutMs);
+    for (const r of v.realServers) add('rs', key, realServerKey(r), r.forwarding, r.weight);
+    for (const l of v.localAddresses) add('lip', key, localAddressKey(l), l.device);
+  }
+  for (const name of paramNames) {
+    const value = s.params[name];
+    if (value !== undefined) add('param', name, value);
+  }
+  return BigInt.asUintN(64, sum);
+};
+
+const digests = new WeakMap<Snapshot, bigint>();
+
+/**
+ * One number for the whole state, the same for any order of its objects; the data plane keeps it, so a restarted controller knows what it
+ * finds. A snapshot never changes, so it is reckoned once.
+ */
 export const digest = (s: Snapshot): bigint => {
-  const service = (v: ServiceEntry): unknown => [
-    v.scheduler,
-    v.expireQuiescent,
-    v.establishedTimeoutMs,
-    byKey(v.realServers, realServerKey).map(([k, r]) => [k, r.forwarding, r.weight]),
-    byKey(v.localAddresses, localAddressKey).map(([k, l]) => [k, l.device]),
-  ];
-  const text = JSON.stringify([
-    byKey(s.addresses, addressKey).map(([k, a]) => [k, a.prefixLength, a.leased, a.local]),
-    byKey(s.services, serviceKey).map(([k, v]) => [k, service(v)]),
-    paramNames.map((n) => s.params[n] ?? null),
-  ]);
-  return fnv(text) ^ ((BigInt(text.length) * prime) & mask);
+  const known = digests.get(s);
+  if (known !== undefined) return known;
+  const reckoned = digestOf(s);
+  digests.set(s, reckoned);
+  return reckoned;
 };

@@ -39,7 +39,7 @@ export const bytes = (size: number): Codec<Uint8Array> => ({
 });
 
 // biome-ignore lint/suspicious/noExplicitAny: the field types are recovered by Value<F>
-type Fields = Readonly<Record<string, Codec<any>>>;
+export type Fields = Readonly<Record<string, Codec<any>>>;
 type Value<F extends Fields> = {
   readonly [K in keyof F]: F[K] extends Codec<infer T> ? T : never;
 };

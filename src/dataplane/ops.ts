@@ -1,0 +1,169 @@
+/** The operations of a generation on the wire: each structure of native/ipc/ks_ipc.h with the same fields in the same order. */
+import { encode, u8 } from '../net/codec.js';
+import type { Op, ServiceId } from './diff.js';
+import { address, be16, le16, le32, reserved, svcKey, text, wireStruct } from './fields.js';
+import { type Forwarding, paramNames, type Scheduler } from './snapshot.js';
+
+/** By `enum ks_sched` less 1. */
+export const schedulers: readonly Scheduler[] = [
+  'rr',
+  'wrr',
+  'wlc',
+  'lc',
+  'sed',
+  'nq',
+  'sh',
+  'dh',
+  'fo',
+  'ovf',
+  'conhash',
+  'mh',
+];
+/** By `enum ks_fwd` less 1. */
+export const forwardings: readonly Forwarding[] = ['FNAT', 'NAT', 'DR', 'TUN', 'SNAT'];
+export const protocols = { TCP: 6, UDP: 17 } as const;
+export const addressLeased = 1;
+export const addressLocal = 2;
+export const expireQuiescent = 1;
+
+export const opHead = wireStruct('ks_op', { type: le16, len: le16 });
+export const opAddr = wireStruct('ks_op_addr', {
+  op: opHead,
+  dev: text(16),
+  af: u8,
+  plen: u8,
+  flags: le16,
+  addr: address,
+});
+export const opSvc = wireStruct('ks_op_svc', {
+  op: opHead,
+  key: svcKey,
+  sched: u8,
+  reserved: reserved(3),
+  flags: le32,
+  estTimeoutMs: le32,
+  persistMs: le32,
+  persistPlen: u8,
+  reserved2: reserved(3),
+});
+export const opRs = wireStruct('ks_op_rs', {
+  op: opHead,
+  svc: svcKey,
+  af: u8,
+  fwd: u8,
+  port: be16,
+  addr: address,
+  weight: le32,
+  flags: le32,
+});
+export const opLip = wireStruct('ks_op_lip', {
+  op: opHead,
+  svc: svcKey,
+  dev: text(16),
+  af: u8,
+  reserved: reserved(3),
+  addr: address,
+});
+export const opParam = wireStruct('ks_op_param', {
+  op: opHead,
+  param: le32,
+  value: le32,
+  reserved: reserved(4),
+});
+
+/** `enum ks_op_type` */
+export const opCode = {
+  addressSet: 1,
+  addressDel: 2,
+  serviceSet: 7,
+  serviceDel: 8,
+  realServerSet: 9,
+  realServerDel: 10,
+  localSet: 11,
+  localDel: 12,
+  paramSet: 13,
+} as const satisfies Record<Op['type'], number>;
+
+const key = (s: ServiceId) => ({
+  af: 4,
+  proto: protocols[s.protocol],
+  port: s.port,
+  addr: s.address,
+});
+
+const opOf = (type: Op['type'], size: number) => ({ type: opCode[type], len: size });
+
+export const encodeOp = (op: Op): Uint8Array => {
+  switch (op.type) {
+    case 'addressSet':
+    case 'addressDel': {
+      const a = op.address;
+      const flags = (a.leased ? addressLeased : 0) | (a.local ? addressLocal : 0);
+      return encode(opAddr, {
+        op: opOf(op.type, opAddr.size),
+        dev: a.device,
+        af: 4,
+        plen: a.prefixLength,
+        flags,
+        addr: a.address,
+      });
+    }
+    case 'serviceSet': {
+      const s = op.service;
+      return encode(opSvc, {
+        op: opOf(op.type, opSvc.size),
+        key: key(s),
+        sched: schedulers.indexOf(s.scheduler) + 1,
+        reserved: null,
+        flags: s.expireQuiescent ? expireQuiescent : 0,
+        estTimeoutMs: s.establishedTimeoutMs,
+        persistMs: 0,
+        persistPlen: 0,
+        reserved2: null,
+      });
+    }
+    case 'serviceDel':
+      return encode(opSvc, {
+        op: opOf(op.type, opSvc.size),
+        key: key(op.service),
+        sched: 0,
+        reserved: null,
+        flags: 0,
+        estTimeoutMs: 0,
+        persistMs: 0,
+        persistPlen: 0,
+        reserved2: null,
+      });
+    case 'realServerSet':
+    case 'realServerDel': {
+      const r = op.realServer;
+      return encode(opRs, {
+        op: opOf(op.type, opRs.size),
+        svc: key(op.service),
+        af: 4,
+        fwd: forwardings.indexOf(r.forwarding) + 1,
+        port: r.port,
+        addr: r.address,
+        weight: r.weight,
+        flags: 0,
+      });
+    }
+    case 'localSet':
+    case 'localDel':
+      return encode(opLip, {
+        op: opOf(op.type, opLip.size),
+        svc: key(op.service),
+        dev: op.local.device,
+        af: 4,
+        reserved: null,
+        addr: op.local.address,
+      });
+    case 'paramSet':
+      return encode(opParam, {
+        op: opOf(op.type, opParam.size),
+        param: paramNames.indexOf(op.param),
+        value: op.value,
+        reserved: null,
+      });
+  }
+};

@@ -1,0 +1,126 @@
+/** The program `keelson`: the composition root. Each command is a line here and lives elsewhere. */
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { drops, reload, sessions, status } from './cli/commands.js';
+import { check } from './node/check.js';
+import { defaultConfDir, defaultRunDir, runDir } from './node/run-dir.js';
+import { start } from './node/start.js';
+import { version } from './node/version.js';
+
+const built = fileURLToPath(new URL('../../build/native/dpdk/keelson-dataplane', import.meta.url));
+
+const finish = (code: Promise<number> | number): void => {
+  void Promise.resolve(code).then((c) => {
+    process.exitCode = c;
+    // Loggers and sockets of a finished command must not hold it back.
+    setImmediate(() => process.exit(c));
+  });
+};
+
+const asking = <T>(y: import('yargs').Argv<T>) =>
+  y
+    .option('run-dir', { type: 'string', default: defaultRunDir, describe: 'where the node runs' })
+    .option('json', { type: 'boolean', default: false, describe: 'print JSON' });
+
+const ask = (a: { 'run-dir': string; json: boolean }) => ({
+  apiSocket: runDir(resolve(a['run-dir'])).apiSocket,
+  json: a.json,
+});
+
+const cli = yargs(hideBin(process.argv))
+  .scriptName('keelson')
+  .version(version)
+  .usage('$0 COMMAND: an HA layer-4 load balancer')
+  .command(
+    'start',
+    'run a node in the foreground; SIGHUP reloads, SIGTERM yields and stops',
+    (y) =>
+      y
+        .option('conf-dir', {
+          type: 'string',
+          default: defaultConfDir,
+          describe: 'where keepalived.conf and dpvs.conf are',
+        })
+        .option('keepalived', { type: 'string', describe: 'keepalived.conf elsewhere' })
+        .option('dpvs', { type: 'string', describe: 'dpvs.conf elsewhere' })
+        .option('run-dir', {
+          type: 'string',
+          default: defaultRunDir,
+          describe: 'sockets, pid, journal',
+        })
+        .option('log-file', { type: 'string', describe: 'append to a file instead of stdout' })
+        .option('log-level', {
+          choices: ['trace', 'debug', 'info', 'warn', 'error'] as const,
+          default: 'info' as const,
+        })
+        .option('log-format', {
+          choices: ['json', 'text'] as const,
+          describe: 'text on a terminal',
+        })
+        .option('dataplane', {
+          type: 'string',
+          default: built,
+          describe: 'program of the data plane',
+        }),
+    (a) =>
+      finish(
+        start({
+          keepalivedPath: resolve(a.keepalived ?? join(a['conf-dir'], 'keepalived.conf')),
+          dpvsPath: resolve(a.dpvs ?? join(a['conf-dir'], 'dpvs.conf')),
+          runDir: resolve(a['run-dir']),
+          dataplane: resolve(a.dataplane),
+          log: {
+            level: a['log-level'],
+            format: a['log-format'] ?? (process.stdout.isTTY ? 'text' : 'json'),
+            file: a['log-file'] === undefined ? null : resolve(a['log-file']),
+          },
+        }),
+      ),
+  )
+  .command(
+    'check <files..>',
+    'check configuration like a compiler: keepalived.conf and dpvs.conf, told apart by their name, or a directory with both',
+    (y) =>
+      y
+        .positional('files', { type: 'string', array: true, demandOption: true })
+        .option('json', { type: 'boolean', default: false })
+        .option('strict', { type: 'boolean', default: false, describe: 'warnings exit with 1' }),
+    (a) => finish(check({ files: a.files, json: a.json, strict: a.strict, hostName: hostname() })),
+  )
+  .command(
+    'status',
+    'who is active and why, which VIP is announced, which real server is out',
+    (y) => asking(y).option('watch', { type: 'boolean', default: false, describe: 'every second' }),
+    (a) => finish(status({ ...ask(a), watch: a.watch })),
+  )
+  .command(
+    'sessions',
+    'sessions of the data plane',
+    (y) => asking(y).option('limit', { type: 'number', default: 1000 }),
+    (a) => finish(sessions({ ...ask(a), limit: a.limit })),
+  )
+  .command(
+    'drops',
+    'packets dropped, by reason and worker (the last column is the main lcore)',
+    (y) =>
+      asking(y).option('all', { type: 'boolean', default: false, describe: 'reasons at 0, too' }),
+    (a) => finish(drops({ ...ask(a), all: a.all })),
+  )
+  .command('reload', 'read the configuration again', asking, (a) => finish(reload(ask(a))))
+  .demandCommand(1, 'a command is missing')
+  .strict()
+  .help()
+  .wrap(Math.min(100, process.stdout.columns ?? 100))
+  .fail((message, error) => {
+    if (error !== undefined && error !== null) throw error;
+    process.stderr.write(`keelson: ${message}; see keelson --help\n`);
+    process.exit(2);
+  });
+
+if (!existsSync(built) && process.argv.includes('start'))
+  process.stderr.write(`keelson: the data plane is not built yet (${built}); run scripts/setup\n`);
+await cli.parseAsync();
