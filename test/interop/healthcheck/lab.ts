@@ -42,8 +42,9 @@ export interface Healthcheck {
 }
 
 const nginxConf = (dir: string): string => `
+user root;
 daemon off;
-worker_processes 1;
+master_process off;
 pid ${dir}/nginx.pid;
 error_log ${dir}/error.log;
 events { worker_connections 256; }

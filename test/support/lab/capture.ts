@@ -1,0 +1,58 @@
+/** What went over a switch, and what tshark thinks of it. */
+import path from 'node:path';
+import type { Lab } from './lab.js';
+import { type Program, run, until } from './programs.js';
+
+export interface Verdict {
+  readonly packets: number;
+  /** Packets tshark calls malformed or whose checksum is wrong: its summary of each. */
+  readonly complaints: readonly string[];
+}
+
+export interface Capture {
+  readonly file: string;
+  readonly stop: () => Promise<void>;
+  /** After `stop`. */
+  readonly judge: () => Verdict;
+  /** Rows of tshark fields for what a display filter lets through. After `stop`. */
+  readonly fields: (filter: string, ...names: readonly string[]) => readonly (readonly string[])[];
+}
+
+const protocols = ['ip', 'tcp', 'udp', 'icmp', 'igmp', 'vrrp'] as const;
+
+/** Status 0 is a wrong checksum; expert severity error stands above what is merely unusual, such as a retransmission. */
+const complaint = [
+  '_ws.malformed',
+  '_ws.expert.severity >= error',
+  ...protocols.map((p) => `${p}.checksum.status == 0`),
+].join(' || ');
+
+const verify = ['ip', 'tcp', 'udp'].flatMap((p) => ['-o', `${p}.check_checksum:TRUE`]);
+
+const rows = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
+
+export async function capture(lab: Lab, on: string): Promise<Capture> {
+  const file = path.join(lab.directory, `${on}.pcap`);
+  const argv = ['dumpcap', '-q', '-P', '-B', '32', '-i', 'br0', '-w', file];
+  const program: Program = lab.start(on, `capture on ${on}`, argv);
+  await until(
+    `the capture on ${on} to begin`,
+    () => program.output().includes('File:') || !program.isRunning(),
+    10_000,
+  );
+  if (!program.isRunning()) throw new Error(`dumpcap on ${on}: ${program.output().trim()}`);
+  const tshark = (...more: readonly string[]): string =>
+    run('tshark', '-n', '-r', file, ...verify, ...more);
+  return {
+    file,
+    stop: () => program.end('SIGINT'),
+    judge: () => ({
+      packets: Number(/Packets captured: (\d+)/.exec(program.output())?.[1] ?? 0),
+      complaints: rows(tshark('-Y', complaint)),
+    }),
+    fields: (filter, ...names) =>
+      rows(tshark('-Y', filter, '-T', 'fields', ...names.flatMap((n) => ['-e', n]))).map((line) =>
+        line.split('\t'),
+      ),
+  };
+}

@@ -1,0 +1,76 @@
+/** A Keelson node on a host: started from its files, asked over its API, ended in every way there is. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { StatusView } from '../../../src/api/views.js';
+import { callApi } from '../../../src/cli/client.js';
+import type { Lab } from './lab.js';
+import { crash, type Program, run } from './programs.js';
+
+const program = fileURLToPath(new URL('../../../../bin/keelson', import.meta.url));
+
+export interface KeelsonNode {
+  readonly host: string;
+  readonly runDir: string;
+  readonly start: () => void;
+  /** null while nobody answers. */
+  readonly status: () => Promise<StatusView | null>;
+  /** What `keelson ARGUMENTS` prints for this node. */
+  readonly command: (...argv: readonly string[]) => string;
+  /** SIGKILL to every process of the node at once. */
+  readonly crash: () => Promise<void>;
+  /** SIGTERM to the supervisor; resolves when all have ended. */
+  readonly stop: () => Promise<void>;
+  readonly signal: (signal: NodeJS.Signals) => void;
+  readonly isRunning: () => boolean;
+  readonly output: () => string;
+  /** CPU seconds that its processes have used. */
+  readonly cpuSeconds: () => number;
+}
+
+const ticksASecond = Number(run('getconf', 'CLK_TCK'));
+
+/** utime and stime of proc(5); the name before them may hold anything but its last bracket. */
+const cpuTicks = (pid: number): number => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(fields[11]) + Number(fields[12]);
+  } catch {
+    return 0;
+  }
+};
+
+export function keelsonNode(lab: Lab, host: string, confDir: string): KeelsonNode {
+  const runDir = path.join(lab.directory, `run-${host}`);
+  mkdirSync(runDir, { recursive: true });
+  let node: Program | null = null;
+  const outputs: string[] = [];
+  return {
+    host,
+    runDir,
+    start: () => {
+      if (node !== null) outputs.push(node.output());
+      const argv = [process.execPath, program, 'start', '--conf-dir', confDir, '--run-dir', runDir];
+      node = lab.start(host, `keelson ${host}`, argv);
+    },
+    status: async () => {
+      try {
+        return (await callApi(`${runDir}/keelson.sock`, 'GET', '/v1/status')) as StatusView;
+      } catch {
+        return null;
+      }
+    },
+    command: (...argv) => run(process.execPath, program, ...argv, '--run-dir', runDir),
+    crash: async () => {
+      crash(lab.processes(host));
+      await node?.ended;
+    },
+    stop: async () => node?.end('SIGTERM', 15_000),
+    signal: (signal) => void node?.child.kill(signal),
+    isRunning: () => node?.isRunning() ?? false,
+    output: () => [...outputs, node?.output() ?? ''].join(''),
+    cpuSeconds: () =>
+      lab.processes(host).reduce((sum, pid) => sum + cpuTicks(pid), 0) / ticksASecond,
+  };
+}
