@@ -101,7 +101,7 @@ const applyKernel = (plan: KernelPlan): void => {
   });
 };
 
-const perform = (e: Effect): void => {
+function perform(e: Effect): void {
   switch (e.type) {
     case 'kernel':
       applyKernel(e.kernel);
@@ -136,9 +136,19 @@ const perform = (e: Effect): void => {
       log[e.message.level]({ component: e.source, ...e.message.fields }, e.message.msg);
       break;
   }
-};
+}
 
 let revision = 0;
+// First of all: the children and the connection report to it as soon as they begin. Nothing is performed before `start`.
+const machine: Driver<State, ClusterInput> = drive({
+  machine: cluster,
+  initial: initialState(config),
+  clock: monotonicClock,
+  perform,
+  journal: journal.write,
+});
+const feed = (input: ClusterInput): void => machine.feed(input);
+
 const vrrp: Child<ToVrrp> = keepRunning<FromVrrp, ToVrrp>(
   {
     name: 'vrrp',
@@ -193,18 +203,6 @@ const dataplane: Dataplane = connectDataplane({
       `data plane: ${eventNames[e.type] ?? `event ${e.type}`} ${e.text}`.trim(),
     ),
 });
-
-const machine: Driver<State, ClusterInput> = drive({
-  machine: cluster,
-  initial: initialState(config),
-  clock: monotonicClock,
-  perform,
-  journal: journal.write,
-});
-// Effects of one step may bring news at once; the driver queues them.
-function feed(input: ClusterInput): void {
-  machine?.feed(input);
-}
 
 const changesBetween = (before: State, after: State): readonly string[] => {
   const names = (s: State): ReadonlySet<string> =>
