@@ -384,8 +384,8 @@ static size_t memory_needed(const struct options *o)
 
 	for (unsigned i = 0; i < o->n_ports; i++)
 		buffer = RTE_MAX(buffer, (size_t)RTE_PKTMBUF_HEADROOM + o->port[i].mtu + 32);
-	return (size_t)o->pool_size * (buffer + 512) + lcores * lcores * RING_SIZE * sizeof(void *) * 2 +
-	       ((size_t)o->n_ports * 8 << 20) + ((size_t)32 << 20);
+	return (size_t)o->pool_size * (buffer + 768) + lcores * lcores * RING_SIZE * sizeof(void *) * 2 +
+	       ((size_t)o->n_ports * 8 << 20) + ((size_t)64 << 20);
 }
 
 /* Messages of the EAL that deserve a better word. */
