@@ -1,5 +1,6 @@
 /** What went over a switch, and what tshark thinks of it. */
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Lab } from './lab.js';
 import { type Program, run, until } from './programs.js';
 
@@ -31,8 +32,10 @@ const verify = ['ip', 'tcp', 'udp'].flatMap((p) => ['-o', `${p}.check_checksum:T
 
 const rows = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
 
+let captures = 0;
+
 export async function capture(lab: Lab, on: string): Promise<Capture> {
-  const file = path.join(lab.directory, `${on}.pcap`);
+  const file = path.join(lab.directory, `${on}-${++captures}.pcap`);
   const argv = ['dumpcap', '-q', '-P', '-B', '32', '-i', 'br0', '-w', file];
   const program: Program = lab.start(on, `capture on ${on}`, argv);
   await until(
@@ -45,7 +48,11 @@ export async function capture(lab: Lab, on: string): Promise<Capture> {
     run('tshark', '-n', '-r', file, ...verify, ...more);
   return {
     file,
-    stop: () => program.end('SIGINT'),
+    stop: async () => {
+      // The kernel hands packets over by the block, half a second after the first at the latest.
+      await pause(700);
+      await program.end('SIGINT');
+    },
     judge: () => ({
       packets: Number(/Packets captured: (\d+)/.exec(program.output())?.[1] ?? 0),
       complaints: rows(tshark('-Y', complaint)),
