@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The addon: what Node lacks of Linux sockets, memory and processes, and nothing else. Convert, call, convert; no policy and no defaults.
-// Names and order are those of src/kernel/io/addon.ts.
+// The addon: what Node lacks of Linux sockets, memory and processes, and nothing else. Convert,
+// call, convert; no policy and no defaults. Names and order are those of src/kernel/io/addon.ts.
 #include <napi.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -13,11 +13,13 @@
 #include "receiver.h"
 #include "sockets.h"
 
-namespace {
+namespace
+{
 
 using namespace keelson;
 
-const std::shared_ptr<Receiver> &Open(const Napi::CallbackInfo &info, const std::shared_ptr<Receiver> &r)
+const std::shared_ptr<Receiver> &Open(const Napi::CallbackInfo &info,
+				      const std::shared_ptr<Receiver> &r)
 {
 	if (r->closed())
 		throw ClosedError(info.Env());
@@ -44,7 +46,8 @@ void HandPacket(Napi::Env env, const Napi::Function &listener, Arrival *a)
 	listener.Call({ bytes });
 }
 
-// seqpacketConnect(path, onMessage(bytes, fd | null), onClose(code | null)) -> { send(bytes), close() }
+// seqpacketConnect(path, onMessage(bytes, fd | null), onClose(code | null)) -> { send(bytes),
+// close() }
 Napi::Value SeqpacketConnect(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
@@ -66,7 +69,8 @@ Napi::Value SeqpacketConnect(const Napi::CallbackInfo &info)
 			   if (status != 0)
 				   throw SystemError(i.Env(), "send", -status);
 		   }));
-	handle.Set("close", Napi::Function::New(env, [r](const Napi::CallbackInfo &) { r->Close(); }));
+	handle.Set("close",
+		   Napi::Function::New(env, [r](const Napi::CallbackInfo &) { r->Close(); }));
 	return handle;
 }
 
@@ -91,17 +95,23 @@ Napi::Value MapReadOnly(const Napi::CallbackInfo &info)
 	close(fd);
 	if (code != 0)
 		throw SystemError(env, "map of " + std::to_string(wanted) + " bytes", code);
-	return Napi::ArrayBuffer::New(env, p, size, [size](Napi::Env, void *at) { munmap(at, size); });
+	return Napi::ArrayBuffer::New(env, p, size,
+				      [size](Napi::Env, void *at) { munmap(at, size); });
 }
 
-// rawSocketOpen({ protocol, device, mcastGroup | null, source | null, ttl, tos }) -> { send(destination, payload), onMessage(listener), close() }
+// rawSocketOpen({ protocol, device, mcastGroup | null, source | null, ttl, tos }) -> {
+// send(destination, payload), onMessage(listener), close() }
 Napi::Value RawSocketOpen(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
 	Napi::Object o = ObjectArgument(info, 0, "options");
 	RawOptions raw = {
-		IntProperty(o, "protocol"),	     TextProperty(o, "device"), NullableTextProperty(o, "mcastGroup"),
-		NullableTextProperty(o, "source"), IntProperty(o, "ttl"),     IntProperty(o, "tos"),
+		IntProperty(o, "protocol"),
+		TextProperty(o, "device"),
+		NullableTextProperty(o, "mcastGroup"),
+		NullableTextProperty(o, "source"),
+		IntProperty(o, "ttl"),
+		IntProperty(o, "tos"),
 	};
 	std::string failed;
 	int fd = OpenRaw(raw, &failed);
@@ -126,7 +136,8 @@ Napi::Value RawSocketOpen(const Napi::CallbackInfo &info)
 				   throw Napi::Error::New(i.Env(), "somebody listens already");
 			   r->Listen(i.Env(), false, HandPacket, listener, Napi::Function());
 		   }));
-	handle.Set("close", Napi::Function::New(env, [r](const Napi::CallbackInfo &) { r->Close(); }));
+	handle.Set("close",
+		   Napi::Function::New(env, [r](const Napi::CallbackInfo &) { r->Close(); }));
 	return handle;
 }
 

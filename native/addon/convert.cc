@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <cstring>
 
-namespace keelson {
+namespace keelson
+{
 
-namespace {
+namespace
+{
 
 Napi::TypeError Wrong(Napi::Env env, const char *name, const char *wanted)
 {
@@ -99,7 +101,8 @@ Napi::Object ObjectArgument(const Napi::CallbackInfo &info, size_t at, const cha
 
 Napi::Uint8Array BytesArgument(const Napi::CallbackInfo &info, size_t at, const char *name)
 {
-	if (!info[at].IsTypedArray() || info[at].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+	if (!info[at].IsTypedArray() ||
+	    info[at].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
 		throw Wrong(info.Env(), name, "a Uint8Array");
 	return info[at].As<Napi::Uint8Array>();
 }

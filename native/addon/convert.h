@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between JavaScript's values and ours. Every property must be there, so a name typed wrong fails loudly; what is optional is null.
+// Between JavaScript's values and ours. Every property must be there, so a name typed wrong fails
+// loudly; what is optional is null.
 #ifndef KEELSON_CONVERT_H
 #define KEELSON_CONVERT_H
 
@@ -7,7 +8,8 @@
 
 #include <string>
 
-namespace keelson {
+namespace keelson
+{
 
 const char *ErrnoName(int code);
 

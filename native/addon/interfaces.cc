@@ -7,9 +7,11 @@
 #include "netlink.h"
 #include "receiver.h"
 
-namespace keelson {
+namespace keelson
+{
 
-namespace {
+namespace
+{
 
 Napi::Object FromLink(Napi::Env env, const LinkChange &c)
 {
@@ -37,7 +39,8 @@ Napi::Object FromAddress(Napi::Env env, const AddressChange &c)
 	return o;
 }
 
-template <typename T, typename Convert> Napi::Array List(Napi::Env env, const std::vector<T> &items, Convert convert)
+template <typename T, typename Convert>
+Napi::Array List(Napi::Env env, const std::vector<T> &items, Convert convert)
 {
 	Napi::Array out = Napi::Array::New(env, items.size());
 
@@ -77,7 +80,8 @@ Napi::Value NetlinkMonitor(const Napi::CallbackInfo &info)
 	Napi::Object handle = Napi::Object::New(env);
 
 	r->Listen(env, true, HandChanges, on_change, on_close);
-	handle.Set("close", Napi::Function::New(env, [r](const Napi::CallbackInfo &) { r->Close(); }));
+	handle.Set("close",
+		   Napi::Function::New(env, [r](const Napi::CallbackInfo &) { r->Close(); }));
 	return handle;
 }
 
@@ -126,11 +130,14 @@ void RouteChangeBy(const Napi::CallbackInfo &info, bool add)
 {
 	Napi::Object o = ObjectArgument(info, 0, "route");
 	Route r = {
-		TextProperty(o, "device"),	    TextProperty(o, "destination"),   IntProperty(o, "prefixLength"),
-		NullableTextProperty(o, "gateway"), NullableTextProperty(o, "source"), IntProperty(o, "metric"),
+		TextProperty(o, "device"),         TextProperty(o, "destination"),
+		IntProperty(o, "prefixLength"),    NullableTextProperty(o, "gateway"),
+		NullableTextProperty(o, "source"), IntProperty(o, "metric"),
 	};
 
-	Check(info.Env(), "route to " + r.destination + "/" + std::to_string(r.prefix_length) + " on " + r.device,
+	Check(info.Env(),
+	      "route to " + r.destination + "/" + std::to_string(r.prefix_length) + " on " +
+		      r.device,
 	      ChangeRoute(add, r));
 }
 

@@ -5,7 +5,8 @@
 
 #include <napi.h>
 
-namespace keelson {
+namespace keelson
+{
 
 void AddInterfaces(Napi::Env env, Napi::Object exports);
 

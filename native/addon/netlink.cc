@@ -10,9 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-namespace keelson {
+namespace keelson
+{
 
-namespace {
+namespace
+{
 
 constexpr size_t kAnswer = 65536;
 constexpr int kMonitorBuffer = 1 << 20;
@@ -38,9 +40,11 @@ int OpenSocket(uint32_t groups)
 /* ---- requests ------------------------------------------------------------------------------------------------- */
 
 // One message: header, the kind's own struct, attributes.
-class Request {
-      public:
-	template <typename T> Request(uint16_t type, uint16_t flags, const T &body) : bytes_(NLMSG_SPACE(sizeof(T)))
+class Request
+{
+public:
+	template <typename T>
+	Request(uint16_t type, uint16_t flags, const T &body) : bytes_(NLMSG_SPACE(sizeof(T)))
 	{
 		nlmsghdr *h = reinterpret_cast<nlmsghdr *>(bytes_.data());
 
@@ -73,7 +77,8 @@ class Request {
 		return true;
 	}
 
-	// Hands each datagram of the answer to use(data, size) until it ends; 0 or what the kernel refused.
+	// Hands each datagram of the answer to use(data, size) until it ends; 0 or what the kernel
+	// refused.
 	template <typename Use> int Ask(Use use)
 	{
 		int fd = OpenSocket(0);
@@ -81,7 +86,8 @@ class Request {
 
 		if (fd < 0)
 			return fd;
-		reinterpret_cast<nlmsghdr *>(bytes_.data())->nlmsg_len = static_cast<uint32_t>(bytes_.size());
+		reinterpret_cast<nlmsghdr *>(bytes_.data())->nlmsg_len =
+			static_cast<uint32_t>(bytes_.size());
 		status = send(fd, bytes_.data(), bytes_.size(), 0) < 0 ? -errno : Answer(fd, use);
 		close(fd);
 		return status;
@@ -92,7 +98,7 @@ class Request {
 		return Ask([](const uint8_t *, size_t) {});
 	}
 
-      private:
+private:
 	template <typename Use> static int Answer(int fd, Use use)
 	{
 		std::vector<uint8_t> buffer(kAnswer);
@@ -106,8 +112,8 @@ class Request {
 				return -errno;
 			size_t left = static_cast<size_t>(n);
 
-			for (nlmsghdr *h = reinterpret_cast<nlmsghdr *>(buffer.data()); NLMSG_OK(h, left);
-			     h = NLMSG_NEXT(h, left)) {
+			for (nlmsghdr *h = reinterpret_cast<nlmsghdr *>(buffer.data());
+			     NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 				if (h->nlmsg_type == NLMSG_DONE)
 					return 0;
 				if (h->nlmsg_type == NLMSG_ERROR)
@@ -122,7 +128,8 @@ class Request {
 
 /* ---- what the kernel says ------------------------------------------------------------------------------------- */
 
-// The attributes from `first` by type, up to `most`; those that do not fit their message are left out.
+// The attributes from `first` by type, up to `most`; those that do not fit their message are left
+// out.
 struct Attributes {
 	const rtattr *by[IFLA_MAX + 1] = {};
 
@@ -153,14 +160,16 @@ void ParseLink(const nlmsghdr *h, std::vector<LinkChange> *out)
 	c.gone = h->nlmsg_type == RTM_DELLINK;
 	c.index = i->ifi_index;
 	c.name.assign(static_cast<const char *>(RTA_DATA(a.by[IFLA_IFNAME])),
-		      strnlen(static_cast<const char *>(RTA_DATA(a.by[IFLA_IFNAME])), RTA_PAYLOAD(a.by[IFLA_IFNAME])));
+		      strnlen(static_cast<const char *>(RTA_DATA(a.by[IFLA_IFNAME])),
+			      RTA_PAYLOAD(a.by[IFLA_IFNAME])));
 	c.up = !c.gone && (i->ifi_flags & IFF_UP) != 0;
 	c.running = c.up && (i->ifi_flags & IFF_RUNNING) != 0;
 	if (a.Has(IFLA_ADDRESS, 6)) {
 		const uint8_t *m = static_cast<const uint8_t *>(RTA_DATA(a.by[IFLA_ADDRESS]));
 		char text[18];
 
-		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2],
+			 m[3], m[4], m[5]);
 		c.mac = text;
 	}
 	if (a.Has(IFLA_MTU, sizeof(uint32_t)))
@@ -172,7 +181,8 @@ void ParseAddress(const nlmsghdr *h, std::vector<AddressChange> *out)
 {
 	const ifaddrmsg *i = static_cast<const ifaddrmsg *>(NLMSG_DATA(h));
 
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*i)) || (i->ifa_family != AF_INET && i->ifa_family != AF_INET6))
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*i)) ||
+	    (i->ifa_family != AF_INET && i->ifa_family != AF_INET6))
 		return;
 	Attributes a(IFA_RTA(i), static_cast<int>(IFA_PAYLOAD(h)), IFA_MAX);
 	// IFA_LOCAL is the own address also where IFA_ADDRESS is the other end's.
@@ -182,23 +192,27 @@ void ParseAddress(const nlmsghdr *h, std::vector<AddressChange> *out)
 
 	if (!a.Has(own, size))
 		return;
-	out->push_back({ h->nlmsg_type == RTM_DELADDR, static_cast<int>(i->ifa_index), i->ifa_family == AF_INET ? 4 : 6,
-			 inet_ntop(i->ifa_family, RTA_DATA(a.by[own]), text, sizeof(text)), i->ifa_prefixlen });
+	out->push_back({ h->nlmsg_type == RTM_DELADDR, static_cast<int>(i->ifa_index),
+			 i->ifa_family == AF_INET ? 4 : 6,
+			 inet_ntop(i->ifa_family, RTA_DATA(a.by[own]), text, sizeof(text)),
+			 i->ifa_prefixlen });
 }
 
 int Dump(uint16_t type, NetlinkChanges *out)
 {
 	rtgenmsg all = {};
 
-	return Request(type, NLM_F_DUMP, all).Ask(
-		[out](const uint8_t *data, size_t size) { ParseChanges(data, size, out); });
+	return Request(type, NLM_F_DUMP, all).Ask([out](const uint8_t *data, size_t size) {
+		ParseChanges(data, size, out);
+	});
 }
 
 } // namespace
 
 void ParseChanges(const uint8_t *data, size_t size, NetlinkChanges *out)
 {
-	for (const nlmsghdr *h = reinterpret_cast<const nlmsghdr *>(data); NLMSG_OK(h, size); h = NLMSG_NEXT(h, size)) {
+	for (const nlmsghdr *h = reinterpret_cast<const nlmsghdr *>(data); NLMSG_OK(h, size);
+	     h = NLMSG_NEXT(h, size)) {
 		if (h->nlmsg_type == RTM_NEWLINK || h->nlmsg_type == RTM_DELLINK)
 			ParseLink(h, &out->links);
 		else if (h->nlmsg_type == RTM_NEWADDR || h->nlmsg_type == RTM_DELADDR)
@@ -225,7 +239,8 @@ int DumpAddresses(NetlinkChanges *out)
 	return Dump(RTM_GETADDR, out);
 }
 
-int ChangeAddress(bool add, const std::string &device, const std::string &address, int prefix_length)
+int ChangeAddress(bool add, const std::string &device, const std::string &address,
+		  int prefix_length)
 {
 	ifaddrmsg body = {};
 

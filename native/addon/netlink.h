@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// rtnetlink (RFC 3549) as far as interfaces, addresses and IPv4 routes go. Failures are negative errno, the kernel's own where it answered.
+// rtnetlink (RFC 3549) as far as interfaces, addresses and IPv4 routes go. Failures are negative
+// errno, the kernel's own where it answered.
 #ifndef KEELSON_NETLINK_H
 #define KEELSON_NETLINK_H
 
@@ -8,13 +9,14 @@
 #include <string>
 #include <vector>
 
-namespace keelson {
+namespace keelson
+{
 
 struct LinkChange {
 	bool gone;
 	int index;
 	std::string name;
-	bool up;      // by the administrator
+	bool up; // by the administrator
 	bool running; // and the carrier is there
 	std::string mac;
 	int mtu;
@@ -41,14 +43,15 @@ void ParseChanges(const uint8_t *data, size_t size, NetlinkChanges *out);
 int DumpLinks(NetlinkChanges *out);
 int DumpAddresses(NetlinkChanges *out);
 
-int ChangeAddress(bool add, const std::string &device, const std::string &address, int prefix_length);
+int ChangeAddress(bool add, const std::string &device, const std::string &address,
+		  int prefix_length);
 
 struct Route {
 	std::string device;
 	std::string destination;
 	int prefix_length;
 	std::string gateway; // empty: on-link
-	std::string source;  // empty: none preferred
+	std::string source; // empty: none preferred
 	int metric;
 };
 int ChangeRoute(bool add, const Route &r);

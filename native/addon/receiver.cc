@@ -11,9 +11,11 @@
 #include "convert.h"
 #include "sockets.h"
 
-namespace keelson {
+namespace keelson
+{
 
-namespace {
+namespace
+{
 
 // Arrivals that wait for JavaScript; then the thread waits, and the kernel's buffer after it.
 constexpr size_t kWaiting = 1024;
@@ -28,7 +30,9 @@ Arrival::~Arrival()
 		close(fd);
 }
 
-Receiver::Receiver(int fd) : fd_(fd), wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+Receiver::Receiver(int fd) : fd_(fd), wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
+{
+}
 
 std::shared_ptr<Receiver> Receiver::Own(int fd)
 {
@@ -92,8 +96,10 @@ void Receiver::Deliver(Napi::Env env, Napi::Function, Receiver *r, Arrival *a)
 			r->hand_(env, r->on_message_.Value(), a);
 			return;
 		}
-		Napi::Value code = a->code == 0 ? env.Null() : Napi::String::New(env, ErrnoName(a->code));
-		Napi::Function on_end = r->on_end_.IsEmpty() ? Napi::Function() : r->on_end_.Value();
+		Napi::Value code =
+			a->code == 0 ? env.Null() : Napi::String::New(env, ErrnoName(a->code));
+		Napi::Function on_end =
+			r->on_end_.IsEmpty() ? Napi::Function() : r->on_end_.Value();
 
 		r->Close();
 		if (!on_end.IsEmpty())

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owns one descriptor and the thread that waits on it. The thread only moves bytes: what arrives goes to JavaScript piece by piece and in
-// order, what the peer has no room for waits here and goes out when there is. It ends with Close(), at end of file, or with its
-// environment, whose cleanup hook joins it. All but Run() belongs to the JavaScript thread.
+// Owns one descriptor and the thread that waits on it. The thread only moves bytes: what arrives
+// goes to JavaScript piece by piece and in order, what the peer has no room for waits here and goes
+// out when there is. It ends with Close(), at end of file, or with its environment, whose cleanup
+// hook joins it. All but Run() belongs to the JavaScript thread.
 #ifndef KEELSON_RECEIVER_H
 #define KEELSON_RECEIVER_H
 
@@ -14,7 +15,8 @@
 #include <thread>
 #include <vector>
 
-namespace keelson {
+namespace keelson
+{
 
 // A piece that arrived, or the end (code 0: end of file).
 struct Arrival {
@@ -26,16 +28,19 @@ struct Arrival {
 	~Arrival(); // closes fd, unless taken
 };
 
-class Receiver : public std::enable_shared_from_this<Receiver> {
-      public:
+class Receiver : public std::enable_shared_from_this<Receiver>
+{
+public:
 	// Makes JavaScript of an arrival and calls the listener with it.
 	using Hand = void (*)(Napi::Env env, const Napi::Function &listener, Arrival *a);
 
 	static std::shared_ptr<Receiver> Own(int fd);
 	~Receiver();
 
-	// ends: end of file and errors end it (SEQPACKET); else errors are the interface's and pass (raw, netlink). on_end may be empty.
-	void Listen(Napi::Env env, bool ends, Hand hand, const Napi::Function &on_message, const Napi::Function &on_end);
+	// ends: end of file and errors end it (SEQPACKET); else errors are the interface's and pass
+	// (raw, netlink). on_end may be empty.
+	void Listen(Napi::Env env, bool ends, Hand hand, const Napi::Function &on_message,
+		    const Napi::Function &on_end);
 	// Sends now, or later and in order when the peer has room again. 0 or negative errno.
 	int Send(const void *data, size_t size);
 	// What still waits to be sent is dropped. May be called again.
@@ -53,7 +58,7 @@ class Receiver : public std::enable_shared_from_this<Receiver> {
 		return fd_;
 	}
 
-      private:
+private:
 	static void Deliver(Napi::Env env, Napi::Function none, Receiver *r, Arrival *a);
 	using Queue = Napi::TypedThreadSafeFunction<Receiver, Arrival, &Receiver::Deliver>;
 

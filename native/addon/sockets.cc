@@ -10,9 +10,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace keelson {
+namespace keelson
+{
 
-namespace {
+namespace
+{
 
 constexpr int kBuffer = 4 << 20;
 constexpr size_t kDescriptors = 4;
@@ -91,7 +93,8 @@ int OpenRaw(const RawOptions &o, std::string *failed)
 	if (fd < 0)
 		return -errno;
 	*failed = "bind to device " + o.device;
-	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, o.device.c_str(), static_cast<socklen_t>(o.device.size() + 1)) != 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, o.device.c_str(),
+		       static_cast<socklen_t>(o.device.size() + 1)) != 0)
 		return CloseWith(fd, errno);
 	*failed = "ttl and tos";
 	if (setsockopt(fd, IPPROTO_IP, IP_TTL, &o.ttl, sizeof(o.ttl)) != 0 ||
@@ -130,7 +133,8 @@ int SendRaw(int fd, const std::string &to, const void *data, size_t size)
 	addr.sin_family = AF_INET;
 	if (inet_pton(AF_INET, to.c_str(), &addr.sin_addr) != 1)
 		return -EINVAL;
-	if (sendto(fd, data, size, MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&addr), sizeof(addr)) < 0)
+	if (sendto(fd, data, size, MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&addr),
+		   sizeof(addr)) < 0)
 		return -errno;
 	return 0;
 }

@@ -9,19 +9,21 @@
 #include <sys/types.h>
 #include <vector>
 
-namespace keelson {
+namespace keelson
+{
 
 constexpr size_t kLargestMessage = 65536;
 
 int ConnectSeqpacket(const std::string &path);
 
-// One message into buffer, which must be large enough (else -EMSGSIZE); *passed is a descriptor that came along, or -1.
+// One message into buffer, which must be large enough (else -EMSGSIZE); *passed is a descriptor
+// that came along, or -1.
 ssize_t ReceiveMessage(int fd, std::vector<uint8_t> *buffer, int *passed);
 
 struct RawOptions {
 	int protocol;
 	std::string device;
-	std::string group;  // empty: none
+	std::string group; // empty: none
 	std::string source; // empty: any
 	int ttl;
 	int tos;

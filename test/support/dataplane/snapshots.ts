@@ -1,0 +1,88 @@
+/** Snapshots for tests: fast-check's and hand-made ones. */
+import fc from 'fast-check';
+import {
+  addressKey,
+  emptySnapshot,
+  localAddressKey,
+  paramNames,
+  realServerKey,
+  type ServiceEntry,
+  type Snapshot,
+  serviceKey,
+} from '../../../src/dataplane/snapshot.js';
+
+// Few values, so that two snapshots have much in common.
+const address = fc.nat(5).map((n) => `192.0.2.${n + 1}`);
+const device = fc.constantFrom('dpdk0', 'dpdk1');
+const port = fc.constantFrom(80, 443, 8080);
+
+const realServer = fc.record({
+  address,
+  port,
+  forwarding: fc.constantFrom('FNAT' as const, 'DR' as const),
+  weight: fc.nat(3),
+});
+const localAddress = fc.record({ device, address });
+const service: fc.Arbitrary<ServiceEntry> = fc.record({
+  protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
+  address,
+  port,
+  scheduler: fc.constantFrom('rr' as const, 'wrr' as const),
+  expireQuiescent: fc.boolean(),
+  establishedTimeoutMs: fc.constantFrom(0, 5000),
+  realServers: fc.uniqueArray(realServer, { selector: realServerKey, maxLength: 5 }),
+  localAddresses: fc.uniqueArray(localAddress, { selector: localAddressKey, maxLength: 3 }),
+});
+
+export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
+  addresses: fc.uniqueArray(
+    fc.record({
+      device,
+      address,
+      prefixLength: fc.constantFrom(24, 32),
+      leased: fc.boolean(),
+      local: fc.boolean(),
+    }),
+    // the data plane refuses an address on two devices
+    { selector: (a) => a.address, maxLength: 5 },
+  ),
+  services: fc.uniqueArray(service, { selector: serviceKey, maxLength: 6 }),
+  params: fc.dictionary(fc.constantFrom(...paramNames), fc.integer({ min: 1, max: 5 }), {
+    maxKeys: 4,
+  }),
+});
+
+/** `n` services of `servers` real servers each. */
+export const manyServices = (n: number, servers: number): Snapshot => ({
+  ...emptySnapshot,
+  services: Array.from({ length: n }, (_, i) => ({
+    protocol: 'TCP',
+    address: `10.${(i >> 8) & 255}.${i & 255}.1`,
+    port: 80,
+    scheduler: 'wrr',
+    expireQuiescent: false,
+    establishedTimeoutMs: 0,
+    realServers: Array.from({ length: servers }, (_, k) => ({
+      address: `172.16.${(i >> 4) & 255}.${k + 1}`,
+      port: 8000 + (i % 16),
+      forwarding: 'FNAT',
+      weight: 100,
+    })),
+    localAddresses: [{ device: 'dpdk0', address: '10.255.0.1' }],
+  })),
+});
+
+/** Objects in order of their keys, so that equal snapshots are deeply equal. */
+export const sorted = (s: Snapshot): Snapshot => {
+  const by = <T>(items: readonly T[], key: (t: T) => string): readonly T[] =>
+    [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  return {
+    addresses: by(s.addresses, addressKey),
+    services: by(s.services, serviceKey).map((v) => ({
+      ...v,
+      realServers: by(v.realServers, realServerKey),
+      localAddresses: by(v.localAddresses, localAddressKey),
+    })),
+    params: s.params,
+  };
+};
