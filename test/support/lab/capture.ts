@@ -21,12 +21,15 @@ export interface Capture {
 
 const protocols = ['ip', 'tcp', 'udp', 'icmp', 'igmp', 'vrrp'] as const;
 
-/** Status 0 is a wrong checksum; expert severity error stands above what is merely unusual, such as a retransmission. */
-const complaint = [
+/**
+ * Status 0 is a wrong checksum; expert severity error stands above what is merely unusual, such as a retransmission. A
+ * TCP checksum of 0xffff is the same number as 0 and Linux writes it so (RFC 1624 §3 would have 0); tshark objects.
+ */
+const complaint = `!(tcp.checksum == 0xffff) && (${[
   '_ws.malformed',
   '_ws.expert.severity >= error',
   ...protocols.map((p) => `${p}.checksum.status == 0`),
-].join(' || ');
+].join(' || ')})`;
 
 const verify = ['ip', 'tcp', 'udp'].flatMap((p) => ['-o', `${p}.check_checksum:TRUE`]);
 
