@@ -9,6 +9,7 @@ import type { VrrpPlan } from './vrrp-input.js';
 export type Effect =
   | { readonly type: 'kernel'; readonly kernel: KernelPlan }
   | { readonly type: 'configureHealth'; readonly virtualServers: readonly VirtualServerConfig[] }
+  | { readonly type: 'restChecks'; readonly virtualServer: string; readonly rest: boolean }
   | { readonly type: 'configureVrrp'; readonly vrrp: VrrpPlan }
   | { readonly type: 'lease'; readonly on: boolean }
   | { readonly type: 'setDesired'; readonly snapshot: Snapshot }
@@ -41,12 +42,18 @@ const takenChanges = (a: Plan | null, b: Plan): readonly Effect[] =>
     .filter(([instance]) => a === null || !a.taken.has(instance))
     .map(([instance, generation]) => ({ type: 'vipsTaken', instance, generation }));
 
+/** All of them rest or none does; what is new has to be told, too. */
+export const restChecks = (p: Plan): readonly Effect[] =>
+  p.health.map(({ id }) => ({ type: 'restChecks', virtualServer: id, rest: p.checksRest }));
+
 /** `a` null: the beginning. */
 export const diff = (a: Plan | null, b: Plan): readonly Effect[] => {
   const effects: Effect[] = [];
   if (b.kernel !== null && b.kernel !== a?.kernel)
     effects.push({ type: 'kernel', kernel: b.kernel });
   if (a?.health !== b.health) effects.push({ type: 'configureHealth', virtualServers: b.health });
+  if (a?.checksRest !== b.checksRest || (b.checksRest && a?.health !== b.health))
+    effects.push(...restChecks(b));
   if (a?.vrrp !== b.vrrp) effects.push({ type: 'configureVrrp', vrrp: b.vrrp });
   if ((a?.lease ?? false) !== b.lease) effects.push({ type: 'lease', on: b.lease });
   if (a === null || !sameSnapshot(a.snapshot, b.snapshot))

@@ -4,7 +4,7 @@
  */
 import type { Config } from '../config/config.js';
 import type { Machine, Millis } from '../kernel/machine.js';
-import { diff, type Effect } from './diff.js';
+import { diff, type Effect, restChecks } from './diff.js';
 import { type Facts, type Input, initialFacts, learn } from './facts.js';
 import { type Plan, plan } from './plan.js';
 import { deviceOf } from './vrrp-input.js';
@@ -66,7 +66,10 @@ export const cluster: Machine<State, ClusterInput, Effect> = {
       case 'vrrpStarted':
         return [s, vrrpBriefing(s.plan)];
       case 'healthcheckStarted':
-        return [s, [{ type: 'configureHealth', virtualServers: s.plan.health }]];
+        return [
+          s,
+          [{ type: 'configureHealth', virtualServers: s.plan.health }, ...restChecks(s.plan)],
+        ];
       default:
         return take(s, input, now);
     }

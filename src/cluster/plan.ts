@@ -30,6 +30,8 @@ export interface Plan {
   readonly snapshot: Snapshot;
   readonly vrrp: VrrpPlan;
   readonly health: readonly VirtualServerConfig[];
+  /** Checks go through the data plane's kernel interfaces; without it they would say nothing about the servers. */
+  readonly checksRest: boolean;
   /** By instance: may it hold its addresses (law 4)? */
   readonly serviceable: ReadonlyMap<string, Serviceable>;
   /** By instance which holds its addresses: the generation that has them all, once acknowledged. */
@@ -138,6 +140,7 @@ export const plan = (
       sameConfig && before.facts.adopted === f.adopted
         ? before.plan.health
         : healthPlan(f.config, f.adopted),
+    checksRest: f.dataplane.state !== 'up',
     serviceable: new Map(instances.map((i) => [i.name, serviceable(f, i, snapshot)])),
     taken: new Map(taken),
     lease: instances.some((i) => holds(f, i)),

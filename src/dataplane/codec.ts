@@ -7,7 +7,7 @@ import { err, ok, type Result } from '../kernel/result.js';
 import { type Codec, decode, encode, u8, viewOf } from '../net/codec.js';
 import type { Op } from './diff.js';
 import { address, be16, le16, le32, le64, reserved, text, wireStruct } from './fields.js';
-import { encodeOp } from './ops.js';
+import { writingOf } from './ops.js';
 
 export const ipcMagic = 0x534b;
 export const ipcVersion = 1;
@@ -208,18 +208,18 @@ export const encodeGeneration = (
   },
 ): readonly Uint8Array[] => {
   const out = [simple(messageType.begin, seq, begin, { base: g.base })];
-  let batch: Uint8Array[] = [];
-  let size = header.size;
+  const room = new Uint8Array(maxMessage - header.size);
+  const view = viewOf(room);
+  let used = 0;
   const flush = (): void => {
-    if (batch.length > 0) out.push(message(messageType.ops, seq, batch));
-    batch = [];
-    size = header.size;
+    if (used > 0) out.push(message(messageType.ops, seq, [room.subarray(0, used)]));
+    used = 0;
   };
   for (const op of g.ops) {
-    const bytes = encodeOp(op);
-    if (size + bytes.byteLength > maxMessage) flush();
-    batch.push(bytes);
-    size += bytes.byteLength;
+    const w = writingOf(op);
+    if (used + w.size > room.byteLength) flush();
+    w.write(view, used);
+    used += w.size;
   }
   flush();
   const { generation, digest } = g;

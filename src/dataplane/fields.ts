@@ -31,7 +31,9 @@ export const be16 = u16;
 export const reserved = (size: number): Codec<null> => ({
   size,
   read: () => null,
-  write: (v, at) => bytes(size).write(v, at, new Uint8Array(size)),
+  write: (v, at) => {
+    for (let i = 0; i < size; i++) v.setUint8(at + i, 0);
+  },
 });
 
 const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder() };
@@ -58,8 +60,8 @@ export const address: Codec<string> = {
   write: (v, at, x) => {
     const a = parseIpv4(x);
     if (a === null) throw new TypeError(`${x} is not an IPv4 address`);
-    bytes(16).write(v, at, new Uint8Array(0));
     v.setUint32(at, a);
+    for (let i = 4; i < 16; i += 4) v.setUint32(at + i, 0);
   },
 };
 

@@ -1,5 +1,5 @@
 /** The operations of a generation on the wire: each structure of native/ipc/ks_ipc.h with the same fields in the same order. */
-import { encode, u8 } from '../net/codec.js';
+import { type Codec, u8, viewOf } from '../net/codec.js';
 import type { Op, ServiceId } from './diff.js';
 import { address, be16, le16, le32, reserved, svcKey, text, wireStruct } from './fields.js';
 import { type Forwarding, paramNames, type Scheduler } from './snapshot.js';
@@ -93,13 +93,24 @@ const key = (s: ServiceId) => ({
 
 const opOf = (type: Op['type'], size: number) => ({ type: opCode[type], len: size });
 
-export const encodeOp = (op: Op): Uint8Array => {
+/** A structure with its values, to be written where there is room for it: 100,000 buffers of their own would be slow. */
+export interface Writing {
+  readonly size: number;
+  readonly write: (view: DataView, at: number) => void;
+}
+
+const writing = <T>(codec: Codec<T>, value: T): Writing => ({
+  size: codec.size,
+  write: (view, at) => codec.write(view, at, value),
+});
+
+export const writingOf = (op: Op): Writing => {
   switch (op.type) {
     case 'addressSet':
     case 'addressDel': {
       const a = op.address;
       const flags = (a.leased ? addressLeased : 0) | (a.local ? addressLocal : 0);
-      return encode(opAddr, {
+      return writing(opAddr, {
         op: opOf(op.type, opAddr.size),
         dev: a.device,
         af: 4,
@@ -110,7 +121,7 @@ export const encodeOp = (op: Op): Uint8Array => {
     }
     case 'serviceSet': {
       const s = op.service;
-      return encode(opSvc, {
+      return writing(opSvc, {
         op: opOf(op.type, opSvc.size),
         key: key(s),
         sched: schedulers.indexOf(s.scheduler) + 1,
@@ -123,7 +134,7 @@ export const encodeOp = (op: Op): Uint8Array => {
       });
     }
     case 'serviceDel':
-      return encode(opSvc, {
+      return writing(opSvc, {
         op: opOf(op.type, opSvc.size),
         key: key(op.service),
         sched: 0,
@@ -137,7 +148,7 @@ export const encodeOp = (op: Op): Uint8Array => {
     case 'realServerSet':
     case 'realServerDel': {
       const r = op.realServer;
-      return encode(opRs, {
+      return writing(opRs, {
         op: opOf(op.type, opRs.size),
         svc: key(op.service),
         af: 4,
@@ -150,7 +161,7 @@ export const encodeOp = (op: Op): Uint8Array => {
     }
     case 'localSet':
     case 'localDel':
-      return encode(opLip, {
+      return writing(opLip, {
         op: opOf(op.type, opLip.size),
         svc: key(op.service),
         dev: op.local.device,
@@ -159,11 +170,18 @@ export const encodeOp = (op: Op): Uint8Array => {
         addr: op.local.address,
       });
     case 'paramSet':
-      return encode(opParam, {
+      return writing(opParam, {
         op: opOf(op.type, opParam.size),
         param: paramNames.indexOf(op.param),
         value: op.value,
         reserved: null,
       });
   }
+};
+
+export const encodeOp = (op: Op): Uint8Array => {
+  const w = writingOf(op);
+  const out = new Uint8Array(w.size);
+  w.write(viewOf(out), 0);
+  return out;
 };

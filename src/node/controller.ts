@@ -110,6 +110,9 @@ function perform(e: Effect): void {
       revision += 1;
       health.send({ type: 'configure', revision, virtualServers: e.virtualServers });
       break;
+    case 'restChecks':
+      health.send({ type: 'suspend', virtualServer: e.virtualServer, suspended: e.rest });
+      break;
     case 'configureVrrp':
       vrrp.send({
         type: 'configure',
