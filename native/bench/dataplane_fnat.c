@@ -180,6 +180,17 @@ static double session_bytes(const struct rig *r, uint32_t sessions)
 	return (double)bytes / sessions;
 }
 
+/* Workers that are handed more than they can take lose packets, as they should; any other drop is a fault of the run. */
+static double lost_share(const struct rig *r, uint64_t rx_before, char err[KS_ERR_LEN])
+{
+	double full = (double)rig_counter(r, (enum ks_counter)(KS_C_DROP_FIRST + KS_DROP_RING_FULL));
+
+	for (unsigned i = 0; i < KS_DROP_COUNT; i++)
+		if (i != KS_DROP_RING_FULL && rig_counter(r, (enum ks_counter)(KS_C_DROP_FIRST + i)) > 0)
+			rig_drops(r, err, KS_ERR_LEN);
+	return full / (double)(rig_counter(r, KS_C_RX_PACKETS) - rx_before);
+}
+
 static bool cell(struct wanted *w, const struct measure *m, struct report *rep, struct rte_mempool *pool, uint8_t proto, uint32_t n,
 		 char err[KS_ERR_LEN])
 {
@@ -216,7 +227,7 @@ static bool cell(struct wanted *w, const struct measure *m, struct report *rep, 
 		c.ks = series_summary(m, &ks);
 		c.bare = series_summary(m, &floor);
 		c.handed = (double)(rig_counter(&r, KS_C_HANDED_OUT) - handed) / (double)(rig_counter(&r, KS_C_RX_PACKETS) - rx);
-		rig_drops(&r, err, KS_ERR_LEN);
+		c.lost = lost_share(&r, rx, err);
 		ok = ok && err[0] == '\0' && bare[0].missed == 0;
 		if (ok)
 			report_cell(rep, &c);

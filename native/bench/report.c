@@ -61,10 +61,10 @@ void report_cell(struct report *r, const struct cell *c)
 	if (r->json) {
 		printf("%s\n{\"proto\":\"%s\",\"sessions\":%u,\"workers\":%u,\"steer\":\"%s\",\"cycles\":%.1f,\"cycles_min\":%.1f,"
 		       "\"cycles_max\":%.1f,\"bare_cycles\":%.1f,\"ratio\":%.2f,\"generator_rx_cycles\":%.1f,\"generator_tx_cycles\":%.1f,"
-		       "\"mpps_per_worker\":%.3f,\"mpps_seen\":%.3f,\"session_bytes\":%.0f,\"handed_over\":%.3f,\"windows\":%u,"
+		       "\"mpps_per_worker\":%.3f,\"mpps_seen\":%.3f,\"session_bytes\":%.0f,\"handed_over\":%.3f,\"ring_full\":%.4f,\"windows\":%u,"
 		       "\"windows_thrown_away\":%u}",
 		       r->items++ > 0 ? "," : "", c->proto, c->sessions, c->workers, c->steer, c->ks.cycles, c->ks.min, c->ks.max,
-		       c->bare.cycles, ratio, c->ks.gen_rx, c->ks.gen_tx, c->ks.mpps_cpu, c->ks.mpps_all, c->session_bytes, c->handed,
+		       c->bare.cycles, ratio, c->ks.gen_rx, c->ks.gen_tx, c->ks.mpps_cpu, c->ks.mpps_all, c->session_bytes, c->handed, c->lost,
 		       c->ks.windows, c->ks.thrown_away);
 		return;
 	}
@@ -72,7 +72,7 @@ void report_cell(struct report *r, const struct cell *c)
 	       c->steer, c->ks.cycles, c->ks.min, c->ks.max, c->bare.cycles, ratio, c->ks.gen_rx, c->ks.gen_tx, c->ks.mpps_cpu,
 	       c->ks.mpps_all, c->session_bytes);
 	if (c->handed > 0)
-		printf("  %.0f %% handed over", c->handed * 100);
+		printf("  %.0f %% handed over, %.2f %% lost to full rings", c->handed * 100, c->lost * 100);
 	if (c->ks.thrown_away > 0)
 		printf("  [%u of %u windows without the CPU]", c->ks.thrown_away, c->ks.windows);
 	printf("\n");

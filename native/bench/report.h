@@ -14,6 +14,7 @@ struct cell {
 	struct summary ks, bare;
 	double session_bytes;
 	double handed; /* share of the packets that changed worker */
+	double lost;   /* share dropped because a worker's ring was full */
 };
 
 struct report {

@@ -220,6 +220,8 @@ bool rig_open(struct rig *r, struct options *o, uint32_t sessions, bool claim_cs
 	s->shm_fd = -1;
 	s->shm = ks_shm_init(r->shm_mem, &so);
 	clock_init(&s->clock, 1000000);
+	for (unsigned i = 0; i < GEN_PORTS; i++) /* devices have no peers of ours, but the generation wants their addresses */
+		gen_port_init(&r->gen[i], i, pool, NULL, claim_csum);
 	for (unsigned i = 0; i < s->n_ports; i++)
 		if (o->port[i].devargs != NULL ? !port_open(s, i, err) : !make_gen_port(r, i, claim_csum))
 			return false;

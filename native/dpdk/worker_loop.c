@@ -8,6 +8,8 @@
 
 #include "shell.h"
 
+/* Bursts taken from a ring in a turn: rings go before ports, as what lies there has had work done on it already. */
+#define RING_BURSTS 8u
 #define TIMER_WORK 1024u /* sessions looked at in one go: a pause of some tens of microseconds */
 
 static void carry_out(struct lcore *l, struct ks_pkt *pkts, unsigned n)
@@ -124,11 +126,16 @@ unsigned worker_turn(struct lcore *l, ks_ms now)
 	/* Read before the pointer: what was published up to here is what this turn sees at least; the earlier generation is left. */
 	atomic_store_explicit(&l->seen, published, memory_order_release);
 	conf = atomic_load_explicit(&s->conf, memory_order_acquire);
+	for (unsigned from = 0; from <= s->n_workers; from++)
+		for (unsigned i = 0; i < RING_BURSTS && s->ring[from][l->index] != NULL; i++) {
+			unsigned n = rte_ring_empty(s->ring[from][l->index]) ? 0 : from_ring(l, s->ring[from][l->index], conf, now);
+
+			work += n;
+			if (n < BURST)
+				break;
+		}
 	for (unsigned k = 0; k < l->o->n_polls; k++)
 		work += from_queue(l, &l->o->poll[k], conf, now);
-	for (unsigned from = 0; from <= s->n_workers; from++)
-		if (s->ring[from][l->index] != NULL && !rte_ring_empty(s->ring[from][l->index]))
-			work += from_ring(l, s->ring[from][l->index], conf, now);
 	answer_sessions(l, conf, now);
 	transfer_flush(l);
 	l->c[KS_C_POLLS]++;
