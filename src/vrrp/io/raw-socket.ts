@@ -39,6 +39,7 @@ interface RawSocketModule {
 // Linux's numbers, which raw-socket's own tables lack.
 const SOL_SOCKET = 1;
 const SO_BINDTODEVICE = 25;
+const SO_RCVBUF = 8;
 const SO_RCVBUFFORCE = 33;
 const IPPROTO_IP = 0;
 const IP_HDRINCL = 3;
@@ -57,10 +58,19 @@ function mreqn(group: string, index: number): Buffer {
   return out;
 }
 
+/** Past the system's limit where that is allowed; root of a mere user namespace has to keep to the limit. */
+function enlargeBuffer(socket: RawSocket): void {
+  try {
+    socket.setOption(SOL_SOCKET, SO_RCVBUFFORCE, receiveBuffer);
+  } catch {
+    socket.setOption(SOL_SOCKET, SO_RCVBUF, receiveBuffer);
+  }
+}
+
 function configure(socket: RawSocket, o: TransportOptions): void {
   const device = Buffer.from(`${o.interface}\0`);
   socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, device, device.length);
-  socket.setOption(SOL_SOCKET, SO_RCVBUFFORCE, receiveBuffer);
+  enlargeBuffer(socket);
   socket.setOption(IPPROTO_IP, IP_HDRINCL, 1);
   socket.setOption(IPPROTO_IP, IP_MULTICAST_LOOP, 0);
   const out = mreqn('0.0.0.0', o.interfaceIndex);
