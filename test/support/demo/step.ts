@@ -4,6 +4,8 @@ export interface Figure {
   readonly name: string;
   readonly value: number | string;
   readonly unit: string;
+  /** What it is made of, where that tells more. */
+  readonly detail?: string;
 }
 
 export interface StepResult {
@@ -34,7 +36,8 @@ export const ms = (name: string, value: number): Figure => ({
   value: Math.round(value),
   unit: 'ms',
 });
-export const count = (name: string, value: number): Figure => ({ name, value, unit: '' });
+export const count = (name: string, value: number, detail = ''): Figure =>
+  detail === '' ? { name, value, unit: '' } : { name, value, unit: '', detail };
 export const text = (name: string, value: string): Figure => ({ name, value, unit: '' });
 export const percent = (name: string, value: number): Figure => ({
   name,
@@ -47,4 +50,4 @@ export const unless = (holds: boolean, problem: string): readonly string[] =>
   holds ? [] : [problem];
 
 export const shown = (f: Figure): string =>
-  `${f.name} ${f.value}${f.unit === '' ? '' : ` ${f.unit}`}`;
+  `${f.name} ${f.value}${f.unit === '' ? '' : ` ${f.unit}`}${f.detail === undefined ? '' : ` (${f.detail})`}`;

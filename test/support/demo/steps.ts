@@ -7,7 +7,16 @@ import { type Load, startLoad, wallClock } from '../lab/load.js';
 import { until } from '../lab/programs.js';
 import type { Network } from './network.js';
 import { vip, vipPort } from './network.js';
-import { count, ms, type Outcome, type Progress, percent, text, unless } from './step.js';
+import {
+  count,
+  type Figure,
+  ms,
+  type Outcome,
+  type Progress,
+  percent,
+  text,
+  unless,
+} from './step.js';
 import { activeNode, becomesActive, isActive, isUp, other, ready } from './watch.js';
 
 export interface Scene {
@@ -41,6 +50,13 @@ const load = (scene: Scene, o: { everyMs: number; count: number; timeoutMs?: num
   });
 
 const steady = (scene: Scene): Load => load(scene, { everyMs: betweenRequestsMs, count: 0 });
+
+/** `failed requests 3 (timeout 3)`. */
+const failures = (answers: readonly Answer[], name = 'failed requests'): Figure => {
+  const s = summarise(answers);
+  const kinds = Object.entries(s.errorKinds).map(([kind, n]) => `${kind} ${n}`);
+  return count(name, s.errors, kinds.join(', '));
+};
 
 const noWrongAnswer = (answers: readonly Answer[]): readonly string[] =>
   answers.filter((a) => a.wrong !== null).map((a) => `wrong answer: ${a.wrong}`);
@@ -132,12 +148,11 @@ const serverDies: Step = {
     });
     const outAfter = killed.out - killed.at;
     const later = l.answers().filter((a) => a.begun > killed.out + 100);
-    const errors = summarise(l.answers()).errors;
     return {
       figures: [
         text('server', server.host),
         ms('out after', outAfter),
-        count('failed requests until then', errors),
+        failures(l.answers(), 'failed requests until then'),
         count('requests after', later.length),
       ],
       problems: [
@@ -209,11 +224,7 @@ const nodeDies: Step = {
     });
     const outage = outageAfter(l.answers(), at) ?? Number.POSITIVE_INFINITY;
     return {
-      figures: [
-        text('active now', standby.host),
-        ms('outage', outage),
-        count('failed requests', summarise(l.answers()).errors),
-      ],
+      figures: [text('active now', standby.host), ms('outage', outage), failures(l.answers())],
       problems: [
         ...noWrongAnswer(l.answers()),
         ...unless(outage <= crashOutageMs, `outage of ${Math.round(outage)} ms`),
@@ -235,14 +246,13 @@ async function bringBack(scene: Scene, node: KeelsonNode): Promise<Outcome> {
     return { begun, settled };
   });
   const gap = longestGap(l.answers(), took.begun, took.settled + 1500);
-  const s = summarise(l.answers());
   const active = await activeNode(scene.network);
   return {
     figures: [
       text('active now', active.host),
       ms('until settled', took.settled - took.begun),
       ms('longest time without an answer', gap),
-      count('failed requests', s.errors),
+      failures(l.answers()),
     ],
     problems: [
       ...noWrongAnswer(l.answers()),
@@ -282,7 +292,7 @@ const nodeStops: Step = {
         text('active now', standby.host),
         ms('outage', gap),
         ms('allowed (skew time + 100 ms)', limit),
-        count('failed requests', summarise(l.answers()).errors),
+        failures(l.answers()),
       ],
       problems: [
         ...noWrongAnswer(l.answers()),
