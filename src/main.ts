@@ -7,6 +7,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { drops, reload, sessions, status } from './cli/commands.js';
 import { check } from './node/check.js';
+import { replayFile } from './node/replay.js';
 import { defaultConfDir, defaultRunDir, runDir } from './node/run-dir.js';
 import { start } from './node/start.js';
 import { version } from './node/version.js';
@@ -111,6 +112,15 @@ const cli = yargs(hideBin(process.argv))
     (a) => finish(drops({ ...ask(a), all: a.all })),
   )
   .command('reload', 'read the configuration again', asking, (a) => finish(reload(ask(a))))
+  .command(
+    'replay <journal>',
+    "live a controller's journal (RUN_DIR/journal.jsonl) again and print what it decided",
+    (y) =>
+      y
+        .positional('journal', { type: 'string', demandOption: true })
+        .option('json', { type: 'boolean', default: false }),
+    (a) => finish(replayFile(a.journal, a.json)),
+  )
   .demandCommand(1, 'a command is missing')
   .strict()
   .help()

@@ -14,7 +14,7 @@ import { type ClusterInput, cluster, initialState, type State } from '../cluster
 import { realServerName } from '../cluster/names.js';
 import type { KernelPlan } from '../cluster/plan.js';
 import { statusView } from '../cluster/status.js';
-import type { LoadedConfig } from '../config/config.js';
+import type { ConfigPaths, LoadedConfig } from '../config/config.js';
 import { renderDiagnostics } from '../config/diagnostics.js';
 import { fileSource } from '../config/io.js';
 import { loadConfig } from '../config/load.js';
@@ -44,12 +44,12 @@ const log = createLogger(options.log).child({ component: 'controller' });
 const dirs = runDir(options.runDir);
 const startedAt = Date.now();
 
-const load = (): LoadedConfig =>
-  loadConfig(fileSource, {
-    keepalivedPath: options.keepalivedPath,
-    dpvsPath: options.dpvsPath,
-    hostName: hostname(),
-  });
+const paths: ConfigPaths = {
+  keepalivedPath: options.keepalivedPath,
+  dpvsPath: options.dpvsPath,
+  hostName: hostname(),
+};
+const load = (): LoadedConfig => loadConfig(fileSource, paths);
 
 const fatal = (msg: string): never => {
   log.fatal(msg);
@@ -73,7 +73,7 @@ let configError: string | null = null;
 let stopping = false;
 let kernelDone: KernelPlan | null = null;
 let kernelQueue: Promise<void> = Promise.resolve();
-const journal = openJournal(`${options.runDir}/journal.jsonl`, first.files);
+const journal = openJournal(`${options.runDir}/journal.jsonl`, { ...paths, files: first.files });
 
 const leaseMs = (): number => config.dpvs.vipLeaseMs;
 
@@ -238,7 +238,7 @@ const reload = (): ReloadView => {
   config = loaded.config;
   configLoadedAt = Date.now();
   configError = null;
-  journal.files(loaded.files);
+  journal.files({ ...paths, files: loaded.files });
   feed({ type: 'config', config });
   const changes = [
     ...changesBetween(before, machine.state()),

@@ -4,6 +4,7 @@
  */
 import { createWriteStream, renameSync, type WriteStream } from 'node:fs';
 import type { ClusterInput } from '../cluster/machine.js';
+import type { ConfigPaths } from '../config/config.js';
 import { digest } from '../dataplane/snapshot.js';
 import type { Entry } from '../kernel/driver.js';
 
@@ -12,7 +13,7 @@ const largestBytes = 8 << 20;
 export interface Journal {
   readonly write: (e: Entry<ClusterInput>) => void;
   /** The files the next `config` input was read from. */
-  readonly files: (files: ReadonlyMap<string, string>) => void;
+  readonly files: (from: ReadFrom) => void;
   readonly close: () => void;
 }
 
@@ -35,7 +36,19 @@ const isNoise = (input: Entry<ClusterInput>['input']): boolean =>
   (input.type === 'vrrp' || input.type === 'healthcheck') &&
   (input.message.type === 'heartbeat' || input.message.type === 'log');
 
-export const openJournal = (path: string, first: ReadonlyMap<string, string>): Journal => {
+/** The files a configuration was read from, and how. */
+export interface ReadFrom extends ConfigPaths {
+  readonly files: ReadonlyMap<string, string>;
+}
+
+const header = (r: ReadFrom): unknown => ({
+  keepalivedPath: r.keepalivedPath,
+  dpvsPath: r.dpvsPath,
+  hostName: r.hostName,
+  files: Object.fromEntries(r.files),
+});
+
+export const openJournal = (path: string, first: ReadFrom): Journal => {
   let stream: WriteStream;
   let size = 0;
   let files = first;
@@ -48,7 +61,7 @@ export const openJournal = (path: string, first: ReadonlyMap<string, string>): J
     stream = createWriteStream(path, { flags: 'w', mode: 0o600 });
     stream.on('error', () => undefined);
     size = 0;
-    line({ files: Object.fromEntries(files) });
+    line(header(files));
   };
   const rotate = (): void => {
     stream.end();
@@ -68,7 +81,7 @@ export const openJournal = (path: string, first: ReadonlyMap<string, string>): J
     },
     files: (next) => {
       files = next;
-      line({ files: Object.fromEntries(next) });
+      line(header(next));
     },
     close: () => stream.end(),
   };

@@ -1,0 +1,144 @@
+/**
+ * `keelson replay FILE`: lives a controller's journal again and prints what was decided, without touching anything (law 10). The journal holds the
+ * configuration files, so it is all that a bug report needs.
+ */
+import { readFileSync } from 'node:fs';
+import type { Effect } from '../cluster/diff.js';
+import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
+import type { Config, Source } from '../config/config.js';
+import { loadConfig } from '../config/load.js';
+import { digest, type Snapshot } from '../dataplane/snapshot.js';
+import { millis } from '../kernel/machine.js';
+
+interface Header {
+  readonly keepalivedPath: string;
+  readonly dpvsPath: string;
+  readonly hostName: string;
+  readonly files: Readonly<Record<string, string>>;
+}
+
+interface Line {
+  readonly at: number;
+  readonly input: { readonly type: string } & Readonly<Record<string, unknown>>;
+}
+
+/** What one input led to. */
+export interface Decision {
+  readonly at: number;
+  readonly input: string;
+  readonly effects: readonly Effect[];
+}
+
+const configFrom = (h: Header): Config => {
+  const source: Source = {
+    read: (path) => {
+      const text = h.files[path];
+      return text === undefined ? { ok: false, error: 'not in the journal' } : { ok: true, text };
+    },
+    // An included file was read when its pattern matched: what the journal has is what was there.
+    glob: (pattern) => {
+      const tail = pattern.replace(/^(\.\.?\/)+/, '').replace(/[.+^$()|\\]/g, '\\$&');
+      const match = new RegExp(`${tail.replace(/\*/g, '[^/]*').replace(/\?/g, '.')}$`);
+      return Object.keys(h.files)
+        .filter((f) => match.test(f))
+        .sort();
+    },
+  };
+  const { config } = loadConfig(source, h);
+  if (config === null) throw new Error('the configuration in the journal has errors');
+  return config;
+};
+
+const decode = (
+  line: Line,
+  config: Config,
+  snapshots: ReadonlyMap<string, Snapshot>,
+): ClusterInput | null => {
+  const { input } = line;
+  switch (input.type) {
+    case 'config':
+      return { type: 'config', config };
+    case 'dataplaneAcked': {
+      const snapshot = snapshots.get(String(input['snapshot']));
+      if (snapshot === undefined) return null;
+      return { type: 'dataplaneAcked', generation: Number(input['generation']), snapshot };
+    }
+    case 'dataplaneUp': {
+      const adopted = input['adopted'] as readonly string[] | null;
+      return {
+        ...(input as unknown as Extract<ClusterInput, { type: 'dataplaneUp' }>),
+        adopted: adopted === null ? null : new Set(adopted),
+      };
+    }
+    default:
+      return input as unknown as ClusterInput;
+  }
+};
+
+/** Throws with the line's number on a journal that is none; a last line cut off by a crash ends it. */
+export const replayJournal = (text: string): readonly Decision[] => {
+  const lines = text.split('\n').filter((l) => l !== '');
+  const decisions: Decision[] = [];
+  const snapshots = new Map<string, Snapshot>();
+  let config: Config | null = null;
+  let state: State | null = null;
+  for (const [i, raw] of lines.entries()) {
+    let line: Header | Line;
+    try {
+      line = JSON.parse(raw) as Header | Line;
+    } catch {
+      if (i === lines.length - 1) break;
+      throw new Error(`line ${i + 1} is not JSON`);
+    }
+    if ('files' in line) {
+      config = configFrom(line);
+      state ??= initialState(config);
+      continue;
+    }
+    if (config === null || state === null)
+      throw new Error('the journal does not begin with its configuration');
+    const input = decode(line, config, snapshots);
+    if (input === null) continue;
+    const [next, effects] = cluster.step(state, input, millis(line.at));
+    state = next;
+    for (const e of effects)
+      if (e.type === 'setDesired') snapshots.set(digest(e.snapshot).toString(16), e.snapshot);
+    decisions.push({ at: line.at, input: line.input.type, effects });
+  }
+  return decisions;
+};
+
+const brief = (e: Effect): string => {
+  switch (e.type) {
+    case 'setDesired':
+      return `setDesired (${e.snapshot.services.length} services, ${e.snapshot.addresses.length} addresses)`;
+    case 'serviceable':
+      return `serviceable ${e.instance} ${e.now.ok ? 'yes' : 'no'}: ${e.now.reason}`;
+    case 'vipsTaken':
+      return `vipsTaken ${e.instance} in generation ${e.generation}`;
+    case 'garp':
+      return `garp ${e.address} on ${e.device} x${e.repeat}`;
+    case 'lease':
+      return `lease ${e.on ? 'on' : 'off'}`;
+    default:
+      return e.type;
+  }
+};
+
+/** Prints one line an input; resolves with the exit code. */
+export const replayFile = (file: string, json: boolean): number => {
+  try {
+    const decisions = replayJournal(readFileSync(file, 'utf8'));
+    const start = decisions[0]?.at ?? 0;
+    for (const d of decisions)
+      process.stdout.write(
+        json
+          ? `${JSON.stringify(d)}\n`
+          : `${((d.at - start) / 1000).toFixed(3).padStart(10)}  ${d.input.padEnd(18)} ${d.effects.map(brief).join('; ')}\n`,
+      );
+    return 0;
+  } catch (e) {
+    process.stderr.write(`keelson: ${file}: ${e instanceof Error ? e.message : String(e)}\n`);
+    return 1;
+  }
+};

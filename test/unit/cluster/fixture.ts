@@ -1,0 +1,154 @@
+/** A node's configuration from text, and a cluster machine that is told news and keeps what it answered. */
+import type { Effect } from '../../../src/cluster/diff.js';
+import {
+  type ClusterInput,
+  cluster,
+  initialState,
+  type State,
+} from '../../../src/cluster/machine.js';
+import type { Config, Source } from '../../../src/config/config.js';
+import { loadConfig } from '../../../src/config/load.js';
+import type { Snapshot } from '../../../src/dataplane/snapshot.js';
+import { millis } from '../../../src/kernel/machine.js';
+
+export const dpvs = `
+netif_defs {
+  <init> device dpdk0 { devargs "net_null0"
+  }
+  <init> device dpdk1 { devargs "net_null1"
+  }
+}
+worker_defs {
+  <init> worker cpu0 { type master
+    cpu_id 0
+  }
+  <init> worker cpu1 { type slave
+    cpu_id 1
+    port dpdk0 { rx_queue_ids 0
+    }
+    port dpdk1 { rx_queue_ids 0
+    }
+  }
+}
+`;
+
+const instance = `
+vrrp_instance wan {
+  interface dpdk1.kni
+  dpdk_interface dpdk1
+  virtual_router_id 51
+  priority 150
+  virtual_ipaddress {
+    198.51.100.80/32
+  }
+}
+`;
+
+export const service = (port: number, more = '', rs = '10.1.0.11 10.1.0.12'): string => `
+virtual_server 198.51.100.80 ${port} {
+  delay_loop 1
+  lb_algo rr
+  lb_kind FNAT
+  protocol TCP
+  laddr_group_name lips
+  ${more}
+  ${rs
+    .split(' ')
+    .map((a) => `real_server ${a} ${port} {\n weight 10\n TCP_CHECK {\n }\n }`)
+    .join('\n  ')}
+}
+`;
+
+const lips = `
+local_address_group lips {
+  10.1.0.200-201 dpdk0
+}
+`;
+
+export const configOf = (services: string): Config => {
+  const files: Readonly<Record<string, string>> = {
+    k: `${instance}${lips}${services}`,
+    d: dpvs,
+  };
+  const source: Source = {
+    read: (path) => {
+      const text = files[path];
+      return text === undefined ? { ok: false, error: 'no such file' } : { ok: true, text };
+    },
+    glob: () => [],
+  };
+  const loaded = loadConfig(source, { keepalivedPath: 'k', dpvsPath: 'd', hostName: 'lb' });
+  if (loaded.config === null) throw new Error(JSON.stringify(loaded.diagnostics));
+  return loaded.config;
+};
+
+export interface Node {
+  readonly tell: (input: ClusterInput) => readonly Effect[];
+  readonly state: () => State;
+  /** The last snapshot asked for. */
+  readonly wanted: () => Snapshot;
+  /** The data plane acknowledges it. */
+  readonly ack: (generation: number) => readonly Effect[];
+}
+
+export const node = (config: Config): Node => {
+  let state = initialState(config);
+  let wanted: Snapshot | null = null;
+  const tell = (input: ClusterInput): readonly Effect[] => {
+    const [next, effects] = cluster.step(state, input, millis(0));
+    state = next;
+    for (const e of effects) if (e.type === 'setDesired') wanted = e.snapshot;
+    return effects;
+  };
+  const last = (): Snapshot => {
+    if (wanted === null) throw new Error('nothing was asked of the data plane yet');
+    return wanted;
+  };
+  return {
+    tell,
+    state: () => state,
+    wanted: last,
+    ack: (generation) => tell({ type: 'dataplaneAcked', generation, snapshot: last() }),
+  };
+};
+
+/** A node that has started, with the data plane at generation 1. */
+export const runningNode = (config: Config): Node => {
+  const n = node(config);
+  n.tell({ type: 'start' });
+  n.tell({ type: 'dataplaneUp', pid: 1, workers: 2, adopted: null });
+  n.ack(1);
+  return n;
+};
+
+export const takeVips: ClusterInput = {
+  type: 'vrrp',
+  message: { type: 'takeVips', instance: 'wan', addresses: ['198.51.100.80'] },
+};
+export const releaseVips: ClusterInput = {
+  type: 'vrrp',
+  message: { type: 'releaseVips', instance: 'wan', addresses: ['198.51.100.80'] },
+};
+export const realServer = (rs: string, up: boolean, port = 80): ClusterInput => ({
+  type: 'healthcheck',
+  message: {
+    type: 'realServer',
+    vs: `[198.51.100.80]:tcp:${port}`,
+    rs: `[${rs}]:tcp:${port}`,
+    up,
+    weight: 10,
+    reason: up ? 'connected' : 'connection refused',
+    since: 1,
+  },
+});
+export const quorum = (up: boolean, port = 80): ClusterInput => ({
+  type: 'healthcheck',
+  message: {
+    type: 'virtualServer',
+    vs: `[198.51.100.80]:tcp:${port}`,
+    quorumUp: up,
+    liveWeight: up ? 10 : 0,
+    reason: up ? 'gained' : 'lost',
+    since: 1,
+  },
+});
