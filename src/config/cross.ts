@@ -6,6 +6,7 @@ import type { Report } from './text.js';
 
 const supportedSchedulers = ['rr', 'wrr', 'wlc', 'lc', 'sed', 'nq', 'sh', 'dh', 'fo'];
 
+type Endpoint = { readonly address: string; readonly port: number };
 type Say = (place: Place, message: string, hint?: string) => void;
 
 const checkInstance = (config: Config, i: VrrpInstance, error: Say, warn: Say): void => {
@@ -29,25 +30,24 @@ const checkInstance = (config: Config, i: VrrpInstance, error: Say, warn: Say): 
     warn(i.place, `${i.name} has no address`);
 };
 
+/** Forms that are read but not built yet; each with what to do instead. */
+const unsupported = (v: VirtualServer): readonly (readonly [string, string | undefined])[] => [
+  ...(v.forwarding === 'FNAT' ? [] : [[`lb_kind ${v.forwarding}`, 'use FNAT'] as const]),
+  ...(v.protocol === 'TCP' || v.protocol === 'UDP'
+    ? []
+    : [[`protocol ${v.protocol}`, 'use TCP or UDP'] as const]),
+  ...(supportedSchedulers.includes(v.scheduler)
+    ? []
+    : [[`lb_algo ${v.scheduler}`, `use one of ${supportedSchedulers.join(', ')}`] as const]),
+  ...(v.persistenceTimeoutMs === null
+    ? []
+    : [['persistence_timeout', 'lb_algo sh keeps a client at its server'] as const]),
+  ...(v.synProxy ? [['syn_proxy', undefined] as const] : []),
+];
+
 const checkForwarding = (config: Config, v: VirtualServer, error: Say): void => {
   const group = config.keepalived.localAddressGroups.find((g) => g.name === v.localAddressGroup);
-  if (v.forwarding !== 'FNAT')
-    error(v.place, `lb_kind ${v.forwarding} is not supported yet`, 'use FNAT');
-  if (v.protocol !== 'TCP' && v.protocol !== 'UDP')
-    error(v.place, `protocol ${v.protocol} is not supported yet`, 'use TCP or UDP');
-  if (!supportedSchedulers.includes(v.scheduler))
-    error(
-      v.place,
-      `lb_algo ${v.scheduler} is not supported yet`,
-      `use one of ${supportedSchedulers.join(', ')}`,
-    );
-  if (v.persistenceTimeoutMs !== null)
-    error(
-      v.place,
-      'persistence_timeout is not supported yet',
-      'lb_algo sh keeps a client at its server',
-    );
-  if (v.synProxy) error(v.place, 'syn_proxy is not supported yet');
+  for (const [what, hint] of unsupported(v)) error(v.place, `${what} is not supported yet`, hint);
   if (v.localAddressGroup !== null && group === undefined)
     error(v.place, `there is no local_address_group ${v.localAddressGroup}`);
   else if (v.forwarding === 'FNAT' && (group === undefined || group.addresses.length === 0))
@@ -56,20 +56,29 @@ const checkForwarding = (config: Config, v: VirtualServer, error: Say): void => 
     if (r.address.includes(':')) error(r.place, `${r.address}: IPv6 is not supported yet`);
 };
 
-const checkVirtualServers = (config: Config, error: Say): void => {
-  const { virtualServers, virtualServerGroups } = config.keepalived;
-  const seen = new Map<string, Place>();
-  for (const v of virtualServers) {
-    checkForwarding(config, v, error);
-    const { target } = v;
-    if (target.kind === 'fwmark' || target.kind === 'match')
+const checkTarget = (config: Config, v: VirtualServer, error: Say): readonly Endpoint[] => {
+  const { target } = v;
+  switch (target.kind) {
+    case 'address':
+      return [target];
+    case 'group': {
+      const { virtualServerGroups } = config.keepalived;
+      const group = virtualServerGroups.find((g) => g.name === target.name);
+      if (group === undefined) error(v.place, `there is no virtual_server_group ${target.name}`);
+      return group?.entries ?? [];
+    }
+    case 'fwmark':
+    case 'match':
       error(v.place, `virtual_server ${target.kind} is not supported yet`);
-    const group =
-      target.kind === 'group' ? virtualServerGroups.find((g) => g.name === target.name) : undefined;
-    if (target.kind === 'group' && group === undefined)
-      error(v.place, `there is no virtual_server_group ${target.name}`);
-    const here = target.kind === 'address' ? [target] : (group?.entries ?? []);
-    for (const { address, port } of here) {
+      return [];
+  }
+};
+
+const checkVirtualServers = (config: Config, error: Say): void => {
+  const seen = new Map<string, Place>();
+  for (const v of config.keepalived.virtualServers) {
+    checkForwarding(config, v, error);
+    for (const { address, port } of checkTarget(config, v, error)) {
       const key = `${v.protocol} ${address}:${port}`;
       const other = seen.get(key);
       if (other !== undefined)
@@ -81,16 +90,10 @@ const checkVirtualServers = (config: Config, error: Say): void => {
   }
 };
 
-export const crossChecks = (config: Config, report: Report): void => {
-  const at = (place: Place) => ({ place, length: 1 });
-  const error: Say = (place, message, hint) =>
-    report.add('error', 'KS_CONF_CHECK', at(place), message, { hint });
-  const warn: Say = (place, message, hint) =>
-    report.add('warning', 'KS_CONF_CHECK', at(place), message, { hint });
-  const { keepalived, dpvs } = config;
+const checkInstances = (config: Config, error: Say, warn: Say): void => {
   const vrids = new Map<string, string>();
   const names = new Set<string>();
-  for (const i of keepalived.vrrpInstances) {
+  for (const i of config.keepalived.vrrpInstances) {
     checkInstance(config, i, error, warn);
     const key = `${i.interface} ${i.vrid}`;
     const other = vrids.get(key);
@@ -100,15 +103,29 @@ export const crossChecks = (config: Config, report: Report): void => {
     if (names.has(i.name)) error(i.place, `vrrp_instance ${i.name} is there twice`);
     names.add(i.name);
   }
-  for (const g of keepalived.vrrpSyncGroups)
+  for (const g of config.keepalived.vrrpSyncGroups)
     for (const m of g.members)
       if (!names.has(m))
         error(g.place, `vrrp_sync_group ${g.name}: there is no vrrp_instance ${m}`);
-  for (const g of keepalived.localAddressGroups)
+};
+
+const checkLocalAddresses = (config: Config, error: Say): void => {
+  const isDevice = (name: string): boolean => config.dpvs.devices.some((d) => d.name === name);
+  for (const g of config.keepalived.localAddressGroups)
     for (const a of g.addresses) {
-      if (!dpvs.devices.some((d) => d.name === a.device))
+      if (!isDevice(a.device))
         error(g.place, `local address ${a.address}: ${a.device} is no device of dpvs.conf`);
       if (a.address.includes(':')) error(g.place, `${a.address}: IPv6 is not supported yet`);
     }
+};
+
+export const crossChecks = (config: Config, report: Report): void => {
+  const at = (place: Place) => ({ place, length: 1 });
+  const error: Say = (place, message, hint) =>
+    report.add('error', 'KS_CONF_CHECK', at(place), message, { hint });
+  const warn: Say = (place, message, hint) =>
+    report.add('warning', 'KS_CONF_CHECK', at(place), message, { hint });
+  checkInstances(config, error, warn);
+  checkLocalAddresses(config, error);
   checkVirtualServers(config, error);
 };

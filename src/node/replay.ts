@@ -75,35 +75,41 @@ const decode = (
   }
 };
 
-/** Throws with the line's number on a journal that is none; a last line cut off by a crash ends it. */
+/** One line, or null for a last line that a crash cut off. */
+const parseLine = (raw: string, number: number, isLast: boolean): Header | Line | null => {
+  try {
+    return JSON.parse(raw) as Header | Line;
+  } catch {
+    if (isLast) return null;
+    throw new Error(`line ${number} is not JSON`);
+  }
+};
+
+/** Throws with the line's number on a journal that is none. */
 export const replayJournal = (text: string): readonly Decision[] => {
   const lines = text.split('\n').filter((l) => l !== '');
   const decisions: Decision[] = [];
   const snapshots = new Map<string, Snapshot>();
   let config: Config | null = null;
   let state: State | null = null;
-  for (const [i, raw] of lines.entries()) {
-    let line: Header | Line;
-    try {
-      line = JSON.parse(raw) as Header | Line;
-    } catch {
-      if (i === lines.length - 1) break;
-      throw new Error(`line ${i + 1} is not JSON`);
-    }
-    if ('files' in line) {
-      config = configFrom(line);
-      state ??= initialState(config);
-      continue;
-    }
-    if (config === null || state === null)
-      throw new Error('the journal does not begin with its configuration');
-    const input = decode(line, config, snapshots);
-    if (input === null) continue;
-    const [next, effects] = cluster.step(state, input, millis(line.at));
-    state = next;
+  const live = (line: Line, c: Config, s: State): State => {
+    const input = decode(line, c, snapshots);
+    if (input === null) return s;
+    const [next, effects] = cluster.step(s, input, millis(line.at));
     for (const e of effects)
       if (e.type === 'setDesired') snapshots.set(digest(e.snapshot).toString(16), e.snapshot);
     decisions.push({ at: line.at, input: line.input.type, effects });
+    return next;
+  };
+  for (const [i, raw] of lines.entries()) {
+    const line = parseLine(raw, i + 1, i === lines.length - 1);
+    if (line === null) break;
+    if ('files' in line) {
+      config = configFrom(line);
+      state ??= initialState(config);
+    } else if (config === null || state === null)
+      throw new Error('the journal does not begin with its configuration');
+    else state = live(line, config, state);
   }
   return decisions;
 };

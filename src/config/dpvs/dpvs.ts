@@ -315,10 +315,9 @@ const ipvsDefs = (c: Context, d: Draft<DpvsConfig>, t: Draft<Timeouts>): Readers
   ),
 });
 
-const check = (c: Context, d: DpvsConfig, root: Word): void => {
-  const error = (place: Word['place'], message: string, hint?: string): void =>
-    c.report.add('error', 'KS_CONF_WORKERS', { place, length: 1 }, message, { hint });
-  if (d.devices.length === 0) error(root.place, 'there is no device');
+type Say = (place: Word['place'], message: string, hint?: string) => void;
+
+const checkWorkers = (d: DpvsConfig, root: Word, error: Say): void => {
   if (!d.workers.some((w) => w.type === 'slave'))
     error(root.place, 'there is no worker of type slave', 'packets need at least one');
   const masters = d.workers.filter((w) => w.type === 'master');
@@ -334,23 +333,34 @@ const check = (c: Context, d: DpvsConfig, root: Word): void => {
       if (!d.devices.some((x) => x.name === p.device))
         error(w.place, `worker ${w.name} names port ${p.device}, which is no device`);
   }
-  for (const dev of d.devices) {
-    for (let q = 0; q < Math.max(1, dev.rxQueues); q++) {
-      const readers = d.workers.filter((w) =>
-        w.ports.some((p) => p.device === dev.name && p.rxQueues.includes(q)),
+};
+
+/** Every receive queue has exactly one reader. */
+const checkQueues = (d: DpvsConfig, dev: Device, error: Say): void => {
+  for (let q = 0; q < Math.max(1, dev.rxQueues); q++) {
+    const readers = d.workers.filter((w) =>
+      w.ports.some((p) => p.device === dev.name && p.rxQueues.includes(q)),
+    );
+    if (readers.length !== 1)
+      error(
+        dev.place,
+        `receive queue ${q} of ${dev.name} is read by ${readers.length} workers`,
+        `one worker needs 'port ${dev.name} { rx_queue_ids ${q} }'`,
       );
-      if (readers.length !== 1)
-        error(
-          dev.place,
-          `receive queue ${q} of ${dev.name} is read by ${readers.length} workers`,
-          `one worker needs 'port ${dev.name} { rx_queue_ids ${q} }'`,
-        );
-    }
   }
+};
+
+const check = (c: Context, d: DpvsConfig, root: Word): void => {
+  const error: Say = (place, message, hint) =>
+    c.report.add('error', 'KS_CONF_WORKERS', { place, length: 1 }, message, { hint });
+  if (d.devices.length === 0) error(root.place, 'there is no device');
+  checkWorkers(d, root, error);
   const names = d.devices.map((x) => x.name);
-  for (const dev of d.devices)
+  for (const dev of d.devices) {
+    checkQueues(d, dev, error);
     if (names.indexOf(dev.name) !== d.devices.indexOf(dev))
       error(dev.place, `device ${dev.name} is there twice`);
+  }
 };
 
 export const dpvsConfig = (c: Context, nodes: readonly Node[], root: Word): DpvsConfig => {

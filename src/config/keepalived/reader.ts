@@ -23,6 +23,7 @@ interface Reading {
 const deepestInclude = 32;
 const deepestExpansion = 32;
 const mostLines = 2_000_000;
+const mostRepetitions = 100_000;
 
 const dirOf = (path: string): string => {
   const slash = path.lastIndexOf('/');
@@ -121,47 +122,63 @@ const include = (r: Reading, l: SourceLine, keyword: string, pattern: string): v
 
 const sequence = /^\s*~(SEQx?|LST)\(([^)]*)\)\s*(.*)$/;
 
+/** Values of ~SEQ(variable, [start, [step,]] end), or why there are none. */
+const steps = (numbers: readonly number[], radix: number): readonly string[] | string => {
+  if (numbers.length < 1 || numbers.length > 3 || numbers.some(Number.isNaN))
+    return 'expected ~SEQ(variable, [start, [step,]] end)';
+  const end = numbers.at(-1) ?? 0;
+  const start = numbers.length > 1 ? (numbers[0] ?? 1) : end < 0 ? -1 : 1;
+  const step = numbers.length > 2 ? (numbers[1] ?? 1) : start <= end ? 1 : -1;
+  if (step === 0 || step > 0 !== start <= end)
+    return `step ${step} does not lead from ${start} to ${end}`;
+  const count = Math.floor((end - start) / step) + 1;
+  if (count > mostRepetitions) return `more than ${mostRepetitions} repetitions`;
+  return Array.from({ length: count }, (_, i) => (start + i * step).toString(radix));
+};
+
 const repeat = (r: Reading, l: SourceLine, m: RegExpExecArray): void => {
   const [kind, inside, rest] = [m[1] ?? '', m[2] ?? '', m[3] ?? ''];
   const parts = inside.split(',').map((p) => p.trim());
   const name = parts[0] ?? '';
   const body = slice(l, l.text.length - rest.length);
-  const bad = (why: string): void =>
-    r.report.add('error', 'KS_CONF_SEQUENCE', at(l, l.text.indexOf('~'), kind.length + 1), why);
-  const each = (value: string): void => {
-    const shadowed = r.definitions.get(name);
+  const radix = kind === 'SEQx' ? 16 : 10;
+  const values =
+    kind === 'LST'
+      ? parts.slice(1)
+      : steps(
+          parts.slice(1).map((p) => Number.parseInt(p, radix)),
+          radix,
+        );
+  if (typeof values === 'string') {
+    const mark = at(l, l.text.indexOf('~'), kind.length + 1);
+    r.report.add('error', 'KS_CONF_SEQUENCE', mark, values);
+    return;
+  }
+  const shadowed = r.definitions.get(name);
+  for (const value of values) {
     r.definitions.set(name, { text: value });
     logical(r, body);
-    if (shadowed === undefined) r.definitions.delete(name);
-    else r.definitions.set(name, shadowed);
-  };
-  if (kind === 'LST') {
-    for (const value of parts.slice(1)) each(value);
-    return;
   }
-  const radix = kind === 'SEQx' ? 16 : 10;
-  const numbers = parts.slice(1).map((p) => Number.parseInt(p, radix));
-  if (numbers.length < 1 || numbers.length > 3 || numbers.some(Number.isNaN)) {
-    bad('expected ~SEQ(variable, [start, [step,]] end)');
-    return;
-  }
-  const end = numbers.at(-1) ?? 0;
-  const start = numbers.length > 1 ? (numbers[0] ?? 1) : end < 0 ? -1 : 1;
-  const step = numbers.length > 2 ? (numbers[1] ?? 1) : start <= end ? 1 : -1;
-  if (step === 0 || step > 0 !== start <= end) {
-    bad(`step ${step} does not lead from ${start} to ${end}`);
-    return;
-  }
-  if (Math.abs((end - start) / step) > 100_000) {
-    bad('more than 100,000 repetitions');
-    return;
-  }
-  for (let v = start; step > 0 ? v <= end : v >= end; v += step) each(v.toString(radix));
+  if (shadowed === undefined) r.definitions.delete(name);
+  else r.definitions.set(name, shadowed);
 };
 
 const condition = /^\s*@(\^?)(\S*)\s?(.*)$/;
 
-/** One logical line: condition, sequence, substitution; a definition of several lines comes out as several. */
+/** One line after substitution: kept, or what a condition leaves of it. */
+const conditional = (r: Reading, part: SourceLine, isExpanded: boolean): void => {
+  const cond = condition.exec(part.text);
+  if (cond === null) {
+    if (isExpanded && sequence.test(part.text)) logical(r, part);
+    else r.out.push(part);
+    return;
+  }
+  const [not, id, rest] = [cond[1] ?? '', cond[2] ?? '', cond[3] ?? ''];
+  if (id !== '' && (id === r.configId) === (not === ''))
+    logical(r, slice(part, part.text.length - rest.length));
+};
+
+/** One logical line: sequence, substitution, condition; a definition of several lines comes out as several. */
 const logical = (r: Reading, l: SourceLine): void => {
   if (r.out.length >= mostLines) return;
   const seq = sequence.exec(l.text);
@@ -170,20 +187,15 @@ const logical = (r: Reading, l: SourceLine): void => {
     return;
   }
   const expanded = l.text.includes('$') ? expand(r, l) : l;
+  if (!expanded.text.includes('\n')) {
+    conditional(r, expanded, expanded !== l);
+    return;
+  }
   for (let from = 0; from <= expanded.text.length; ) {
     const newline = expanded.text.indexOf('\n', from);
     const to = newline < 0 ? expanded.text.length : newline;
-    const part = from === 0 && newline < 0 ? expanded : slice(expanded, from, to);
+    conditional(r, slice(expanded, from, to), true);
     from = to + 1;
-    const cond = condition.exec(part.text);
-    if (cond === null) {
-      if (part !== l && sequence.test(part.text)) logical(r, part);
-      else r.out.push(part);
-      continue;
-    }
-    const [not, id, rest] = [cond[1] ?? '', cond[2] ?? '', cond[3] ?? ''];
-    if (id === '' || (id === r.configId) === (not === '^')) continue;
-    logical(r, slice(part, part.text.length - rest.length));
   }
 };
 

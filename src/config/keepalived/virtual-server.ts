@@ -164,145 +164,147 @@ const clampQuorum = (c: Context, d: Draft<VirtualServer>, at: Word): void => {
   }
 };
 
-export const virtualServer = (c: Context, n: Node): VirtualServer | null => {
-  const target = targetOf(c, n);
-  if (target === null) return null;
-  const at = n.args[0] ?? n.keyword;
-  noMore(c, n, 2);
-  if (n.block === null) {
-    c.report.add('error', 'KS_CONF_BLOCK', n.keyword, 'virtual_server needs a block');
-    return null;
-  }
-  const timing: TimingWords = {};
-  const servers: Node[] = [];
-  const given = { scheduler: false, forwarding: false, protocol: false };
-  const d: Draft<VirtualServer> = {
-    target,
-    protocol: 'UDP',
-    scheduler: 'wlc',
-    schedulerPort: false,
-    schedulerFallback: false,
-    forwarding: 'NAT',
-    localAddressGroup: null,
-    synProxy: false,
-    expireQuiescent: false,
-    establishTimeoutMs: null,
-    persistenceTimeoutMs: null,
-    persistencePrefixLength: 32,
-    alpha: false,
-    omega: false,
-    quorum: 1,
-    hysteresis: 0,
-    quorumUp: null,
-    quorumDown: null,
-    sorryServer: null,
-    haSuspend: false,
-    inhibitOnFailure: false,
-    virtualhost: null,
-    realServers: [],
-    place: at.place,
-  };
+const defaults = (target: VirtualServerTarget, at: Word): Draft<VirtualServer> => ({
+  target,
+  protocol: 'UDP',
+  scheduler: 'wlc',
+  schedulerPort: false,
+  schedulerFallback: false,
+  forwarding: 'NAT',
+  localAddressGroup: null,
+  synProxy: false,
+  expireQuiescent: false,
+  establishTimeoutMs: null,
+  persistenceTimeoutMs: null,
+  persistencePrefixLength: 32,
+  alpha: false,
+  omega: false,
+  quorum: 1,
+  hysteresis: 0,
+  quorumUp: null,
+  quorumDown: null,
+  sorryServer: null,
+  haSuspend: false,
+  inhibitOnFailure: false,
+  virtualhost: null,
+  realServers: [],
+  place: at.place,
+});
+
+const serverReaders = (
+  c: Context,
+  d: Draft<VirtualServer>,
+  timing: TimingWords,
+  servers: Node[],
+): Readers => {
   const scheduler = oneOf(c, schedulers, (s) => {
     d.scheduler = s;
-    given.scheduler = true;
   });
   const forwarding = oneOf(c, forwardings, (f) => {
     d.forwarding = f;
-    given.forwarding = true;
   });
-  const schedulerFlag = (set: () => void) => flag(c, set);
-  readBlock(
-    c,
-    n.block,
-    {
-      ...timingReaders(c, timing, 1),
-      lb_algo: scheduler,
-      lvs_sched: scheduler,
-      lb_kind: forwarding,
-      lvs_method: forwarding,
-      protocol: (x) => {
-        const upper = { ...x, args: x.args.map((w) => ({ ...w, text: w.text.toUpperCase() })) };
-        oneOf(c, ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPV6'], (p) => {
-          d.protocol = p;
-          given.protocol = true;
-        })(upper);
-      },
-      'sh-port': schedulerFlag(() => {
-        d.schedulerPort = true;
-      }),
-      'mh-port': schedulerFlag(() => {
-        d.schedulerPort = true;
-      }),
-      'sh-fallback': schedulerFlag(() => {
-        d.schedulerFallback = true;
-      }),
-      'mh-fallback': schedulerFlag(() => {
-        d.schedulerFallback = true;
-      }),
-      laddr_group_name: text(c, 'a local_address_group', (s) => {
-        d.localAddressGroup = s;
-      }),
-      syn_proxy: flag(c, () => {
-        d.synProxy = true;
-      }),
-      expire_quiescent_conn: flag(c, () => {
-        d.expireQuiescent = true;
-      }),
-      establish_timeout: integer(c, 1, 3600, (x) => {
-        d.establishTimeoutMs = x * 1000;
-      }),
-      persistence_timeout: (x) => {
-        const w = x.args[0];
-        const s = w === undefined ? 360 : integerOf(c, w, 1, 2_678_400);
-        if (s !== null) d.persistenceTimeoutMs = s * 1000;
-      },
-      alpha: flag(c, () => {
-        d.alpha = true;
-        timing.alpha = true;
-      }),
-      omega: flag(c, () => {
-        d.omega = true;
-      }),
-      inhibit_on_failure: flag(c, () => {
-        d.inhibitOnFailure = true;
-      }),
-      ha_suspend: flag(c, () => {
-        d.haSuspend = true;
-      }),
-      quorum: integer(c, 1, 2_147_483_647, (x) => {
-        d.quorum = x;
-      }),
-      hysteresis: integer(c, 0, 2_147_483_647, (x) => {
-        d.hysteresis = x;
-      }),
-      quorum_up: (x) => {
-        d.quorumUp = script(x);
-      },
-      quorum_down: (x) => {
-        d.quorumDown = script(x);
-      },
-      sorry_server: (x) => {
-        d.sorryServer = addressAndPort(c, x.args);
-      },
-      virtualhost: text(c, 'a host name', (s) => {
-        d.virtualhost = s;
-      }),
-      delay_loop: seconds(c, 0.000_001, 86_400, (ms) => {
-        timing.delayLoopMs = ms;
-      }),
-      real_server: (x) => void servers.push(x),
+  return {
+    ...timingReaders(c, timing, 1),
+    lb_algo: scheduler,
+    lvs_sched: scheduler,
+    lb_kind: forwarding,
+    lvs_method: forwarding,
+    protocol: (x) => {
+      const upper = { ...x, args: x.args.map((w) => ({ ...w, text: w.text.toUpperCase() })) };
+      oneOf(c, ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPV6'], (p) => {
+        d.protocol = p;
+      })(upper);
     },
-    'virtual_server',
-  );
-  const defaulted = (what: string, value: string): void =>
-    c.report.add('warning', 'KS_CONF_DEFAULT', at, `no ${what} is given`, {
-      hint: `${value} is used`,
-    });
-  if (!given.scheduler) defaulted('lb_algo', 'wlc');
-  if (!given.forwarding) defaulted('lb_kind', 'NAT');
-  if (!given.protocol) defaulted('protocol', 'UDP');
+    'sh-port': flag(c, () => {
+      d.schedulerPort = true;
+    }),
+    'mh-port': flag(c, () => {
+      d.schedulerPort = true;
+    }),
+    'sh-fallback': flag(c, () => {
+      d.schedulerFallback = true;
+    }),
+    'mh-fallback': flag(c, () => {
+      d.schedulerFallback = true;
+    }),
+    laddr_group_name: text(c, 'a local_address_group', (s) => {
+      d.localAddressGroup = s;
+    }),
+    syn_proxy: flag(c, () => {
+      d.synProxy = true;
+    }),
+    expire_quiescent_conn: flag(c, () => {
+      d.expireQuiescent = true;
+    }),
+    establish_timeout: integer(c, 1, 3600, (x) => {
+      d.establishTimeoutMs = x * 1000;
+    }),
+    persistence_timeout: (x) => {
+      const w = x.args[0];
+      const s = w === undefined ? 360 : integerOf(c, w, 1, 2_678_400);
+      if (s !== null) d.persistenceTimeoutMs = s * 1000;
+    },
+    alpha: flag(c, () => {
+      d.alpha = true;
+      timing.alpha = true;
+    }),
+    omega: flag(c, () => {
+      d.omega = true;
+    }),
+    inhibit_on_failure: flag(c, () => {
+      d.inhibitOnFailure = true;
+    }),
+    ha_suspend: flag(c, () => {
+      d.haSuspend = true;
+    }),
+    quorum: integer(c, 1, 2_147_483_647, (x) => {
+      d.quorum = x;
+    }),
+    hysteresis: integer(c, 0, 2_147_483_647, (x) => {
+      d.hysteresis = x;
+    }),
+    quorum_up: (x) => {
+      d.quorumUp = script(x);
+    },
+    quorum_down: (x) => {
+      d.quorumDown = script(x);
+    },
+    sorry_server: (x) => {
+      d.sorryServer = addressAndPort(c, x.args);
+    },
+    virtualhost: text(c, 'a host name', (s) => {
+      d.virtualhost = s;
+    }),
+    delay_loop: seconds(c, 0.000_001, 86_400, (ms) => {
+      timing.delayLoopMs = ms;
+    }),
+    real_server: (x) => void servers.push(x),
+  };
+};
+
+/** Keywords whose absence keepalived warns of, with what it then takes. */
+const expectedWords = [
+  { words: ['lb_algo', 'lvs_sched'], value: 'wlc' },
+  { words: ['lb_kind', 'lvs_method'], value: 'NAT' },
+  { words: ['protocol'], value: 'UDP' },
+] as const;
+
+const warnOfDefaults = (c: Context, nodes: readonly Node[], at: Word): void => {
+  for (const { words, value } of expectedWords)
+    if (!nodes.some((n) => words.some((w) => w === n.keyword.text)))
+      c.report.add('warning', 'KS_CONF_DEFAULT', at, `no ${words[0]} is given`, {
+        hint: `${value} is used`,
+      });
+};
+
+const realServers = (
+  c: Context,
+  nodes: readonly Node[],
+  target: VirtualServerTarget,
+  timing: TimingWords,
+): readonly RealServer[] => {
   const list: RealServer[] = [];
-  for (const node of servers) {
+  for (const node of nodes) {
     const r = realServer(c, node, timing);
     if (r === null) continue;
     const port = r.port === 0 && target.kind === 'address' ? target.port : r.port;
@@ -315,8 +317,25 @@ export const virtualServer = (c: Context, n: Node): VirtualServer | null => {
       );
     else list.push({ ...r, port });
   }
-  d.realServers = list;
-  if (list.length === 0)
+  return list;
+};
+
+export const virtualServer = (c: Context, n: Node): VirtualServer | null => {
+  const target = targetOf(c, n);
+  if (target === null) return null;
+  const at = n.args[0] ?? n.keyword;
+  noMore(c, n, 2);
+  if (n.block === null) {
+    c.report.add('error', 'KS_CONF_BLOCK', n.keyword, 'virtual_server needs a block');
+    return null;
+  }
+  const timing: TimingWords = {};
+  const servers: Node[] = [];
+  const d = defaults(target, at);
+  readBlock(c, n.block, serverReaders(c, d, timing, servers), 'virtual_server');
+  warnOfDefaults(c, n.block, at);
+  d.realServers = realServers(c, servers, target, timing);
+  if (d.realServers.length === 0)
     c.report.add('error', 'KS_CONF_MISSING', at, 'virtual_server has no real_server');
   clampQuorum(c, d, at);
   return d;
