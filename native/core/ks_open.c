@@ -55,7 +55,7 @@ static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const str
 
 		if (++st->lip >= svc->n_lip) {
 			st->lip = 0;
-			w->lport_cursor = w->lport_cursor + 1 >= pc.count ? 0 : w->lport_cursor + 1;
+			w->lport_cursor = (w->lport_cursor + 1) % pc.count;
 		}
 		s->key[KS_OUT] = (struct ks_tuple){
 			.src = rs->addr.v4,
