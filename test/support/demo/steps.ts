@@ -233,6 +233,9 @@ const nodeDies: Step = {
   },
 };
 
+/** Requests under way while a role changes hands with both nodes alive. */
+const lostAtReturn = 5;
+
 /** Starts a node again under load, and waits until the pair has settled with the better node active. */
 async function bringBack(scene: Scene, node: KeelsonNode): Promise<Outcome> {
   const [took, l] = await underLoad(scene, async () => {
@@ -258,6 +261,10 @@ async function bringBack(scene: Scene, node: KeelsonNode): Promise<Outcome> {
       ...noWrongAnswer(l.answers()),
       ...unless(active.host === 'a', 'the better node did not take its role back'),
       ...unless(gap <= 1000, `${Math.round(gap)} ms without an answer`),
+      ...unless(
+        summarise(l.answers()).errors <= lostAtReturn,
+        `${summarise(l.answers()).errors} requests lost`,
+      ),
     ],
   };
 }
