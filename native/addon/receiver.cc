@@ -42,7 +42,6 @@ std::shared_ptr<Receiver> Receiver::Own(int fd)
 Receiver::~Receiver()
 {
 	Close();
-	close(wake_fd_);
 }
 
 void Receiver::OnExit(void *self)
@@ -148,6 +147,7 @@ void Receiver::Close()
 		on_end_.Reset();
 	}
 	close(fd_);
+	close(wake_fd_);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------------------------- */

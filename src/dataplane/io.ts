@@ -145,7 +145,9 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
         o.socketPath,
         (bytes, fd) => onMessage(opened, bytes, fd),
         (code) => {
-          if (opened === handle) lost(code === null ? 'it closed the connection' : code);
+          // ECONNRESET: it did so with messages of ours unread.
+          const closed = code === null || code === 'ECONNRESET';
+          if (opened === handle) lost(closed ? 'it closed the connection' : code);
         },
       );
       handle = opened;

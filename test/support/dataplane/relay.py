@@ -64,7 +64,10 @@ def main(path):
             client, _ = listener.accept()
             tell(b"a")
         elif client is not None and client in ready:
-            data = client.recv(LARGEST)
+            try:
+                data = client.recv(LARGEST)
+            except OSError:
+                data = b""
             if data:
                 tell(b"m", data)
             else:

@@ -53,14 +53,18 @@ export const startRelay = async (events: RelayEvents, path?: string): Promise<Re
   const say = (kind: string, data: Uint8Array = new Uint8Array()): void => {
     child.stdin?.write(piece(kind, data));
   };
+  const tell = (kind: string, data: Uint8Array): void => {
+    if (kind === 'a') events.onClient();
+    else if (kind === 'm') events.onMessage(data);
+    else if (kind === 'e') events.onGone();
+  };
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', () => reject(new Error('the relay ended')));
     pieces(child, (kind, data) => {
       if (kind === 'l') resolve();
-      else if (kind === 'a') events.onClient();
-      else if (kind === 'm') events.onMessage(data);
-      else if (kind === 'e') events.onGone();
+      // Not before the caller holds what this function resolves with.
+      else setImmediate(tell, kind, data);
     });
   });
   return {

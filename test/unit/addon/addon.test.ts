@@ -1,8 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { openSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { type Addon, loadAddon } from '../../../src/kernel/io/addon.js';
@@ -87,14 +83,18 @@ test('a descriptor that comes along is memory to read, also after the handle is 
 });
 
 test('memory smaller than was said is refused, and so is a descriptor that is none', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'keelson-map-'));
-  const file = join(dir, 'short');
-  writeFileSync(file, 'short');
-  const fd = openSync(file, 'r');
-  t.throws(() => addon.mapReadOnly(fd, 4096), { code: 'EINVAL' });
-  t.throws(() => readFileSync(fd), { code: 'EBADF' }, 'the descriptor was taken');
+  const relay: Relay = await startRelay({
+    ...silent,
+    onMessage: (m) => relay.sendWithMemory(m, bytes('short')),
+  });
+  const got: (number | null)[] = [];
+  const handle = addon.seqpacketConnect(relay.path, (_, fd) => got.push(fd), ignore);
+  handle.send(bytes('hello'));
+  await until(() => got.length === 1, 'the answer');
+  t.throws(() => addon.mapReadOnly(got[0] ?? -1, 4096), { code: 'EINVAL' });
   t.throws(() => addon.mapReadOnly(999_999, 4096), { code: 'EBADF' });
-  await rm(dir, { recursive: true });
+  handle.close();
+  await relay.close();
 });
 
 test('the end of the connection is told once, after all messages, and closes the handle', async (t) => {
