@@ -281,8 +281,9 @@ static void make_args(struct args *a, const struct eal_plan *e)
 		add(a, "--main-lcore=%u", o->main_lcore);
 	if (o->file_prefix != NULL)
 		add(a, "--file-prefix=%s", o->file_prefix);
-	else if (!has_arg(o, "file-prefix") && !has_arg(o, "in-memory") && !has_arg(o, "no-shconf"))
-		add(a, e->huge ? "--in-memory" : "--no-shconf"); /* --no-huge and --in-memory exclude each other */
+	/* No files to be left behind; --no-huge and --in-memory exclude each other. */
+	if (!has_arg(o, "in-memory") && !has_arg(o, "no-shconf") && !(e->huge && (o->file_prefix != NULL || has_arg(o, "file-prefix"))))
+		add(a, e->huge ? "--in-memory" : "--no-shconf");
 	if (!has_arg(o, "telemetry") && !has_arg(o, "no-telemetry"))
 		add(a, "--no-telemetry");
 	if (!e->huge && !has_arg(o, "no-huge"))
