@@ -1,40 +1,146 @@
-/** The real keelson-dataplane on a port that nothing comes from, for tests of the control socket. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
+/** keelson-dataplane by itself in a lab: two AF_PACKET (or other) ports, a worker count, and the controller's client on its socket. */
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { connectDataplane, type Dataplane } from '../../../src/dataplane/io.js';
+import type { ServiceEntry, Snapshot } from '../../../src/dataplane/snapshot.js';
+import { loadAddon } from '../../../src/kernel/io/addon.js';
+import { monotonicClock } from '../../../src/kernel/io/clock.js';
+import type { Lab } from '../lab/lab.js';
+import { type Program, until } from '../lab/programs.js';
 
-export interface DataplaneProcess {
-  readonly child: ChildProcess;
-  readonly output: () => string;
-  readonly kill: (signal: NodeJS.Signals) => Promise<void>;
+export const binary = fileURLToPath(
+  new URL('../../../../build/native/dpdk/keelson-dataplane', import.meta.url),
+);
+
+export const vip = '10.2.0.1';
+export const clientAddress = '10.2.0.99';
+export const realServers = ['10.1.0.11', '10.1.0.12'] as const;
+const localAddresses = ['10.1.0.101', '10.1.0.102'] as const;
+
+/** `lan` and `wan` switches; on host `lb` the cables of those names are DPDK's. */
+export function cableUp(lab: Lab): void {
+  for (const name of ['lan', 'wan']) lab.addSwitch(name);
+  for (const name of ['lb', 'client', 'rs1', 'rs2']) lab.addHost(name);
+  lab.connect('lb', 'lan', 'lan', null);
+  lab.connect('lb', 'wan', 'wan', null);
+  lab.connect('client', 'eth0', 'wan', `${clientAddress}/24`);
+  lab.connect('rs1', 'eth0', 'lan', `${realServers[0]}/24`);
+  lab.connect('rs2', 'eth0', 'lan', `${realServers[1]}/24`);
 }
 
-const program = join(process.cwd(), 'build/native/dpdk/keelson-dataplane');
+export interface Started {
+  readonly program: Program;
+  readonly socket: string;
+}
 
-/** Two workers and port dpdk0, without huge pages and without a kernel interface. */
-export const startDataplane = (socketPath: string): DataplaneProcess => {
-  const args = [
-    ...['--socket', socketPath, '--huge', 'no', '--pool-size', '2048', '--max-sessions', '4096'],
-    ...['--port', 'dpdk0', '--devargs', 'net_ring0', '--no-kni'],
-    ...['--worker', 'w0', '--lcore', '1', '--worker', 'w1', '--lcore', '2'],
-    // Both workers may share what CPUs there are.
-    ...['--', '--lcores', '(0-2)@(0,1)'],
-  ];
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  const hear = (d: Buffer): void => {
-    output += d.toString();
-  };
-  child.stdout?.on('data', hear);
-  child.stderr?.on('data', hear);
-  return {
-    child,
-    output: () => output,
-    kill: async (signal) => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const ended = once(child, 'exit');
-      child.kill(signal);
-      await ended;
+const ready = /packet buffers/;
+
+/** The command line of a data plane with `workers` workers. */
+export const argumentsOf = (
+  socket: string,
+  workers: number,
+  driver = 'net_af_packet',
+): readonly string[] => [
+  '--socket',
+  socket,
+  '--max-sessions',
+  '65536',
+  ...['lan', 'wan'].flatMap((device, i) => [
+    '--port',
+    `dpdk${i}`,
+    '--devargs',
+    `${driver}${i},iface=${device}`,
+  ]),
+  ...Array.from({ length: workers }, (_, i) => i + 1).flatMap((n) => [
+    '--worker',
+    `cpu${n}`,
+    '--lcore',
+    String(n),
+  ]),
+];
+
+/** Starts it on host `lb` and waits until it serves, or has ended: then its output says why. */
+export async function startDataplane(lab: Lab, args: readonly string[]): Promise<Program> {
+  const program = lab.start('lb', 'dataplane', [binary, ...args]);
+  await until(
+    'a start or an end',
+    () => ready.test(program.output()) || !program.isRunning(),
+    10_000,
+  );
+  return program;
+}
+
+export interface Session {
+  readonly dataplane: Dataplane;
+  readonly close: () => void;
+}
+
+const service: ServiceEntry = {
+  protocol: 'TCP',
+  address: vip,
+  port: 80,
+  scheduler: 'rr',
+  expireQuiescent: false,
+  establishedTimeoutMs: 0,
+  realServers: realServers.map((address) => ({ address, port: 80, forwarding: 'FNAT', weight: 1 })),
+  localAddresses: localAddresses.map((address) => ({ device: 'dpdk0', address })),
+};
+
+/** One FNAT service of two real servers behind a leased VIP. */
+export const fnat: Snapshot = {
+  addresses: [
+    { device: 'dpdk0', address: '10.1.0.1', prefixLength: 24, leased: false, local: false },
+    { device: 'dpdk1', address: vip, prefixLength: 24, leased: true, local: false },
+    ...localAddresses.map((address) => ({
+      device: 'dpdk0',
+      address,
+      prefixLength: 32,
+      leased: false,
+      local: true,
+    })),
+  ],
+  services: [service],
+  params: {},
+};
+
+/** Connects, commits `fnat`, and holds the lease for a minute. */
+export async function serve(socket: string): Promise<Session> {
+  const addon = loadAddon();
+  if (typeof addon === 'string') throw new Error(addon);
+  const said = { acked: false, refused: '' };
+  const dataplane = connectDataplane({
+    addon,
+    socketPath: path.resolve(socket),
+    clock: monotonicClock,
+    pid: process.pid,
+    onUp: () => dataplane.setDesired(fnat),
+    onAcked: (_, snapshot) => {
+      said.acked = said.acked || snapshot === fnat;
     },
-  };
+    onRejected: (reason) => {
+      said.refused = reason;
+    },
+    onLost: () => undefined,
+    onEvent: () => undefined,
+  });
+  dataplane.setDesired(fnat);
+  await until('the generation', () => said.acked || said.refused !== '', 10_000);
+  if (said.refused !== '') throw new Error(said.refused);
+  dataplane.renewLease(60_000);
+  return { dataplane, close: dataplane.close };
+}
+
+/** Sum of a counter over the workers. */
+export const total = (d: Dataplane, name: string): number =>
+  (d.counters()?.workers ?? []).reduce((sum, w) => sum + (w[name] ?? 0), 0);
+
+/** Every drop counted, by its name, workers and main lcore together. */
+export const drops = (d: Dataplane): Readonly<Record<string, number>> => {
+  const sums = new Map<string, number>();
+  const counters = d.counters();
+  if (counters === null) throw new Error('no counters');
+  for (const row of [...counters.workers, counters.main])
+    for (const [name, n] of Object.entries(row))
+      if (name.startsWith('drop.') && n > 0) sums.set(name, (sums.get(name) ?? 0) + n);
+  return Object.fromEntries(sums);
 };

@@ -4,56 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type SessionRow, status } from '../../../src/dataplane/codec.js';
-import { connectDataplane, type Dataplane } from '../../../src/dataplane/io.js';
 import { digest, emptySnapshot, type Snapshot } from '../../../src/dataplane/snapshot.js';
-import { type Addon, loadAddon } from '../../../src/kernel/io/addon.js';
-import { monotonicClock } from '../../../src/kernel/io/clock.js';
+import { type Client, connectClient, until } from '../../support/dataplane/client.js';
 import { type Fake, startFake } from '../../support/dataplane/fake.js';
 import { manyServices } from '../../support/dataplane/snapshots.js';
-
-const loaded = loadAddon();
-if (typeof loaded === 'string') throw new Error(loaded);
-const addon: Addon = loaded;
-
-const until = async (done: () => boolean, what: string): Promise<void> => {
-  for (let i = 0; i < 1000; i++) {
-    if (done()) return;
-    await new Promise((r) => setTimeout(r, 10));
-  }
-  throw new Error(`waited in vain for ${what}`);
-};
-
-interface Client {
-  readonly dataplane: Dataplane;
-  /** 'up 1', 'acked 1', 'rejected ...', 'lost ...', 'event ...' */
-  readonly news: readonly string[];
-  readonly hears: (what: string, times?: number) => Promise<void>;
-}
-
-const connect = (socketPath: string): Client => {
-  const news: string[] = [];
-  const dataplane = connectDataplane({
-    addon,
-    socketPath,
-    clock: monotonicClock,
-    pid: process.pid,
-    onUp: (hello) => news.push(`up ${hello.workers}`),
-    onAcked: (generation) => news.push(`acked ${generation}`),
-    onRejected: (reason) => news.push(`rejected ${reason}`),
-    onLost: (reason) => news.push(`lost ${reason}`),
-    onEvent: (e) => news.push(`event ${e.type} ${e.text}`),
-  });
-  const hears = (what: string, times = 1): Promise<void> =>
-    until(() => news.filter((n) => n.startsWith(what)).length >= times, what);
-  return { dataplane, news, hears };
-};
 
 /** A client at a fake data plane, both gone when the test ends. */
 const pair = async (
   t: ExecutionContext,
 ): Promise<{ readonly fake: Fake; readonly client: Client }> => {
   const fake = await startFake();
-  const client = connect(fake.relay.path);
+  const client = connectClient(fake.relay.path);
   t.teardown(async () => {
     client.dataplane.close();
     await fake.relay.close();
@@ -129,7 +90,7 @@ test('a wish that cannot be written is refused here, and the connection stays', 
 test('a data plane that comes later is found; one that dies is told, and its successor gets everything', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'keelson-io-'));
   const path = join(dir, 'dataplane.sock');
-  const client = connect(path);
+  const client = connectClient(path);
   client.dataplane.setDesired(manyServices(1, 1));
   await client.hears(`lost ${path}: No such file or directory`);
   const first = await startFake(path);
@@ -152,7 +113,7 @@ test('the same socket again: the state is pushed again, or adopted when it is th
   for (const remembers of [false, true]) {
     const wish = manyServices(2, 1);
     const first = await startFake();
-    const client = connect(first.relay.path);
+    const client = connectClient(first.relay.path);
     client.dataplane.setDesired(wish);
     await client.hears('acked 1');
     if (!remembers) {
