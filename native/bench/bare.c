@@ -7,8 +7,8 @@
 #include "ks_hdr.h"
 
 #define BURST 32u
-#define L3 KS_ETH_LEN
-#define L4 (L3 + 20u)
+#define L3    KS_ETH_LEN
+#define L4    (L3 + 20u)
 
 static inline uint64_t slot_of(const struct bare *b, const void *tuple)
 {
@@ -57,8 +57,17 @@ void bare_add(struct bare *b, const struct gen_tuple *in, const struct gen_tuple
 	while (b->e[i].used)
 		i = (i + 1) & b->mask;
 	b->e[i] = (struct bare_entry){
-		in->src,    in->dst,	in->sport,  in->dport, out->src, out->dst,
-		out->sport, out->dport, delta(in, out, false), delta(in, out, true), 1,
+		in->src,
+		in->dst,
+		in->sport,
+		in->dport,
+		out->src,
+		out->dst,
+		out->sport,
+		out->dport,
+		delta(in, out, false),
+		delta(in, out, true),
+		1,
 	};
 }
 
@@ -95,7 +104,8 @@ static unsigned one_way(struct bare *b, struct gen_port *in, struct gen_port *ou
 		const uint8_t *f = rte_pktmbuf_mtod(m[i], const uint8_t *);
 
 		/* parse: what a loop must know to find the tuple */
-		if (f[12] != 0x08 || f[13] != 0 || f[L3] != 0x45 || f[L3 + 9] != b->proto || m[i]->data_len < L4 + 8) {
+		if (f[12] != 0x08 || f[13] != 0 || f[L3] != 0x45 || f[L3 + 9] != b->proto ||
+		    m[i]->data_len < L4 + 8) {
 			slot[i] = 0;
 			continue;
 		}

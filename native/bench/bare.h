@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bare loop: the least a packet can cost here. Parse, look up in batches with prefetch, rewrite, send; no state, no timers, no checks of
- * checksums, no counters, one cache line a packet. It says what the machine's memory allows, and stands beside the data plane in every run.
+ * The bare loop: the least a packet can cost here. Parse, look up in batches with prefetch,
+ * rewrite, send; no state, no timers, no checks of checksums, no counters, one cache line a packet.
+ * It says what the machine's memory allows, and stands beside the data plane in every run.
  */
 #ifndef BARE_H
 #define BARE_H

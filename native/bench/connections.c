@@ -4,14 +4,15 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
-#define MAX_ROUNDS 16u
+#define MAX_ROUNDS   16u
 #define FORGOTTEN_MS 30000u /* longer than any state a closed connection may be in */
 
 static const struct {
 	unsigned port; /* 0 = client, 1 = real server */
 	enum gen_kind kind;
 } script[] = {
-	{ 0, GEN_SYN }, { 1, GEN_SYN_ACK }, { 0, GEN_ACK }, { 0, GEN_DATA }, { 1, GEN_DATA }, { 0, GEN_FIN }, { 1, GEN_FIN }, { 0, GEN_ACK },
+	{ 0, GEN_SYN },  { 1, GEN_SYN_ACK }, { 0, GEN_ACK }, { 0, GEN_DATA },
+	{ 1, GEN_DATA }, { 0, GEN_FIN },     { 1, GEN_FIN }, { 0, GEN_ACK },
 };
 #define STAGES (sizeof(script) / sizeof(script[0]))
 
@@ -42,7 +43,8 @@ static double expire_all(struct rig *r, ks_ms now)
 	return (double)(gen_stamp() - start);
 }
 
-static bool one_round(struct flows *f, const struct measure *m, uint32_t total, ks_ms *now, struct totals *out, char err[KS_ERR_LEN])
+static bool one_round(struct flows *f, const struct measure *m, uint32_t total, ks_ms *now,
+		      struct totals *out, char err[KS_ERR_LEN])
 {
 	uint64_t calls, calls_before, gen = generator_cycles(f->r, &calls_before), stages = 0;
 	ks_ms start = *now;
@@ -59,19 +61,21 @@ static bool one_round(struct flows *f, const struct measure *m, uint32_t total, 
 	}
 	gen = generator_cycles(f->r, &calls) - gen;
 	out->generator = (double)gen;
-	out->cycles = (double)f->turn_cycles - (double)gen - m->stamp_cost * (double)(calls - calls_before + stages);
+	out->cycles = (double)f->turn_cycles - (double)gen -
+		m->stamp_cost * (double)(calls - calls_before + stages);
 	*now += FORGOTTEN_MS;
 	out->expire = expire_all(f->r, *now);
 	rig_drops(f->r, drops, sizeof(drops));
 	if (f->bad == 0 && f->learnt == total && drops[0] == '\0')
 		return true;
-	snprintf(err, KS_ERR_LEN, "of %u connections %u were opened, %u frames left wrong; dropped: %s", total, f->learnt, f->bad,
-		 drops[0] != '\0' ? drops : "none");
+	snprintf(err, KS_ERR_LEN,
+		 "of %u connections %u were opened, %u frames left wrong; dropped: %s", total,
+		 f->learnt, f->bad, drops[0] != '\0' ? drops : "none");
 	return false;
 }
 
-bool connections_run(struct rig *r, const struct measure *m, uint32_t block, uint32_t total, unsigned rounds, struct connections *out,
-		     char err[KS_ERR_LEN])
+bool connections_run(struct rig *r, const struct measure *m, uint32_t block, uint32_t total,
+		     unsigned rounds, struct connections *out, char err[KS_ERR_LEN])
 {
 	double cycles[MAX_ROUNDS], expire[MAX_ROUNDS], gen[MAX_ROUNDS], both[MAX_ROUNDS];
 	ks_ms now = shell_now(r->s);

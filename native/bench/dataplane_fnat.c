@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dataplane-fnat: what a packet costs in the data plane, from the receive burst to the transmit burst. The workers' loop and the core are the
- * objects keelson-dataplane is made of; the ports are a generator in this process. Beside each figure stands that of a bare loop, measured
- * in turns with it.
+ * dataplane-fnat: what a packet costs in the data plane, from the receive burst to the transmit
+ * burst. The workers' loop and the core are the objects keelson-dataplane is made of; the ports are
+ * a generator in this process. Beside each figure stands that of a bare loop, measured in turns
+ * with it.
  */
 #include <netinet/in.h>
 #include <stdio.h>
@@ -81,7 +82,8 @@ static bool option(struct wanted *w, const char *name, const char *value)
 	if (strcmp(name, "--steer") == 0) {
 		w->steer_owner = strcmp(value, "any") != 0;
 		w->steer_any = strcmp(value, "owner") != 0;
-		return strcmp(value, "owner") == 0 || strcmp(value, "any") == 0 || strcmp(value, "both") == 0;
+		return strcmp(value, "owner") == 0 || strcmp(value, "any") == 0 ||
+			strcmp(value, "both") == 0;
 	}
 	if (strcmp(name, "--csum") == 0) {
 		w->claim_csum = strcmp(value, "offload") == 0;
@@ -92,7 +94,9 @@ static bool option(struct wanted *w, const char *name, const char *value)
 		return w->windows >= 1 && w->windows <= MAX_WINDOWS;
 	}
 	if (strcmp(name, "--huge") == 0) {
-		w->o.huge = strcmp(value, "yes") == 0 ? HUGE_YES : strcmp(value, "no") == 0 ? HUGE_NO : HUGE_AUTO;
+		w->o.huge = strcmp(value, "yes") == 0 ? HUGE_YES
+			: strcmp(value, "no") == 0    ? HUGE_NO
+						      : HUGE_AUTO;
 		return true;
 	}
 	if (strcmp(name, "--ethdev") == 0 && w->o.n_ports < KS_MAX_PORTS) {
@@ -106,7 +110,12 @@ static bool parse(struct wanted *w, int argc, char **argv)
 {
 	bool windows_said = false;
 
-	*w = (struct wanted){ .connections = true, .claim_csum = true, .tcp = true, .udp = true, .workers = 1, .windows = 9 };
+	*w = (struct wanted){ .connections = true,
+			      .claim_csum = true,
+			      .tcp = true,
+			      .udp = true,
+			      .workers = 1,
+			      .windows = 9 };
 	w->steer_owner = w->steer_any = true;
 	(void)sizes(w, "1,1k,10k,100k,1m");
 	for (int i = 1; i < argc; i++) {
@@ -128,7 +137,8 @@ static bool parse(struct wanted *w, int argc, char **argv)
 			windows_said = windows_said || strcmp(argv[i], "--windows") == 0;
 			i++;
 		} else {
-			fprintf(stderr, "dataplane-fnat: %s: unknown option or wrong value\n%s", argv[i], help);
+			fprintf(stderr, "dataplane-fnat: %s: unknown option or wrong value\n%s",
+				argv[i], help);
 			return false;
 		}
 	}
@@ -156,7 +166,9 @@ static void make_options(struct wanted *w)
 	for (unsigned p = 0; p < o->n_ports; p++) {
 		const char *devargs = o->port[p].devargs;
 
-		o->port[p] = (struct port_opts){ .devargs = devargs, .rxq = 1, .txq = 1, .rxd = 512, .txd = 512, .mtu = 1500 };
+		o->port[p] = (struct port_opts){
+			.devargs = devargs, .rxq = 1, .txq = 1, .rxd = 512, .txd = 512, .mtu = 1500
+		};
 		snprintf(o->port[p].name, sizeof(o->port[p].name), "port%u", p);
 		if (generator)
 			o->port[p].rxq = o->port[p].txq = (uint16_t)w->workers;
@@ -167,7 +179,8 @@ static void make_options(struct wanted *w)
 		*wo = (struct worker_opts){ .name = "bench", .lcore = i + 1 };
 		for (unsigned p = 0; p < o->n_ports; p++)
 			if (i < o->port[p].rxq)
-				wo->poll[wo->n_polls++] = (struct poll_opts){ .port = p, .queue = (uint16_t)i };
+				wo->poll[wo->n_polls++] =
+					(struct poll_opts){ .port = p, .queue = (uint16_t)i };
 	}
 }
 
@@ -180,26 +193,32 @@ static double session_bytes(const struct rig *r, uint32_t sessions)
 	return (double)bytes / sessions;
 }
 
-/* Workers that are handed more than they can take lose packets, as they should; any other drop is a fault of the run. */
+/* Workers that are handed more than they can take lose packets, as they should; any other drop is a
+ * fault of the run. */
 static double lost_share(const struct rig *r, uint64_t rx_before, char err[KS_ERR_LEN])
 {
-	double full = (double)rig_counter(r, (enum ks_counter)(KS_C_DROP_FIRST + KS_DROP_RING_FULL));
+	double full =
+		(double)rig_counter(r, (enum ks_counter)(KS_C_DROP_FIRST + KS_DROP_RING_FULL));
 
 	for (unsigned i = 0; i < KS_DROP_COUNT; i++)
-		if (i != KS_DROP_RING_FULL && rig_counter(r, (enum ks_counter)(KS_C_DROP_FIRST + i)) > 0)
+		if (i != KS_DROP_RING_FULL &&
+		    rig_counter(r, (enum ks_counter)(KS_C_DROP_FIRST + i)) > 0)
 			rig_drops(r, err, KS_ERR_LEN);
 	return full / (double)(rig_counter(r, KS_C_RX_PACKETS) - rx_before);
 }
 
-static bool cell(struct wanted *w, const struct measure *m, struct report *rep, struct rte_mempool *pool, uint8_t proto, uint32_t n,
-		 char err[KS_ERR_LEN])
+static bool cell(struct wanted *w, const struct measure *m, struct report *rep,
+		 struct rte_mempool *pool, uint8_t proto, uint32_t n, char err[KS_ERR_LEN])
 {
-	struct cell c = { .proto = proto == IPPROTO_TCP ? "tcp" : "udp", .sessions = n, .workers = w->workers };
+	struct cell c = { .proto = proto == IPPROTO_TCP ? "tcp" : "udp",
+			  .sessions = n,
+			  .workers = w->workers };
 	struct bare bare[KS_MAX_WORKERS] = { 0 };
 	struct flows f = { 0 };
 	struct rig r;
-	bool ok = rig_open(&r, &w->o, n + n / 4 + 1024, w->claim_csum, pool, err) && flows_open(&f, &r, proto, n, err) &&
-		  flows_establish(&f, shell_now(r.s), err) && bare_open(&bare[0], &r.s->mem, n, proto);
+	bool ok = rig_open(&r, &w->o, n + n / 4 + 1024, w->claim_csum, pool, err) &&
+		flows_open(&f, &r, proto, n, err) && flows_establish(&f, shell_now(r.s), err) &&
+		bare_open(&bare[0], &r.s->mem, n, proto);
 
 	if (ok) {
 		flows_to_bare(&f, &bare[0]);
@@ -210,7 +229,8 @@ static bool cell(struct wanted *w, const struct measure *m, struct report *rep, 
 		uint64_t handed, rx;
 		struct window win;
 
-		if ((steer == STEER_OWNER && !w->steer_owner) || (steer == STEER_ANY && (!w->steer_any || w->workers == 1)))
+		if ((steer == STEER_OWNER && !w->steer_owner) ||
+		    (steer == STEER_ANY && (!w->steer_any || w->workers == 1)))
 			continue;
 		for (unsigned i = 1; i < w->workers; i++)
 			bare[i] = bare[0]; /* read only, but for `missed` */
@@ -226,7 +246,8 @@ static bool cell(struct wanted *w, const struct measure *m, struct report *rep, 
 		c.steer = steer == STEER_OWNER ? "owner" : "any";
 		c.ks = series_summary(m, &ks);
 		c.bare = series_summary(m, &floor);
-		c.handed = (double)(rig_counter(&r, KS_C_HANDED_OUT) - handed) / (double)(rig_counter(&r, KS_C_RX_PACKETS) - rx);
+		c.handed = (double)(rig_counter(&r, KS_C_HANDED_OUT) - handed) /
+			(double)(rig_counter(&r, KS_C_RX_PACKETS) - rx);
 		c.lost = lost_share(&r, rx, err);
 		ok = ok && err[0] == '\0' && bare[0].missed == 0;
 		if (ok)
@@ -240,7 +261,8 @@ static bool cell(struct wanted *w, const struct measure *m, struct report *rep, 
 	return ok;
 }
 
-static bool connections(struct wanted *w, const struct measure *m, struct report *rep, struct rte_mempool *pool, char err[KS_ERR_LEN])
+static bool connections(struct wanted *w, const struct measure *m, struct report *rep,
+			struct rte_mempool *pool, char err[KS_ERR_LEN])
 {
 	static const uint32_t blocks[] = { 32, 1024, 32768 };
 
@@ -248,7 +270,7 @@ static bool connections(struct wanted *w, const struct measure *m, struct report
 		struct connections c;
 		struct rig r;
 		bool ok = rig_open(&r, &w->o, w->total + 1024, w->claim_csum, pool, err) &&
-			  connections_run(&r, m, blocks[i], w->total, w->rounds, &c, err);
+			connections_run(&r, m, blocks[i], w->total, w->rounds, &c, err);
 
 		if (ok)
 			report_connections(rep, &c);
@@ -295,7 +317,8 @@ int main(int argc, char **argv)
 		for_eal.n_ports = 0; /* the generator is nothing it knows of */
 	ok = eal_start(&for_eal, err) && (pool = port_pool(&w.o, err)) != NULL;
 	if (ok)
-		ok = ethdev ? ethdev_run(&w.o, pool, w.quick ? 1 : 3, w.json, err) : bench(&w, pool, err);
+		ok = ethdev ? ethdev_run(&w.o, pool, w.quick ? 1 : 3, w.json, err)
+			    : bench(&w, pool, err);
 	if (!ok)
 		fprintf(stderr, "dataplane-fnat: %s\n", err);
 	eal_stop();

@@ -49,13 +49,15 @@ static void report(const struct rig *r, const struct timed *t, uint64_t tsc, boo
 	own = rx > 0 ? ((double)(tsc - driver) - stamp * (double)calls) / (double)rx : 0;
 	rig_drops(r, drops, sizeof(drops));
 	printf(json ? "{\"benchmark\":\"dataplane-fnat\",\"ethdev\":true,\"rx_packets\":%llu,\"tx_packets\":%llu,\"cycles\":%.1f,"
-		      "\"driver_cycles\":%.1f,\"mpps_seen\":%.3f,\"drops\":\"%s\"}\n" :
-		      "received %llu, sent %llu; cycles a packet: data plane %.1f, drivers %.1f; %.2f Mpps seen; dropped: %s\n",
-	       (unsigned long long)rx, (unsigned long long)tx, own, rx > 0 ? (double)driver / (double)rx : 0,
+		      "\"driver_cycles\":%.1f,\"mpps_seen\":%.3f,\"drops\":\"%s\"}\n"
+		    : "received %llu, sent %llu; cycles a packet: data plane %.1f, drivers %.1f; %.2f Mpps seen; dropped: %s\n",
+	       (unsigned long long)rx, (unsigned long long)tx, own,
+	       rx > 0 ? (double)driver / (double)rx : 0,
 	       (double)rx / ((double)tsc / (double)rte_get_tsc_hz()) / 1e6, drops);
 }
 
-bool ethdev_run(struct options *o, struct rte_mempool *pool, unsigned seconds, bool json, char err[KS_ERR_LEN])
+bool ethdev_run(struct options *o, struct rte_mempool *pool, unsigned seconds, bool json,
+		char err[KS_ERR_LEN])
 {
 	static struct timed timed[KS_MAX_PORTS];
 	struct rig r;
@@ -69,7 +71,9 @@ bool ethdev_run(struct options *o, struct rte_mempool *pool, unsigned seconds, b
 
 		for (unsigned i = 0; i < o->n_ports; i++) {
 			timed[i].inner = r.s->port[i].io;
-			r.s->port[i].io = (struct port_io){ .rx = timed_rx, .tx = timed_tx, .ctx = &timed[i] };
+			r.s->port[i].io = (struct port_io){ .rx = timed_rx,
+							    .tx = timed_tx,
+							    .ctx = &timed[i] };
 		}
 		start = rte_rdtsc();
 		end = start + seconds * rte_get_tsc_hz();

@@ -31,7 +31,8 @@ bool flows_open(struct flows *f, struct rig *r, uint8_t proto, uint32_t n, char 
 	f->server = calloc(n, sizeof(*f->server));
 	f->shuffled[0] = calloc(n, sizeof(*f->client));
 	f->shuffled[1] = calloc(n, sizeof(*f->client));
-	if (f->client != NULL && f->server != NULL && f->shuffled[0] != NULL && f->shuffled[1] != NULL)
+	if (f->client != NULL && f->server != NULL && f->shuffled[0] != NULL &&
+	    f->shuffled[1] != NULL)
 		return true;
 	snprintf(err, KS_ERR_LEN, "not enough memory for %u flows", n);
 	return false;
@@ -54,7 +55,8 @@ void flows_name(struct flows *f, uint32_t from)
 		f->client[i] = (struct gen_tuple){
 			.src = htonl(RIG_CLIENTS + 256 + id / 8),
 			.dst = htonl(RIG_VIP),
-			.sport = htons((uint16_t)(2048 + (id % 8) * 7919 + (id / 8 * 40503u) % 7919)),
+			.sport = htons(
+				(uint16_t)(2048 + (id % 8) * 7919 + (id / 8 * 40503u) % 7919)),
 			.dport = htons(RIG_VPORT),
 		};
 	}
@@ -78,11 +80,14 @@ static void learn(void *ctx, unsigned port, uint32_t index, const uint8_t *frame
 		return;
 	}
 	read_tuple(frame, &t);
-	f->server[index] = (struct gen_tuple){ .src = t.dst, .dst = t.src, .sport = t.dport, .dport = t.sport };
+	f->server[index] = (struct gen_tuple){
+		.src = t.dst, .dst = t.src, .sport = t.dport, .dport = t.sport
+	};
 	f->learnt++;
 }
 
-/* Every frame must leave as the tuple of the other side, turned round, with right checksums and the next hop's MAC. */
+/* Every frame must leave as the tuple of the other side, turned round, with right checksums and the
+ * next hop's MAC. */
 static void verify(void *ctx, unsigned port, uint32_t index, const uint8_t *frame, uint16_t len)
 {
 	struct flows *f = ctx;
@@ -90,8 +95,9 @@ static void verify(void *ctx, unsigned port, uint32_t index, const uint8_t *fram
 	struct gen_tuple t;
 
 	read_tuple(frame, &t);
-	if (!gen_frame_ok(frame, len) || memcmp(frame, f->r->gen[port].peer_mac, 6) != 0 || t.src != other->dst || t.dst != other->src ||
-	    t.sport != other->dport || t.dport != other->sport)
+	if (!gen_frame_ok(frame, len) || memcmp(frame, f->r->gen[port].peer_mac, 6) != 0 ||
+	    t.src != other->dst || t.dst != other->src || t.sport != other->dport ||
+	    t.dport != other->sport)
 		f->bad++;
 }
 
@@ -122,7 +128,8 @@ static void run_dry(struct flows *f, const struct gen_list *l, ks_ms now)
 	f->turn_cycles += gen_stamp() - start;
 }
 
-void flows_stage(struct flows *f, unsigned port, enum gen_kind kind, uint32_t at, uint32_t n, bool learn_server, ks_ms now)
+void flows_stage(struct flows *f, unsigned port, enum gen_kind kind, uint32_t at, uint32_t n,
+		 bool learn_server, ks_ms now)
 {
 	struct gen_list *l = &f->r->queue[port][0].list;
 	struct gen_tuple *t = port == 0 ? f->client : f->server;
@@ -161,10 +168,13 @@ bool flows_establish(struct flows *f, ks_ms now, char err[KS_ERR_LEN])
 		stage_checked(f, 1, at, n, now);
 	}
 	rig_drops(f->r, drops, sizeof(drops));
-	if (f->learnt == f->n && f->bad == 0 && drops[0] == '\0' && rig_counter(f->r, KS_C_SESSIONS) == f->n)
+	if (f->learnt == f->n && f->bad == 0 && drops[0] == '\0' &&
+	    rig_counter(f->r, KS_C_SESSIONS) == f->n)
 		return true;
-	snprintf(err, KS_ERR_LEN, "of %u sessions %u were opened, %llu are there, %u frames left wrong; dropped: %s", f->n, f->learnt,
-		 (unsigned long long)rig_counter(f->r, KS_C_SESSIONS), f->bad, drops[0] != '\0' ? drops : "none");
+	snprintf(err, KS_ERR_LEN,
+		 "of %u sessions %u were opened, %llu are there, %u frames left wrong; dropped: %s",
+		 f->n, f->learnt, (unsigned long long)rig_counter(f->r, KS_C_SESSIONS), f->bad,
+		 drops[0] != '\0' ? drops : "none");
 	return false;
 }
 
@@ -205,8 +215,10 @@ static void deal(struct flows *f, unsigned port, enum steer steer)
 	for (uint32_t i = 0; i < f->n; i++)
 		to[at[queue_of(f, &from[i], steer, i)]++] = from[i];
 	for (unsigned w = 0; w < f->r->s->n_workers; w++)
-		f->r->queue[port][w].list =
-			(struct gen_list){ .t = to + at[w] - count[w], .n = count[w], .cycle = true, .kind = steady_kind(f) };
+		f->r->queue[port][w].list = (struct gen_list){ .t = to + at[w] - count[w],
+							       .n = count[w],
+							       .cycle = true,
+							       .kind = steady_kind(f) };
 	free(from);
 	f->shuffled[port] = to;
 }
@@ -231,13 +243,16 @@ void flows_stop(struct flows *f)
 
 static struct gen_tuple turned(const struct gen_tuple *t)
 {
-	return (struct gen_tuple){ .src = t->dst, .dst = t->src, .sport = t->dport, .dport = t->sport };
+	return (struct gen_tuple){
+		.src = t->dst, .dst = t->src, .sport = t->dport, .dport = t->sport
+	};
 }
 
 void flows_to_bare(const struct flows *f, struct bare *b)
 {
 	for (uint32_t i = 0; i < f->n; i++) {
-		struct gen_tuple to_server = turned(&f->server[i]), to_client = turned(&f->client[i]);
+		struct gen_tuple to_server = turned(&f->server[i]),
+				 to_client = turned(&f->client[i]);
 
 		bare_add(b, &f->client[i], &to_server);
 		bare_add(b, &f->server[i], &to_client);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions of the benchmark: opened through the data plane as clients and real servers would, then played as lists of frames in random order. */
+/* Sessions of the benchmark: opened through the data plane as clients and real servers would, then
+ * played as lists of frames in random order. */
 #ifndef FLOWS_H
 #define FLOWS_H
 
@@ -10,11 +11,12 @@ struct flows {
 	struct rig *r;
 	uint8_t proto;
 	uint32_t n;
-	/* What each side sends, by number of the flow. The server's side is learnt from the first packet it gets. */
+	/* What each side sends, by number of the flow. The server's side is learnt from the first
+	 * packet it gets. */
 	struct gen_tuple *client, *server;
 	/* The same in random order, cut into a list for each worker's queue. */
 	struct gen_tuple *shuffled[GEN_PORTS];
-	uint32_t bad;	 /* frames which did not leave as they should */
+	uint32_t bad; /* frames which did not leave as they should */
 	uint32_t learnt;
 	uint64_t rng;
 	uint64_t turn_cycles; /* spent in stages: generator and workers */
@@ -28,8 +30,10 @@ void flows_close(struct flows *f);
 /* Make client tuples [0, n), the number of the first being `from`: other numbers, other clients. */
 void flows_name(struct flows *f, uint32_t from);
 
-/* Send a stage of flows [at, at + n) from one side, and let the data plane deal with it. learn: frames towards the server tell its side. */
-void flows_stage(struct flows *f, unsigned port, enum gen_kind kind, uint32_t at, uint32_t n, bool learn, ks_ms now);
+/* Send a stage of flows [at, at + n) from one side, and let the data plane deal with it. learn:
+ * frames towards the server tell its side. */
+void flows_stage(struct flows *f, unsigned port, enum gen_kind kind, uint32_t at, uint32_t n,
+		 bool learn, ks_ms now);
 
 /* Open all; then every packet of both sides once, each frame that leaves looked at. */
 bool flows_establish(struct flows *f, ks_ms now, char err[KS_ERR_LEN]);

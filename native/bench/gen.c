@@ -56,9 +56,11 @@ static void make_template(struct gen_port *g, enum gen_kind k)
 		f[L4 + l4_len(k) - kinds[k].payload + i] = (uint8_t)('a' + i);
 }
 
-void gen_port_init(struct gen_port *g, unsigned index, struct rte_mempool *pool, struct gen_queue *q, bool claim_csum)
+void gen_port_init(struct gen_port *g, unsigned index, struct rte_mempool *pool,
+		   struct gen_queue *q, bool claim_csum)
 {
-	const uint8_t mac[6] = { 0x02, 0x4b, 0x53, 0, 0, (uint8_t)index }, peer[6] = { 0x02, 0x4b, 0x53, 1, 0, (uint8_t)index };
+	const uint8_t mac[6] = { 0x02, 0x4b, 0x53, 0, 0, (uint8_t)index },
+		      peer[6] = { 0x02, 0x4b, 0x53, 1, 0, (uint8_t)index };
 
 	g->index = index;
 	g->pool = pool;
@@ -86,7 +88,8 @@ void gen_csum(const struct gen_port *g, enum gen_kind kind, struct gen_tuple *t)
 	t->ip_csum = t->l4_csum = 0;
 	put_tuple(f, t, kinds[kind].proto);
 	t->ip_csum = ks_csum_finish(ks_csum_add(0, f + L3, 20));
-	t->l4_csum = ks_csum_finish(ks_csum_add(ks_csum_pseudo4(t->src, t->dst, kinds[kind].proto, len), f + L4, len));
+	t->l4_csum = ks_csum_finish(
+		ks_csum_add(ks_csum_pseudo4(t->src, t->dst, kinds[kind].proto, len), f + L4, len));
 	if (t->l4_csum == 0 && kinds[kind].proto == KS_PROTO_UDP)
 		t->l4_csum = 0xffff;
 }
@@ -96,10 +99,12 @@ bool gen_frame_ok(const uint8_t *f, uint16_t len)
 	const struct ks_ip4 *ip = (const void *)(f + L3);
 	uint16_t total = ks_ntoh16(ip->len), l4 = (uint16_t)(total - 20);
 
-	if (len < GEN_FRAME || total + L3 > len || total < 28 || ip->ver_ihl != 0x45 || ip->ttl != 63)
+	if (len < GEN_FRAME || total + L3 > len || total < 28 || ip->ver_ihl != 0x45 ||
+	    ip->ttl != 63)
 		return false;
 	return ks_csum_fold(ks_csum_add(0, f + L3, 20)) == 0xffff &&
-	       ks_csum_fold(ks_csum_add(ks_csum_pseudo4(ip->src, ip->dst, ip->proto, l4), f + L4, l4)) == 0xffff;
+		ks_csum_fold(ks_csum_add(ks_csum_pseudo4(ip->src, ip->dst, ip->proto, l4), f + L4,
+					 l4)) == 0xffff;
 }
 
 uint16_t gen_rx(void *ctx, uint16_t queue, struct rte_mbuf **m, uint16_t n)
@@ -144,7 +149,8 @@ uint16_t gen_tx(void *ctx, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 
 	if (q->capture != NULL)
 		for (unsigned i = 0; i < n; i++)
-			q->capture(q->capture_ctx, g->index, m[i]->dynfield1[0], rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len);
+			q->capture(q->capture_ctx, g->index, m[i]->dynfield1[0],
+				   rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len);
 	rte_pktmbuf_free_bulk(m, n);
 	q->tx += n;
 	q->calls++;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The generator: a port that makes frames out of lists and swallows what is sent to it, all in this process. Two of them face the data plane:
- * on port 0 are the clients, on port 1 the real servers. Each has a queue for every worker. What a queue costs is measured by itself, to be taken off
- * the worker's time.
+ * The generator: a port that makes frames out of lists and swallows what is sent to it, all in this
+ * process. Two of them face the data plane: on port 0 are the clients, on port 1 the real servers.
+ * Each has a queue for every worker. What a queue costs is measured by itself, to be taken off the
+ * worker's time.
  *
- * A list holds what differs from frame to frame; the rest is in its template. Frames are whole and right, checksums included.
+ * A list holds what differs from frame to frame; the rest is in its template. Frames are whole and
+ * right, checksums included.
  */
 #ifndef GEN_H
 #define GEN_H
@@ -30,13 +32,15 @@ struct gen_tuple {
 struct gen_list {
 	struct gen_tuple *t;
 	uint32_t n, at;
-	bool cycle;	      /* begin again at the end */
+	bool cycle; /* begin again at the end */
 	enum gen_kind kind;
 	uint32_t first_index; /* what capture is told about t[0] */
 };
 
-/* Told of every frame sent to a queue while it is set. index = of the list it came from, though it left on another port. */
-typedef void (*gen_capture)(void *ctx, unsigned port, uint32_t index, const uint8_t *frame, uint16_t len);
+/* Told of every frame sent to a queue while it is set. index = of the list it came from, though it
+ * left on another port. */
+typedef void (*gen_capture)(void *ctx, unsigned port, uint32_t index, const uint8_t *frame,
+			    uint16_t len);
 
 struct gen_queue {
 	_Alignas(64) struct gen_list list;
@@ -48,15 +52,16 @@ struct gen_queue {
 
 struct gen_port {
 	unsigned index;
-	uint8_t mac[6];	     /* the data plane's, of this port */
+	uint8_t mac[6]; /* the data plane's, of this port */
 	uint8_t peer_mac[6]; /* of who sends here */
 	struct rte_mempool *pool;
-	uint64_t rx_ol;	     /* ol_flags of what is received: the checksums it claims to have verified */
+	uint64_t rx_ol; /* ol_flags of what is received: the checksums it claims to have verified */
 	struct gen_queue *q; /* [workers] */
 	uint8_t tmpl[GEN_KINDS][64];
 };
 
-void gen_port_init(struct gen_port *g, unsigned index, struct rte_mempool *pool, struct gen_queue *q, bool claim_csum);
+void gen_port_init(struct gen_port *g, unsigned index, struct rte_mempool *pool,
+		   struct gen_queue *q, bool claim_csum);
 uint16_t gen_rx(void *ctx, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 uint16_t gen_tx(void *ctx, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 

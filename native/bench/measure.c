@@ -30,7 +30,10 @@ double thread_cpu_seconds(void)
 
 void measure_init(struct measure *m, double warm_ms, double run_ms)
 {
-	*m = (struct measure){ .stamp_cost = gen_stamp_cost(), .tsc_hz = (double)rte_get_tsc_hz(), .warm_ms = warm_ms, .run_ms = run_ms };
+	*m = (struct measure){ .stamp_cost = gen_stamp_cost(),
+			       .tsc_hz = (double)rte_get_tsc_hz(),
+			       .warm_ms = warm_ms,
+			       .run_ms = run_ms };
 }
 
 static void turns_until(struct job *j, uint64_t end)
@@ -105,7 +108,9 @@ bool measure_window(const struct measure *m, struct rig *r, struct bare *bare, s
 
 	memset(out, 0, sizeof(*out));
 	for (unsigned i = 0; i < r->s->n_workers; i++) {
-		jobs[i] = (struct job){ .m = m, .r = r, .l = &r->s->lcore[i], .bare = bare == NULL ? NULL : &bare[i] };
+		jobs[i] = (struct job){
+			.m = m, .r = r, .l = &r->s->lcore[i], .bare = bare == NULL ? NULL : &bare[i]
+		};
 		jobs[i].warm_until = now + (uint64_t)(m->tsc_hz * m->warm_ms / 1000);
 		jobs[i].run_until = jobs[i].warm_until + (uint64_t)(m->tsc_hz * m->run_ms / 1000);
 		if (rte_eal_remote_launch(run, &jobs[i], r->s->lcore[i].lcore_id) != 0)
@@ -172,7 +177,8 @@ again:
 		mpps[n++] = (double)w->packets / w->seconds / 1e6;
 	}
 	sum.thrown_away = s->n - n;
-	if (n == 0 && s->n > 0 && !all) { /* a machine so busy that there is no quiet window: use what there is, and say so */
+	if (n == 0 && s->n > 0 && !all) { /* a machine so busy that there is no quiet window: use
+					     what there is, and say so */
 		all = true;
 		goto again;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Windows of time in which workers, or bare loops in their place, play packets. A worker's cost is its time less what the generator measured of itself
- * and less what measuring costs. Windows in which the thread did not have its CPU are thrown away.
+ * Windows of time in which workers, or bare loops in their place, play packets. A worker's cost is
+ * its time less what the generator measured of itself and less what measuring costs. Windows in
+ * which the thread did not have its CPU are thrown away.
  */
 #ifndef MEASURE_H
 #define MEASURE_H
@@ -13,10 +14,10 @@
 
 struct window {
 	uint64_t packets;
-	double cycles;	/* of the data plane */
+	double cycles; /* of the data plane */
 	double gen_rx, gen_tx;
 	double seconds; /* wall, of the longest worker */
-	double stolen;	/* share of the time the thread had no CPU */
+	double stolen; /* share of the time the thread had no CPU */
 };
 
 struct series {
@@ -26,9 +27,9 @@ struct series {
 
 struct summary {
 	double cycles, min, max; /* a packet; median, least, most */
-	double gen_rx, gen_tx;	 /* medians */
-	double mpps_cpu;	 /* at that cost, by one worker that does nothing else */
-	double mpps_all;	 /* seen, generator included, all workers */
+	double gen_rx, gen_tx; /* medians */
+	double mpps_cpu; /* at that cost, by one worker that does nothing else */
+	double mpps_all; /* seen, generator included, all workers */
 	unsigned windows, thrown_away;
 };
 

@@ -14,7 +14,7 @@ struct cell {
 	struct summary ks, bare;
 	double session_bytes;
 	double handed; /* share of the packets that changed worker */
-	double lost;   /* share dropped because a worker's ring was full */
+	double lost; /* share dropped because a worker's ring was full */
 };
 
 struct report {
@@ -23,7 +23,8 @@ struct report {
 	bool connections;
 };
 
-void report_begin(struct report *r, bool json, const struct measure *m, unsigned workers, bool claim_csum, bool quick);
+void report_begin(struct report *r, bool json, const struct measure *m, unsigned workers,
+		  bool claim_csum, bool quick);
 void report_cell(struct report *r, const struct cell *c);
 void report_connections(struct report *r, const struct connections *c);
 void report_end(struct report *r);

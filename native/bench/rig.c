@@ -48,7 +48,8 @@ static bool apply(struct rig *r, void *op, enum ks_op_type type, size_t len, cha
 	return false;
 }
 
-static bool add_addr(struct rig *r, const char *dev, uint32_t host, uint8_t plen, uint16_t flags, char err[KS_ERR_LEN])
+static bool add_addr(struct rig *r, const char *dev, uint32_t host, uint8_t plen, uint16_t flags,
+		     char err[KS_ERR_LEN])
 {
 	struct ks_op_addr a = { .af = 4, .plen = plen, .flags = flags };
 
@@ -57,7 +58,8 @@ static bool add_addr(struct rig *r, const char *dev, uint32_t host, uint8_t plen
 	return apply(r, &a, KS_OP_ADDR_SET, sizeof(a), err);
 }
 
-static bool add_neigh(struct rig *r, const char *dev, uint32_t host, const uint8_t mac[6], char err[KS_ERR_LEN])
+static bool add_neigh(struct rig *r, const char *dev, uint32_t host, const uint8_t mac[6],
+		      char err[KS_ERR_LEN])
 {
 	struct ks_op_neigh n = { .af = 4 };
 
@@ -82,7 +84,11 @@ static bool add_service(struct rig *r, uint8_t proto, const char *back, char err
 	if (!apply(r, &svc, KS_OP_SVC_SET, sizeof(svc), err))
 		return false;
 	for (unsigned i = 0; i < RIG_N_RS; i++) {
-		struct ks_op_rs rs = { .svc = key(proto), .af = 4, .fwd = KS_FWD_FNAT, .port = htons(RIG_VPORT), .weight = 1 };
+		struct ks_op_rs rs = { .svc = key(proto),
+				       .af = 4,
+				       .fwd = KS_FWD_FNAT,
+				       .port = htons(RIG_VPORT),
+				       .weight = 1 };
 
 		memcpy(rs.addr, v4(RIG_RS + i).b, 16);
 		if (!apply(r, &rs, KS_OP_RS_SET, sizeof(rs), err))
@@ -103,8 +109,10 @@ static bool fill(struct rig *r, char err[KS_ERR_LEN])
 {
 	const char *front = r->s->port[0].info.dev, *back = r->s->port[r->s->n_ports - 1].info.dev;
 	struct ks_op_route def = { .af = 4 };
-	bool ok = add_addr(r, front, RIG_VIP, 32, 0, err) && add_addr(r, front, RIG_VIP + 1, 24, 0, err) &&
-		  add_addr(r, back, RIG_RS - 10, 24, 0, err) && add_neigh(r, front, RIG_VIP + 253, r->gen[0].peer_mac, err);
+	bool ok = add_addr(r, front, RIG_VIP, 32, 0, err) &&
+		add_addr(r, front, RIG_VIP + 1, 24, 0, err) &&
+		add_addr(r, back, RIG_RS - 10, 24, 0, err) &&
+		add_neigh(r, front, RIG_VIP + 253, r->gen[0].peer_mac, err);
 
 	for (unsigned i = 0; ok && i < RIG_N_LIP; i++)
 		ok = add_addr(r, back, RIG_LIP + i, 32, KS_ADDR_LIP, err);
@@ -112,8 +120,8 @@ static bool fill(struct rig *r, char err[KS_ERR_LEN])
 		ok = add_neigh(r, back, RIG_RS + i, r->gen[1].peer_mac, err);
 	snprintf(def.dev, sizeof(def.dev), "%s", front);
 	memcpy(def.gw, v4(RIG_VIP + 253).b, 16);
-	return ok && apply(r, &def, KS_OP_ROUTE_SET, sizeof(def), err) && add_service(r, IPPROTO_TCP, back, err) &&
-	       add_service(r, IPPROTO_UDP, back, err);
+	return ok && apply(r, &def, KS_OP_ROUTE_SET, sizeof(def), err) &&
+		add_service(r, IPPROTO_TCP, back, err) && add_service(r, IPPROTO_UDP, back, err);
 }
 
 static bool make_generation(struct rig *r, char err[KS_ERR_LEN])
@@ -125,7 +133,8 @@ static bool make_generation(struct rig *r, char err[KS_ERR_LEN])
 		ks_desired_port(r->desired, i, &r->s->port[i].info);
 	if (ks_desired_begin(r->desired, true) != KS_OK || !fill(r, err))
 		return false;
-	if (ks_desired_commit(r->desired, 1, reason) != KS_OK || (conf = ks_conf_build(r->desired, NULL, reason)) == NULL) {
+	if (ks_desired_commit(r->desired, 1, reason) != KS_OK ||
+	    (conf = ks_conf_build(r->desired, NULL, reason)) == NULL) {
 		snprintf(err, KS_ERR_LEN, "the generation is refused: %s", reason);
 		return false;
 	}
@@ -193,10 +202,16 @@ static bool make_gen_port(struct rig *r, unsigned i, bool claim_csum)
 	return true;
 }
 
-bool rig_open(struct rig *r, struct options *o, uint32_t sessions, bool claim_csum, struct rte_mempool *pool, char err[KS_ERR_LEN])
+bool rig_open(struct rig *r, struct options *o, uint32_t sessions, bool claim_csum,
+	      struct rte_mempool *pool, char err[KS_ERR_LEN])
 {
-	struct ks_limits limits = { .max_services = o->max_services, .max_rs_slots = MAX_RS, .max_routes = 1024, .n_workers = o->n_workers };
-	struct ks_shm_opts so = { .workers = o->n_workers, .ports = o->n_ports, .rs_slots = MAX_RS };
+	struct ks_limits limits = { .max_services = o->max_services,
+				    .max_rs_slots = MAX_RS,
+				    .max_routes = 1024,
+				    .n_workers = o->n_workers };
+	struct ks_shm_opts so = { .workers = o->n_workers,
+				  .ports = o->n_ports,
+				  .rs_slots = MAX_RS };
 	struct ks_main_io io = { r, io_alloc, io_drop, io_drop, io_drop, io_event };
 	size_t size = ks_shm_size(&so);
 	struct shell *s;
@@ -220,10 +235,12 @@ bool rig_open(struct rig *r, struct options *o, uint32_t sessions, bool claim_cs
 	s->shm_fd = -1;
 	s->shm = ks_shm_init(r->shm_mem, &so);
 	clock_init(&s->clock, 1000000);
-	for (unsigned i = 0; i < GEN_PORTS; i++) /* devices have no peers of ours, but the generation wants their addresses */
+	for (unsigned i = 0; i < GEN_PORTS;
+	     i++) /* devices have no peers of ours, but the generation wants their addresses */
 		gen_port_init(&r->gen[i], i, pool, NULL, claim_csum);
 	for (unsigned i = 0; i < s->n_ports; i++)
-		if (o->port[i].devargs != NULL ? !port_open(s, i, err) : !make_gen_port(r, i, claim_csum))
+		if (o->port[i].devargs != NULL ? !port_open(s, i, err)
+					       : !make_gen_port(r, i, claim_csum))
 			return false;
 	r->main = ks_main_new(&s->mem, &s->shared, &io, ks_shm_worker(s->shm, s->n_workers));
 	r->desired = ks_desired_new(&s->mem, &limits);
@@ -293,6 +310,7 @@ void rig_drops(const struct rig *r, char *out, size_t cap)
 		uint64_t v = rig_counter(r, (enum ks_counter)(KS_C_DROP_FIRST + i));
 
 		if (v > 0)
-			n += (size_t)snprintf(out + n, cap - n, "%s%s %llu", n > 0 ? ", " : "", names[i], (unsigned long long)v);
+			n += (size_t)snprintf(out + n, cap - n, "%s%s %llu", n > 0 ? ", " : "",
+					      names[i], (unsigned long long)v);
 	}
 }

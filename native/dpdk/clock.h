@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Milliseconds from the time stamp counter: the same on every lcore, no system call, no division while polling. */
+/* Milliseconds from the time stamp counter: the same on every lcore, no system call, no division
+ * while polling. */
 #ifndef CLOCK_H
 #define CLOCK_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DPDK logs a lot where all is well, and prints its usage where it is not. What it writes goes into a buffer; --verbose shows it, a failure
- * is searched in it for the line that says why.
+ * DPDK logs a lot where all is well, and prints its usage where it is not. What it writes goes into
+ * a buffer; --verbose shows it, a failure is searched in it for the line that says why.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -30,7 +30,7 @@ struct eal_plan {
 	bool huge;
 };
 
-#define LOG_CAP 65536u
+#define LOG_CAP  65536u
 #define MAX_ARGS (MAX_EAL_ARGS + KS_MAX_PORTS + 24)
 
 static char log_text[LOG_CAP];
@@ -64,9 +64,19 @@ void eal_log_clear(void)
 /* Lines that say nothing of the cause. */
 static bool is_noise(const char *line)
 {
-	static const char *const noise[] = {"Detected CPU lcores", "Detected NUMA", "Detected static", "Detected shared",
-					    "Multi-process socket", "Selected IOVA", "VFIO support", "No free", "No available",
-					    "Probe PCI driver", "probe device", "Static memory layout", "TELEMETRY"};
+	static const char *const noise[] = { "Detected CPU lcores",
+					     "Detected NUMA",
+					     "Detected static",
+					     "Detected shared",
+					     "Multi-process socket",
+					     "Selected IOVA",
+					     "VFIO support",
+					     "No free",
+					     "No available",
+					     "Probe PCI driver",
+					     "probe device",
+					     "Static memory layout",
+					     "TELEMETRY" };
 
 	for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
 		if (strstr(line, noise[i]) != NULL)
@@ -97,10 +107,12 @@ const char *eal_log_reason(void)
 	char *copy = strdup(log_text), *save = NULL, *line;
 
 	reason[0] = 0;
-	for (line = copy == NULL ? NULL : strtok_r(copy, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+	for (line = copy == NULL ? NULL : strtok_r(copy, "\n", &save); line != NULL;
+	     line = strtok_r(NULL, "\n", &save)) {
 		const char *colon = strstr(line, ": ");
 
-		if (colon != NULL && colon - line < 24 && strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") > 2)
+		if (colon != NULL && colon - line < 24 &&
+		    strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") > 2)
 			line = line + (colon - line) + 2; /* "EAL: " */
 		while (isspace((unsigned char)*line))
 			line++;
@@ -123,7 +135,8 @@ static bool has_arg(const struct options *o, const char *name)
 
 		if (n == 1 && a[0] == '-' && a[1] == name[0])
 			return true;
-		if (a[0] == '-' && a[1] == '-' && strncmp(a + 2, name, n) == 0 && (a[2 + n] == '\0' || a[2 + n] == '='))
+		if (a[0] == '-' && a[1] == '-' && strncmp(a + 2, name, n) == 0 &&
+		    (a[2 + n] == '\0' || a[2 + n] == '='))
 			return true;
 	}
 	return false;
@@ -193,23 +206,28 @@ static bool choose_memory(struct eal_plan *e, char err[KS_ERR_LEN])
 	size_t have = free_huge_bytes();
 
 	e->huge = !has_arg(o, "no-huge") &&
-		  ( o->huge == HUGE_YES || (o->huge == HUGE_AUTO && (have >= e->memory || has_hardware(o))));
+		(o->huge == HUGE_YES ||
+		 (o->huge == HUGE_AUTO && (have >= e->memory || has_hardware(o))));
 	if (!e->huge && available_bytes() < e->memory) {
-		snprintf(err, KS_ERR_LEN, "not enough memory: %zu MB are needed for packet buffers, %zu MB are free: lower --pool-size",
-			 e->memory >> 20, available_bytes() >> 20);
+		snprintf(
+			err, KS_ERR_LEN,
+			"not enough memory: %zu MB are needed for packet buffers, %zu MB are free: lower --pool-size",
+			e->memory >> 20, available_bytes() >> 20);
 		return false;
 	}
 	if (!e->huge || have >= e->memory)
 		return true;
 	if (have == 0)
-		snprintf(err, KS_ERR_LEN,
-			 "no hugepages: reserve some (sysctl vm.nr_hugepages=%zu), or run without (--huge no)",
-			 e->memory / ((size_t)2 << 20) + 1);
+		snprintf(
+			err, KS_ERR_LEN,
+			"no hugepages: reserve some (sysctl vm.nr_hugepages=%zu), or run without (--huge no)",
+			e->memory / ((size_t)2 << 20) + 1);
 	else
-		snprintf(err, KS_ERR_LEN,
-			 "not enough memory: %zu MB of hugepages are free, %zu MB are needed for packet buffers: reserve more, "
-			 "lower --pool-size, or run without (--huge no)",
-			 have >> 20, e->memory >> 20);
+		snprintf(
+			err, KS_ERR_LEN,
+			"not enough memory: %zu MB of hugepages are free, %zu MB are needed for packet buffers: reserve more, "
+			"lower --pool-size, or run without (--huge no)",
+			have >> 20, e->memory >> 20);
 	return false;
 }
 
@@ -235,8 +253,8 @@ __attribute__((format(printf, 2, 3))) static void add(struct args *a, const char
 }
 
 /*
- * Each lcore gets the CPU of its rank among those we may use. When there are more lcores than CPUs they all float over all of them, so that
- * the kernel balances them.
+ * Each lcore gets the CPU of its rank among those we may use. When there are more lcores than CPUs
+ * they all float over all of them, so that the kernel balances them.
  */
 static void add_lcores(struct args *a, const struct options *o)
 {
@@ -248,9 +266,9 @@ static void add_lcores(struct args *a, const struct options *o)
 
 	CPU_ZERO(&set);
 	sched_getaffinity(0, sizeof(set), &set);
-	for (int i = 0; i < CPU_SETSIZE; i++)
+	for (unsigned i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &set))
-			cpu[n_cpus++] = i;
+			cpu[n_cpus++] = (int)i;
 	float_all = (int)o->n_workers + 1 > n_cpus;
 	for (int i = 0; i < n_cpus && k < sizeof(cpus) - 8; i++)
 		k += (size_t)snprintf(cpus + k, sizeof(cpus) - k, "%s%d", i > 0 ? "," : "", cpu[i]);
@@ -258,9 +276,11 @@ static void add_lcores(struct args *a, const struct options *o)
 		unsigned lcore = i == 0 ? o->main_lcore : o->worker[i - 1].lcore;
 
 		if (float_all)
-			n += (size_t)snprintf(map + n, sizeof(map) - n, "%s%u", i > 0 ? "," : "", lcore);
+			n += (size_t)snprintf(map + n, sizeof(map) - n, "%s%u", i > 0 ? "," : "",
+					      lcore);
 		else
-			n += (size_t)snprintf(map + n, sizeof(map) - n, "%s%u@%d", i > 0 ? "," : "", lcore,
+			n += (size_t)snprintf(map + n, sizeof(map) - n, "%s%u@%d", i > 0 ? "," : "",
+					      lcore,
 					      lcore < (unsigned)n_cpus ? cpu[lcore] : cpu[i]);
 	}
 	if (float_all)
@@ -282,7 +302,8 @@ static void make_args(struct args *a, const struct eal_plan *e)
 	if (o->file_prefix != NULL)
 		add(a, "--file-prefix=%s", o->file_prefix);
 	/* No files to be left behind; --no-huge and --in-memory exclude each other. */
-	if (!has_arg(o, "in-memory") && !has_arg(o, "no-shconf") && !(e->huge && (o->file_prefix != NULL || has_arg(o, "file-prefix"))))
+	if (!has_arg(o, "in-memory") && !has_arg(o, "no-shconf") &&
+	    !(e->huge && (o->file_prefix != NULL || has_arg(o, "file-prefix"))))
 		add(a, e->huge ? "--in-memory" : "--no-shconf");
 	if (!has_arg(o, "telemetry") && !has_arg(o, "no-telemetry"))
 		add(a, "--no-telemetry");
@@ -292,7 +313,8 @@ static void make_args(struct args *a, const struct eal_plan *e)
 		add(a, "-m%zu", (e->memory >> 20) + 1);
 	for (unsigned i = 0; i < o->n_ports; i++) {
 		all_named = all_named && o->port[i].devargs != NULL;
-		any_pci = any_pci || (o->port[i].devargs != NULL && devargs_is_pci(o->port[i].devargs));
+		any_pci = any_pci ||
+			(o->port[i].devargs != NULL && devargs_is_pci(o->port[i].devargs));
 	}
 	/* Only the NICs named are touched; the others stay with whom they belong to. */
 	if (all_named && !has_arg(o, "a") && !has_arg(o, "allow") && !has_arg(o, "b") &&
@@ -308,14 +330,17 @@ static void make_args(struct args *a, const struct eal_plan *e)
 	a->v[a->n] = NULL;
 }
 
-/* Some libraries write to stdout and stderr directly: both are turned away meanwhile, what comes goes into the log. */
+/* Some libraries write to stdout and stderr directly: both are turned away meanwhile, what comes
+ * goes into the log. */
 struct quiet {
 	int out, error, fd;
 };
 
 static struct quiet quiet_begin(void)
 {
-	struct quiet q = {.out = dup(STDOUT_FILENO), .error = dup(STDERR_FILENO), .fd = memfd_create("quiet", MFD_CLOEXEC)};
+	struct quiet q = { .out = dup(STDOUT_FILENO),
+			   .error = dup(STDERR_FILENO),
+			   .fd = memfd_create("quiet", MFD_CLOEXEC) };
 
 	fflush(stdout);
 	if (q.fd >= 0 && q.out >= 0 && q.error >= 0) {
@@ -337,7 +362,7 @@ static void quiet_end(struct quiet q)
 		dup2(q.error, STDERR_FILENO);
 	if (q.fd >= 0 && lseek(q.fd, 0, SEEK_SET) == 0 && (n = read(q.fd, buf, sizeof(buf))) > 0)
 		log_write(NULL, buf, (size_t)n);
-	for (int *fd = (int[]){q.out, q.error, q.fd, -1}; *fd >= 0; fd++)
+	for (int *fd = (int[]){ q.out, q.error, q.fd, -1 }; *fd >= 0; fd++)
 		close(*fd);
 }
 
@@ -371,9 +396,11 @@ static bool check_lcores(const struct options *o, char err[KS_ERR_LEN])
 
 		if (rte_lcore_is_enabled(lcore) && lcore != rte_get_main_lcore())
 			continue;
-		snprintf(err, KS_ERR_LEN, "bad lcore: worker %s wants lcore %u, %s", o->worker[i].name, lcore,
-			 lcore == rte_get_main_lcore() ? "which is the main lcore" :
-							 "which the EAL arguments (-l, --lcores) do not enable");
+		snprintf(err, KS_ERR_LEN, "bad lcore: worker %s wants lcore %u, %s",
+			 o->worker[i].name, lcore,
+			 lcore == rte_get_main_lcore()
+				 ? "which is the main lcore"
+				 : "which the EAL arguments (-l, --lcores) do not enable");
 		return false;
 	}
 	return true;
@@ -385,8 +412,9 @@ static size_t memory_needed(const struct options *o)
 
 	for (unsigned i = 0; i < o->n_ports; i++)
 		buffer = RTE_MAX(buffer, (size_t)RTE_PKTMBUF_HEADROOM + o->port[i].mtu + 32);
-	return (size_t)o->pool_size * (buffer + 768) + lcores * lcores * RING_SIZE * sizeof(void *) * 2 +
-	       ((size_t)o->n_ports * 8 << 20) + ((size_t)64 << 20);
+	return (size_t)o->pool_size * (buffer + 768) +
+		lcores * lcores * RING_SIZE * sizeof(void *) * 2 + ((size_t)o->n_ports * 8 << 20) +
+		((size_t)64 << 20);
 }
 
 /* Messages of the EAL that deserve a better word. */
@@ -399,7 +427,8 @@ static void explain(const char *reason, int why, char err[KS_ERR_LEN])
 	else if (strstr(reason, "core") != NULL)
 		snprintf(err, KS_ERR_LEN, "bad lcore: DPDK does not start: %s", reason);
 	else if (strstr(log_text, "ermission denied") != NULL || why == EACCES || why == EPERM)
-		snprintf(err, KS_ERR_LEN, "no permission: DPDK does not start: %s (run as root)", reason);
+		snprintf(err, KS_ERR_LEN, "no permission: DPDK does not start: %s (run as root)",
+			 reason);
 	else if (reason[0] != '\0')
 		snprintf(err, KS_ERR_LEN, "DPDK does not start: %s", reason);
 	else
@@ -408,16 +437,17 @@ static void explain(const char *reason, int why, char err[KS_ERR_LEN])
 
 bool eal_start(const struct options *o, char err[KS_ERR_LEN])
 {
-	static const cookie_io_functions_t io = {.write = log_write};
-	struct eal_plan plan = {.o = o, .memory = memory_needed(o)};
-	struct args a = {.n = 0};
+	static const cookie_io_functions_t io = { .write = log_write };
+	struct eal_plan plan = { .o = o, .memory = memory_needed(o) };
+	struct args a = { .n = 0 };
 	FILE *stream;
 	struct init in;
 
 	for (unsigned i = 0; i < o->n_workers; i++)
 		if (o->worker[i].lcore >= RTE_MAX_LCORE) {
-			snprintf(err, KS_ERR_LEN, "bad lcore: worker %s wants lcore %u, DPDK has lcores 0 to %d", o->worker[i].name,
-				 o->worker[i].lcore, RTE_MAX_LCORE - 1);
+			snprintf(err, KS_ERR_LEN,
+				 "bad lcore: worker %s wants lcore %u, DPDK has lcores 0 to %d",
+				 o->worker[i].name, o->worker[i].lcore, RTE_MAX_LCORE - 1);
 			return false;
 		}
 	if (!choose_memory(&plan, err))

@@ -9,13 +9,14 @@
 
 static bool as_json;
 
-void ks_log_json(bool on) { as_json = on; }
+void ks_log_json(bool on)
+{
+	as_json = on;
+}
 
 static const char *word(enum ks_level level)
 {
-	return level >= KS_LOG_ERROR  ? "error: "
-	       : level >= KS_LOG_WARN ? "warning: "
-				      : "";
+	return level >= KS_LOG_ERROR ? "error: " : level >= KS_LOG_WARN ? "warning: " : "";
 }
 
 /* Quotes, backslashes and control characters escaped. */
@@ -51,8 +52,10 @@ void ks_log(enum ks_level level, const char *fmt, ...)
 	if (as_json) {
 		clock_gettime(CLOCK_REALTIME, &ts);
 		json_string(quoted, sizeof(quoted), text);
-		n = snprintf(line, sizeof(line), "{\"level\":%d,\"time\":%lld,\"name\":\"dataplane\",\"msg\":\"%s\"}\n",
-			     (int)level, (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000, quoted);
+		n = snprintf(line, sizeof(line),
+			     "{\"level\":%d,\"time\":%lld,\"name\":\"dataplane\",\"msg\":\"%s\"}\n",
+			     (int)level, (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000,
+			     quoted);
 	} else {
 		n = snprintf(line, sizeof(line), "keelson-dataplane: %s%s\n", word(level), text);
 	}

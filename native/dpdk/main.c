@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* keelson-dataplane: brings the parts up in order, and says in one line which of them did not come up and why. */
+/* keelson-dataplane: brings the parts up in order, and says in one line which of them did not come
+ * up and why. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +18,8 @@
 #include "log.h"
 #include "shell.h"
 
-/* Signals are taken by the main lcore's signalfd; every thread must have them blocked, so this comes before the EAL. */
+/* Signals are taken by the main lcore's signalfd; every thread must have them blocked, so this
+ * comes before the EAL. */
 static void block_signals(void)
 {
 	sigset_t set;
@@ -73,8 +75,10 @@ static bool make_workers(struct shell *s, char err[KS_ERR_LEN])
 		wo.rs_counters = ks_shm_rs(s->shm, i);
 		l->core = ks_worker_new(&wo);
 		if (l->core == NULL) {
-			snprintf(err, KS_ERR_LEN, "no memory for %u sessions of worker %s; lower --max-sessions (conn_pool_size)",
-				 s->o.max_sessions, l->o->name);
+			snprintf(
+				err, KS_ERR_LEN,
+				"no memory for %u sessions of worker %s; lower --max-sessions (conn_pool_size)",
+				s->o.max_sessions, l->o->name);
 			return false;
 		}
 	}
@@ -83,12 +87,15 @@ static bool make_workers(struct shell *s, char err[KS_ERR_LEN])
 
 static bool make_counters(struct shell *s, char err[KS_ERR_LEN])
 {
-	struct ks_shm_opts so = { .workers = s->n_workers, .ports = s->n_ports, .rs_slots = s->o.max_real_servers };
+	struct ks_shm_opts so = { .workers = s->n_workers,
+				  .ports = s->n_ports,
+				  .rs_slots = s->o.max_real_servers };
 	size_t size = ks_shm_size(&so);
 	void *mem;
 
 	if (size == 0) {
-		snprintf(err, KS_ERR_LEN, "too many real servers for that many workers; lower --max-real-servers");
+		snprintf(err, KS_ERR_LEN,
+			 "too many real servers for that many workers; lower --max-real-servers");
 		return false;
 	}
 	mem = ks_sock_shared_memory("keelson-counters", size, &s->shm_fd, err);
@@ -117,7 +124,8 @@ static bool bring_up(struct shell *s, char err[KS_ERR_LEN])
 	s->n_ports = s->o.n_ports;
 	s->n_workers = s->o.n_workers;
 	for (unsigned i = 0; i < s->n_ports; i++)
-		if (s->o.port[i].devargs != NULL && !devargs_check(s->o.port[i].name, s->o.port[i].devargs, err))
+		if (s->o.port[i].devargs != NULL &&
+		    !devargs_check(s->o.port[i].name, s->o.port[i].devargs, err))
 			return false;
 	if (!eal_start(&s->o, err))
 		return false;
@@ -151,7 +159,8 @@ static bool socket_dir_ok(const char *path, char err[KS_ERR_LEN])
 
 	if (path == NULL)
 		return true;
-	snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 : (int)(slash - path), slash == NULL ? "." : path);
+	snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 : (int)(slash - path),
+		 slash == NULL ? "." : path);
 	if (slash == path || access(dir, W_OK | X_OK) == 0)
 		return true;
 	snprintf(err, KS_ERR_LEN, "--socket: directory %.200s: %s", dir, strerror(errno));
@@ -164,13 +173,16 @@ static void tell(const struct shell *s)
 		const struct port *p = &s->port[i];
 		const uint8_t *a = p->info.mac;
 
-		ks_log(KS_LOG_INFO, "port %s: %s, %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, queues %u/%u, link %s%s%s", p->o->name,
-		       p->driver, a[0], a[1], a[2], a[3], a[4], a[5], p->info.mtu, p->o->rxq, p->o->txq,
-		       p->info.up ? "up" : "down", p->rx_csum ? ", verifies checksums" : "",
+		ks_log(KS_LOG_INFO,
+		       "port %s: %s, %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, queues %u/%u, link %s%s%s",
+		       p->o->name, p->driver, a[0], a[1], a[2], a[3], a[4], a[5], p->info.mtu,
+		       p->o->rxq, p->o->txq, p->info.up ? "up" : "down",
+		       p->rx_csum ? ", verifies checksums" : "",
 		       p->wake_fd[0] >= 0 ? ", wakes its worker" : "");
 	}
-	ks_log(KS_LOG_INFO, "%u workers, %u sessions each, %u packet buffers, %s", s->n_workers, s->o.max_sessions,
-	       s->o.pool_size, rte_eal_has_hugepages() ? "huge pages" : "no huge pages");
+	ks_log(KS_LOG_INFO, "%u workers, %u sessions each, %u packet buffers, %s", s->n_workers,
+	       s->o.max_sessions, s->o.pool_size,
+	       rte_eal_has_hugepages() ? "huge pages" : "no huge pages");
 }
 
 int main(int argc, char **argv)

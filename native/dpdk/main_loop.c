@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The main lcore: control socket, kernel interfaces, netlink mirror, ARP and what waits for it, generations, link state, counters. It sleeps in
- * epoll until a descriptor, a deadline or a worker (wake_fd) wants it.
+ * The main lcore: control socket, kernel interfaces, netlink mirror, ARP and what waits for it,
+ * generations, link state, counters. It sleeps in epoll until a descriptor, a deadline or a worker
+ * (wake_fd) wants it.
  */
 #include <errno.h>
 #include <signal.h>
@@ -16,7 +17,7 @@
 #include "mirror.h"
 #include "shell.h"
 
-#define SLOW_MS 200u /* link state, port counters */
+#define SLOW_MS   200u /* link state, port counters */
 #define KNI_BURST 32u
 
 enum source { SRC_WAKE, SRC_SIGNAL, SRC_CONTROL, SRC_MIRROR, SRC_KNI };
@@ -29,8 +30,9 @@ struct mainloop {
 	struct ks_control *control;
 	struct ks_mirror *mirror;
 	uint8_t *rs_in_use;
-	struct ks_conf *retired; /* the generation before the current one, freed when every worker has left it */
-	uint64_t retired_at;	 /* its publication's number */
+	struct ks_conf *retired; /* the generation before the current one, freed when every worker
+				    has left it */
+	uint64_t retired_at; /* its publication's number */
 	struct sessions_ask asks[KS_MAX_WORKERS];
 	int epoll_fd, signal_fd;
 	bool rebuild; /* mirror or link has changed: a generation of our own is due */
@@ -70,7 +72,8 @@ static void publish(void *ctx, struct ks_conf *conf)
 	struct shell *s = m->s;
 	struct ks_conf *old;
 
-	while (m->retired != NULL) /* two publications in a row: the older one must be left first; workers turn in microseconds */
+	while (m->retired != NULL) /* two publications in a row: the older one must be left first;
+				      workers turn in microseconds */
 		free_retired(m);
 	ks_shm_publish(s->shm, conf);
 	old = atomic_exchange_explicit(&s->conf, conf, memory_order_acq_rel);
@@ -104,7 +107,8 @@ static void rebuild(struct mainloop *m)
 	m->rebuild = false;
 	conf = ks_conf_build(m->desired, rs_in_use(m), reason);
 	if (conf == NULL)
-		ks_log(KS_LOG_WARN, "the kernel's addresses and routes are not taken over: %s", reason);
+		ks_log(KS_LOG_WARN, "the kernel's addresses and routes are not taken over: %s",
+		       reason);
 	else
 		publish(m, conf);
 }
@@ -134,7 +138,8 @@ static void kni_write(struct mainloop *m, struct port *port, struct rte_mbuf *mb
 	enum ks_kni_result r = KS_KNI_FULL;
 
 	if (port->kni != NULL)
-		r = ks_kni_write(port->kni, rte_pktmbuf_mtod(mbuf, void *), rte_pktmbuf_data_len(mbuf), now);
+		r = ks_kni_write(port->kni, rte_pktmbuf_mtod(mbuf, void *),
+				 rte_pktmbuf_data_len(mbuf), now);
 	switch (r) {
 	case KS_KNI_OK:
 		port->kni_in++;
@@ -181,7 +186,8 @@ static int on_garp(void *ctx, const struct ks_garp *g, char reason[KS_REASON_LEN
 		if (strcmp(m->s->port[i].info.dev, g->dev) != 0)
 			continue;
 		memcpy(addr.b, g->addr, sizeof(addr.b));
-		ks_main_garp(m->core, current(m), (uint8_t)i, g->af, &addr, g->repeat, shell_now(m->s));
+		ks_main_garp(m->core, current(m), (uint8_t)i, g->af, &addr, g->repeat,
+			     shell_now(m->s));
 		return KS_OK;
 	}
 	snprintf(reason, KS_REASON_LEN, "there is no device %s", g->dev);
@@ -215,7 +221,8 @@ static bool answer_sessions(struct mainloop *m)
 		uint32_t state = atomic_load_explicit(&a->state, memory_order_acquire);
 
 		if (state == 2) {
-			ks_control_sessions(m->control, a->token, KS_OK, a->rows, a->count, a->next);
+			ks_control_sessions(m->control, a->token, KS_OK, a->rows, a->count,
+					    a->next);
 			atomic_store_explicit(&a->state, 0, memory_order_release);
 		}
 		waiting = waiting || state == 1;
@@ -243,7 +250,8 @@ static unsigned from_workers(struct mainloop *m, ks_ms now)
 
 	for (unsigned from = 0; from < s->n_workers; from++) {
 		struct rte_mbuf *mbuf[BURST];
-		unsigned n = rte_ring_sc_dequeue_burst(s->ring[from][s->n_workers], (void **)mbuf, BURST, NULL);
+		unsigned n = rte_ring_sc_dequeue_burst(s->ring[from][s->n_workers], (void **)mbuf,
+						       BURST, NULL);
 
 		for (unsigned i = 0; i < n; i++) {
 			struct ks_pkt p;
@@ -307,7 +315,8 @@ static void mirror_changed(void *ctx)
 	((struct mainloop *)ctx)->rebuild = true;
 }
 
-static void mirror_neigh(void *ctx, uint8_t port, uint8_t af, const union ks_addr *addr, const uint8_t *mac)
+static void mirror_neigh(void *ctx, uint8_t port, uint8_t af, const union ks_addr *addr,
+			 const uint8_t *mac)
 {
 	struct mainloop *m = ctx;
 
@@ -351,8 +360,8 @@ static bool watch(struct mainloop *m, int fd, enum source source, unsigned index
 static int wait_ms(struct mainloop *m, bool busy, ks_ms now)
 {
 	ks_ms at = m->slow_at;
-	ks_ms other[] = { ks_main_deadline(m->core), ks_control_deadline(m->control), ks_mirror_deadline(m->mirror),
-			  m->stopping ? m->stop_at : UINT64_MAX };
+	ks_ms other[] = { ks_main_deadline(m->core), ks_control_deadline(m->control),
+			  ks_mirror_deadline(m->mirror), m->stopping ? m->stop_at : UINT64_MAX };
 
 	if (busy)
 		return 0;
@@ -446,7 +455,8 @@ static bool start(struct mainloop *m, char err[KS_ERR_LEN])
 	struct ks_main_io io = { m, io_alloc, io_send, io_release, io_kni, io_event };
 	struct ks_control_opts co = {
 		.path = s->o.socket,
-		.cb = { m, rs_in_use, publish, quiesced, on_lease, on_garp, on_sessions, on_shutdown },
+		.cb = { m, rs_in_use, publish, quiesced, on_lease, on_garp, on_sessions,
+			on_shutdown },
 		.boot_id = s->seed,
 		.workers = s->n_workers,
 		.ports = s->n_ports,
@@ -454,7 +464,9 @@ static bool start(struct mainloop *m, char err[KS_ERR_LEN])
 		.shm_size = s->shm->size,
 		.version = KS_VERSION,
 	};
-	struct ks_mirror_opts mo = { .n_ports = s->n_ports, .ctx = m, .changed = mirror_changed, .neigh = mirror_neigh };
+	struct ks_mirror_opts mo = {
+		.n_ports = s->n_ports, .ctx = m, .changed = mirror_changed, .neigh = mirror_neigh
+	};
 	char reason[KS_REASON_LEN];
 	struct ks_conf *conf;
 
@@ -463,8 +475,8 @@ static bool start(struct mainloop *m, char err[KS_ERR_LEN])
 	m->rs_in_use = s->mem.alloc(s->mem.ctx, s->o.max_real_servers, 64);
 	m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (m->core == NULL || m->desired == NULL || m->rs_in_use == NULL || m->epoll_fd < 0) {
-		snprintf(err, KS_ERR_LEN, "no memory for %u services and %u real servers", s->o.max_services,
-			 s->o.max_real_servers);
+		snprintf(err, KS_ERR_LEN, "no memory for %u services and %u real servers",
+			 s->o.max_services, s->o.max_real_servers);
 		return false;
 	}
 	for (unsigned i = 0; i < s->n_ports; i++) {
@@ -485,8 +497,10 @@ static bool start(struct mainloop *m, char err[KS_ERR_LEN])
 	m->mirror = ks_mirror_new(&mo, err);
 	if (m->mirror == NULL)
 		return false;
-	if (!open_signals(m) || !watch(m, m->signal_fd, SRC_SIGNAL, 0) || !watch(m, m->self->wake.fd, SRC_WAKE, 0) ||
-	    !watch(m, ks_control_fd(m->control), SRC_CONTROL, 0) || !watch(m, ks_mirror_fd(m->mirror), SRC_MIRROR, 0)) {
+	if (!open_signals(m) || !watch(m, m->signal_fd, SRC_SIGNAL, 0) ||
+	    !watch(m, m->self->wake.fd, SRC_WAKE, 0) ||
+	    !watch(m, ks_control_fd(m->control), SRC_CONTROL, 0) ||
+	    !watch(m, ks_mirror_fd(m->mirror), SRC_MIRROR, 0)) {
 		snprintf(err, KS_ERR_LEN, "epoll: %s", strerror(errno));
 		return false;
 	}
@@ -537,10 +551,13 @@ int main_loop(struct shell *s, char err[KS_ERR_LEN])
 	m->epoll_fd = m->signal_fd = -1;
 	if (start(m, err)) {
 		for (; launched < s->n_workers; launched++) {
-			if (rte_eal_remote_launch(worker_loop, &s->lcore[launched], s->lcore[launched].lcore_id) == 0)
+			if (rte_eal_remote_launch(worker_loop, &s->lcore[launched],
+						  s->lcore[launched].lcore_id) == 0)
 				continue;
-			snprintf(err, KS_ERR_LEN, "worker %s: lcore %u is not one of the EAL's; see its -l or --lcores",
-				 s->lcore[launched].o->name, s->lcore[launched].lcore_id);
+			snprintf(
+				err, KS_ERR_LEN,
+				"worker %s: lcore %u is not one of the EAL's; see its -l or --lcores",
+				s->lcore[launched].o->name, s->lcore[launched].lcore_id);
 			break;
 		}
 		if (launched == s->n_workers) {

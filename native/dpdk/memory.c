@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of the core: tables are mapped (in huge pages if any are free, else offered to the kernel for them), small things are allocated. */
+/* Memory of the core: tables are mapped (in huge pages if any are free, else offered to the kernel
+ * for them), small things are allocated. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 
 #include "shell.h"
 
-#define LARGE (2u << 20)
+#define LARGE     (2u << 20)
 #define HUGE_PAGE ((size_t)2 << 20)
 
 /* Lies in the 64 bytes before what the caller gets; align is never more. */
@@ -18,11 +19,13 @@ struct head {
 
 static void *map(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 
 	if (p != MAP_FAILED)
 		return p;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	madvise(p, size, MADV_HUGEPAGE);

@@ -61,18 +61,22 @@ static struct port_opts *add_port(struct options *o, const char *name)
 {
 	struct port_opts *p;
 
-	if (o->n_ports == KS_MAX_PORTS || *name == '\0' || strlen(name) >= sizeof(o->port[0].name) - 4)
+	if (o->n_ports == KS_MAX_PORTS || *name == '\0' ||
+	    strlen(name) >= sizeof(o->port[0].name) - 4)
 		return NULL;
 	for (unsigned i = 0; i < o->n_ports; i++)
 		if (strcmp(o->port[i].name, name) == 0)
 			return NULL;
 	p = &o->port[o->n_ports++];
-	*p = (struct port_opts){ .rxq = 1, .txq = 1, .rxd = 512, .txd = 512, .mtu = 1500, .kni = true };
+	*p = (struct port_opts){
+		.rxq = 1, .txq = 1, .rxd = 512, .txd = 512, .mtu = 1500, .kni = true
+	};
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	return p;
 }
 
-static bool add_queue(const struct options *o, struct poll_opts *list, unsigned *n_list, unsigned max, bool tx, const char *spec)
+static bool add_queue(const struct options *o, struct poll_opts *list, unsigned *n_list,
+		      unsigned max, bool tx, const char *spec)
 {
 	const char *colon = strrchr(spec, ':');
 	uint32_t queue;
@@ -117,10 +121,13 @@ static bool check_tx(const struct options *o, char err[KS_ERR_LEN])
 
 			for (unsigned w = 0; w < o->n_workers; w++)
 				for (unsigned k = 0; k < o->worker[w].n_txs; k++)
-					owners += o->worker[w].tx[k].port == p && o->worker[w].tx[k].queue == q;
+					owners += o->worker[w].tx[k].port == p &&
+						o->worker[w].tx[k].queue == q;
 			if (owners > 1) {
-				snprintf(err, KS_ERR_LEN, "transmit queue %u of port %s is given to %u workers; it has room for one", q,
-					 o->port[p].name, owners);
+				snprintf(
+					err, KS_ERR_LEN,
+					"transmit queue %u of port %s is given to %u workers; it has room for one",
+					q, o->port[p].name, owners);
 				return false;
 			}
 		}
@@ -184,7 +191,8 @@ static int port_option(struct port_opts *p, const char *name, const char *value)
 	return 0;
 }
 
-static int worker_option(struct options *o, struct worker_opts *w, const char *name, const char *value)
+static int worker_option(struct options *o, struct worker_opts *w, const char *name,
+			 const char *value)
 {
 	if (strcmp(name, "--lcore") == 0) {
 		uint32_t v;
@@ -213,14 +221,15 @@ static bool check(const struct options *o, char err[KS_ERR_LEN])
 	}
 	for (unsigned i = 0; i < o->n_workers; i++) {
 		if (o->worker[i].lcore == o->main_lcore) {
-			snprintf(err, KS_ERR_LEN, "worker %s is on lcore %u, which is the main lcore", o->worker[i].name,
-				 o->main_lcore);
+			snprintf(err, KS_ERR_LEN,
+				 "worker %s is on lcore %u, which is the main lcore",
+				 o->worker[i].name, o->main_lcore);
 			return false;
 		}
 		for (unsigned j = 0; j < i; j++) {
 			if (o->worker[i].lcore == o->worker[j].lcore) {
-				snprintf(err, KS_ERR_LEN, "workers %s and %s are both on lcore %u", o->worker[j].name,
-					 o->worker[i].name, o->worker[i].lcore);
+				snprintf(err, KS_ERR_LEN, "workers %s and %s are both on lcore %u",
+					 o->worker[j].name, o->worker[i].name, o->worker[i].lcore);
 				return false;
 			}
 		}
@@ -231,11 +240,14 @@ static bool check(const struct options *o, char err[KS_ERR_LEN])
 
 			for (unsigned w = 0; w < o->n_workers; w++)
 				for (unsigned k = 0; k < o->worker[w].n_polls; k++)
-					readers += o->worker[w].poll[k].port == p && o->worker[w].poll[k].queue == q;
+					readers += o->worker[w].poll[k].port == p &&
+						o->worker[w].poll[k].queue == q;
 			if (readers == 1)
 				continue;
-			snprintf(err, KS_ERR_LEN, "receive queue %u of port %s is read by %u workers; it needs one --poll %s:%u",
-				 q, o->port[p].name, readers, o->port[p].name, q);
+			snprintf(
+				err, KS_ERR_LEN,
+				"receive queue %u of port %s is read by %u workers; it needs one --poll %s:%u",
+				q, o->port[p].name, readers, o->port[p].name, q);
 			return false;
 		}
 	}
@@ -298,7 +310,8 @@ enum parsed options_parse(struct options *o, int argc, char **argv, char err[KS_
 		if (flag_option(o, port, name))
 			continue;
 		if (value == NULL) {
-			snprintf(err, KS_ERR_LEN, "%s: unknown option, or its value is missing; see --help", name);
+			snprintf(err, KS_ERR_LEN,
+				 "%s: unknown option, or its value is missing; see --help", name);
 			return PARSED_ERROR;
 		}
 		i++;
@@ -307,7 +320,9 @@ enum parsed options_parse(struct options *o, int argc, char **argv, char err[KS_
 			worker = NULL;
 			if (port != NULL)
 				continue;
-			snprintf(err, KS_ERR_LEN, "--port %s: name is empty, too long (11 characters) or used twice", value);
+			snprintf(err, KS_ERR_LEN,
+				 "--port %s: name is empty, too long (11 characters) or used twice",
+				 value);
 			return PARSED_ERROR;
 		}
 		if (strcmp(name, "--worker") == 0) {
@@ -326,7 +341,9 @@ enum parsed options_parse(struct options *o, int argc, char **argv, char err[KS_
 		if (done == 0)
 			done = global_option(o, name, value);
 		if (done <= 0) {
-			snprintf(err, KS_ERR_LEN, done == 0 ? "unknown option %s; see --help" : "%s: '%s' is not a value for it",
+			snprintf(err, KS_ERR_LEN,
+				 done == 0 ? "unknown option %s; see --help"
+					   : "%s: '%s' is not a value for it",
 				 name, value);
 			return PARSED_ERROR;
 		}

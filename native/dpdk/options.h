@@ -2,17 +2,21 @@
 /*
  * The command line of keelson-dataplane, made by the controller from dpvs.conf:
  *
- *   keelson-dataplane --socket PATH [--main-lcore N] [--max-sessions N] [--max-services N] [--max-real-servers N]
- *       [--idle-spin-us N] [--idle-sleep-max-us N] [--huge auto|yes|no] [--file-prefix NAME] [--pool-size N]
+ *   keelson-dataplane --socket PATH [--main-lcore N] [--max-sessions N] [--max-services N]
+ * [--max-real-servers N]
+ *       [--idle-spin-us N] [--idle-sleep-max-us N] [--huge auto|yes|no] [--file-prefix NAME]
+ * [--pool-size N]
  *       [--log-json] [--verbose] [--check]
- *       --port NAME [--devargs STRING] [--rxq N] [--txq N] [--rxd N] [--txd N] [--mtu N] [--promisc] [--no-kni] ...
+ *       --port NAME [--devargs STRING] [--rxq N] [--txq N] [--rxd N] [--txd N] [--mtu N]
+ * [--promisc] [--no-kni] ...
  *       --worker NAME [--lcore N] [--poll PORT:QUEUE]... [--tx PORT:QUEUE]... ...
  *       [-- EAL ARGUMENTS]
  *
- * Options after --port or --worker belong to that port or worker; global ones may stand anywhere. A value is a word of its own and never
- * split, so devargs may hold commas. A port without --devargs is the next one the EAL has probed. When no worker has a --poll, receive queues are dealt
- * out in turn. A worker without a --tx on a port takes a free queue; when there is none it hands its frames to a worker that has one.
- * Relative paths are relative to where the command was typed.
+ * Options after --port or --worker belong to that port or worker; global ones may stand anywhere. A
+ * value is a word of its own and never split, so devargs may hold commas. A port without --devargs
+ * is the next one the EAL has probed. When no worker has a --poll, receive queues are dealt out in
+ * turn. A worker without a --tx on a port takes a free queue; when there is none it hands its
+ * frames to a worker that has one. Relative paths are relative to where the command was typed.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
@@ -23,7 +27,7 @@
 #include "ks_conf.h"
 #include "sock.h"
 
-#define MAX_POLLS 64
+#define MAX_POLLS    64
 #define MAX_EAL_ARGS 64
 
 struct port_opts {

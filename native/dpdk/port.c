@@ -35,11 +35,13 @@ struct rte_mempool *port_pool(const struct options *o, char err[KS_ERR_LEN])
 
 	for (unsigned i = 0; i < o->n_ports; i++)
 		room = RTE_MAX(room, RTE_PKTMBUF_HEADROOM + o->port[i].mtu + 32u);
-	pool = rte_pktmbuf_pool_create("ks_pool", o->pool_size, 256, (uint16_t)priv, (uint16_t)room, SOCKET_ID_ANY);
+	pool = rte_pktmbuf_pool_create("ks_pool", o->pool_size, 256, (uint16_t)priv, (uint16_t)room,
+				       SOCKET_ID_ANY);
 	if (pool == NULL)
-		snprintf(err, KS_ERR_LEN,
-			 "not enough memory for %u packet buffers of %u bytes (%s): lower --pool-size, or give DPDK more (-m)",
-			 o->pool_size, room, rte_strerror(rte_errno));
+		snprintf(
+			err, KS_ERR_LEN,
+			"not enough memory for %u packet buffers of %u bytes (%s): lower --pool-size, or give DPDK more (-m)",
+			o->pool_size, room, rte_strerror(rte_errno));
 	return pool;
 }
 
@@ -47,10 +49,11 @@ struct rte_mempool *port_pool(const struct options *o, char err[KS_ERR_LEN])
 
 static bool find_probed(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 {
-	uint16_t id;
-
-	RTE_ETH_FOREACH_DEV(id)
-	{
+	/* RTE_ETH_FOREACH_DEV, without its conversions */
+	for (uint64_t at = rte_eth_find_next_owned_by(0, RTE_ETH_DEV_NO_OWNER);
+	     at < RTE_MAX_ETHPORTS;
+	     at = rte_eth_find_next_owned_by((uint16_t)(at + 1), RTE_ETH_DEV_NO_OWNER)) {
+		uint16_t id = (uint16_t)at;
 		bool taken = false;
 
 		for (unsigned i = 0; i < s->n_ports; i++)
@@ -61,8 +64,10 @@ static bool find_probed(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 			return true;
 		}
 	}
-	snprintf(err, KS_ERR_LEN,
-		 "port %s: no device is left for it; bind a NIC to vfio-pci, or name one by devargs in dpvs.conf", p->o->name);
+	snprintf(
+		err, KS_ERR_LEN,
+		"port %s: no device is left for it; bind a NIC to vfio-pci, or name one by devargs in dpvs.conf",
+		p->o->name);
 	return false;
 }
 
@@ -71,8 +76,7 @@ static bool find_named(const char *devargs, uint16_t *id)
 	struct rte_dev_iterator it;
 	uint16_t found;
 
-	RTE_ETH_FOREACH_MATCHING_DEV(found, devargs, &it)
-	{
+	RTE_ETH_FOREACH_MATCHING_DEV(found, devargs, &it) {
 		*id = found;
 		rte_eth_iterator_cleanup(&it);
 		return true;
@@ -91,14 +95,16 @@ static bool attach(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	p->reserve_fd = devargs_reserve(p->o->name, devargs, err);
 	if (p->reserve_fd < 0)
 		return false;
-	if (strncmp(devargs, "net_af_", 7) == 0 && devargs_get(devargs, "iface", iface, sizeof(iface)))
+	if (strncmp(devargs, "net_af_", 7) == 0 &&
+	    devargs_get(devargs, "iface", iface, sizeof(iface)))
 		p->watched_ifindex = if_nametoindex(iface);
 	eal_log_clear();
 	if (!find_named(devargs, &p->id)) {
 		rc = rte_dev_probe(devargs);
 		if (rc != 0 || !find_named(devargs, &p->id)) {
 			reason = eal_log_reason();
-			snprintf(err, KS_ERR_LEN, "port %s: no such device: %s: %s", p->o->name, devargs,
+			snprintf(err, KS_ERR_LEN, "port %s: no such device: %s: %s", p->o->name,
+				 devargs,
 				 reason[0] != '\0' ? reason : rte_strerror(rc < 0 ? -rc : ENODEV));
 			return false;
 		}
@@ -106,8 +112,8 @@ static bool attach(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	for (unsigned i = 0; i < s->n_ports; i++) {
 		if (!s->port[i].attached || s->port[i].id != p->id)
 			continue;
-		snprintf(err, KS_ERR_LEN, "port %s: port in use: device %s is port %s already", p->o->name, devargs,
-			 s->port[i].o->name);
+		snprintf(err, KS_ERR_LEN, "port %s: port in use: device %s is port %s already",
+			 p->o->name, devargs, s->port[i].o->name);
 		return false;
 	}
 	p->attached = true;
@@ -142,8 +148,9 @@ static void list_frame_sockets(struct fd_set_list *l)
 }
 
 /*
- * AF_PACKET and AF_XDP drivers keep their sockets to themselves, but a socket that can be polled is what a sleeping worker needs. With
- * one queue the socket that came with the port is its; with more it is not known which is which, and the worker polls.
+ * AF_PACKET and AF_XDP drivers keep their sockets to themselves, but a socket that can be polled is
+ * what a sleeping worker needs. With one queue the socket that came with the port is its; with more
+ * it is not known which is which, and the worker polls.
  */
 static void find_wake_fds(struct port *p, const struct fd_set_list *before)
 {
@@ -179,7 +186,8 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	struct rte_eth_conf conf = { 0 };
 	struct rte_eth_dev_info info;
 	uint16_t rxd = p->o->rxd, txd = p->o->txd;
-	const uint64_t rx_csum = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	const uint64_t rx_csum = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
+		RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 	const char *reason;
 	int rc;
 
@@ -188,8 +196,10 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	if (rc != 0)
 		goto failed;
 	if (p->o->rxq > info.max_rx_queues || p->o->txq > info.max_tx_queues) {
-		snprintf(err, KS_ERR_LEN, "port %s: %u receive and %u transmit queues wanted, the device has %u and %u", p->o->name,
-			 p->o->rxq, p->o->txq, info.max_rx_queues, info.max_tx_queues);
+		snprintf(
+			err, KS_ERR_LEN,
+			"port %s: %u receive and %u transmit queues wanted, the device has %u and %u",
+			p->o->name, p->o->rxq, p->o->txq, info.max_rx_queues, info.max_tx_queues);
 		return false;
 	}
 	p->rx_csum = (info.rx_offload_capa & rx_csum) == rx_csum;
@@ -200,15 +210,16 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
 	if (p->o->rxq > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_IP)) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf =
-			info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+		conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads &
+			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
 	}
 	rc = rte_eth_dev_configure(p->id, p->o->rxq, p->o->txq, &conf);
 	if (rc != 0)
 		goto failed;
 	rc = rte_eth_dev_set_mtu(p->id, p->o->mtu);
 	if (rc != 0 && rc != -ENOTSUP && p->o->mtu != 1500) {
-		snprintf(err, KS_ERR_LEN, "port %s: the device refuses an MTU of %u: %s", p->o->name, p->o->mtu, rte_strerror(-rc));
+		snprintf(err, KS_ERR_LEN, "port %s: the device refuses an MTU of %u: %s",
+			 p->o->name, p->o->mtu, rte_strerror(-rc));
 		return false;
 	}
 	rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &rxd, &txd);
@@ -218,7 +229,8 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 		struct rte_eth_rxconf rx = info.default_rxconf;
 
 		rx.offloads = conf.rxmode.offloads;
-		rc = rte_eth_rx_queue_setup(p->id, q, rxd, (unsigned)rte_eth_dev_socket_id(p->id), &rx, s->pool);
+		rc = rte_eth_rx_queue_setup(p->id, q, rxd, (unsigned)rte_eth_dev_socket_id(p->id),
+					    &rx, s->pool);
 		if (rc != 0)
 			goto failed;
 	}
@@ -226,7 +238,8 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 		struct rte_eth_txconf tx = info.default_txconf;
 
 		tx.offloads = conf.txmode.offloads;
-		rc = rte_eth_tx_queue_setup(p->id, q, txd, (unsigned)rte_eth_dev_socket_id(p->id), &tx);
+		rc = rte_eth_tx_queue_setup(p->id, q, txd, (unsigned)rte_eth_dev_socket_id(p->id),
+					    &tx);
 		if (rc != 0)
 			goto failed;
 	}
@@ -235,14 +248,15 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	if (rc != 0)
 		goto failed;
 	p->started = true;
-	/* Frames to our MAC and to all groups come up (VRRP and OSPF on the KNI); where groups cannot be asked for, everything is. */
+	/* Frames to our MAC and to all groups come up (VRRP and OSPF on the KNI); where groups
+	 * cannot be asked for, everything is. */
 	if (p->o->promisc || (rte_eth_allmulticast_enable(p->id) != 0 && p->o->kni))
 		p->promisc = rte_eth_promiscuous_enable(p->id) == 0;
 	return true;
 failed:
 	reason = eal_log_reason();
-	snprintf(err, KS_ERR_LEN, "port %s: the device does not start: %s%s%s%s", p->o->name, rte_strerror(-rc), reason[0] ? " (" : "",
-		 reason, reason[0] ? ")" : "");
+	snprintf(err, KS_ERR_LEN, "port %s: the device does not start: %s%s%s%s", p->o->name,
+		 rte_strerror(-rc), reason[0] ? " (" : "", reason, reason[0] ? ")" : "");
 	return false;
 }
 
@@ -254,12 +268,14 @@ bool port_link(const struct port *p)
 	int fd;
 
 	if (p->watched_ifindex == 0)
-		return rte_eth_link_get_nowait(p->id, &link) != 0 || link.link_status == RTE_ETH_LINK_UP;
+		return rte_eth_link_get_nowait(p->id, &link) != 0 ||
+			link.link_status == RTE_ETH_LINK_UP;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return true;
-	up = if_indextoname(p->watched_ifindex, ifr.ifr_name) != NULL && ioctl(fd, SIOCGIFFLAGS, &ifr) == 0 &&
-	     (ifr.ifr_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+	up = if_indextoname(p->watched_ifindex, ifr.ifr_name) != NULL &&
+		ioctl(fd, SIOCGIFFLAGS, &ifr) == 0 &&
+		(ifr.ifr_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
 	close(fd);
 	return up;
 }

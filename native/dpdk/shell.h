@@ -2,12 +2,14 @@
 /*
  * Inside of the DPDK shell: what the main lcore and the workers share.
  *
- * Rings: one single-producer single-consumer ring for every ordered pair of lcores (workers 0 .. n-1, main = n). What travels is an mbuf: what is to
- * be done with it stands in hash.usr (enum mark), the port in `port`, and for the main lcore the whole ks_pkt in the private area. A port's
- * transmit queue has one lcore; others send their frames to it by ring, so ports with a single queue work with any number of workers.
+ * Rings: one single-producer single-consumer ring for every ordered pair of lcores (workers 0 ..
+ * n-1, main = n). What travels is an mbuf: what is to be done with it stands in hash.usr (enum
+ * mark), the port in `port`, and for the main lcore the whole ks_pkt in the private area. A port's
+ * transmit queue has one lcore; others send their frames to it by ring, so ports with a single
+ * queue work with any number of workers.
  *
- * Generations: `conf` is published by the main lcore; a worker notes in `seen` which publication it works under, at the top of each turn, and
- * SEEN_OFFLINE while it sleeps.
+ * Generations: `conf` is published by the main lcore; a worker notes in `seen` which publication it
+ * works under, at the top of each turn, and SEEN_OFFLINE while it sleeps.
  */
 #ifndef SHELL_H
 #define SHELL_H
@@ -27,16 +29,16 @@
 #include "options.h"
 #include "wake.h"
 
-#define RING_SIZE 2048u
-#define BURST 32u
-#define SEEN_OFFLINE UINT64_MAX
-#define QUEUE_NONE UINT16_MAX
+#define RING_SIZE       2048u
+#define BURST           32u
+#define SEEN_OFFLINE    UINT64_MAX
+#define QUEUE_NONE      UINT16_MAX
 #define MAX_WAKE_QUEUES 64u
 
 enum mark {
 	MARK_WORK, /* the receiver owns the session: process it */
-	MARK_TX,   /* send on the port */
-	MARK_KNI,  /* to the kernel interface of the port */
+	MARK_TX, /* send on the port */
+	MARK_KNI, /* to the kernel interface of the port */
 	MARK_MAIN, /* ks_main_packet */
 };
 
@@ -55,10 +57,12 @@ struct port {
 	bool attached;
 	bool started;
 	bool promisc; /* we have put it there */
-	bool rx_csum;		  /* the port verifies */
-	unsigned watched_ifindex; /* kernel interface behind an AF_PACKET or AF_XDP port; 0 = ask the driver */
-	int reserve_fd;		  /* keeps others away from the device; -1 = none */
-	int wake_fd[MAX_WAKE_QUEUES]; /* readable when the receive queue has packets; -1 = it must be polled */
+	bool rx_csum; /* the port verifies */
+	unsigned watched_ifindex; /* kernel interface behind an AF_PACKET or AF_XDP port; 0 = ask
+				     the driver */
+	int reserve_fd; /* keeps others away from the device; -1 = none */
+	int wake_fd[MAX_WAKE_QUEUES]; /* readable when the receive queue has packets; -1 = it must
+					 be polled */
 	char driver[32];
 	struct ks_port_info info;
 	struct ks_kni *kni;
@@ -71,7 +75,8 @@ struct batch {
 	struct rte_mbuf *m[BURST];
 };
 
-/* A page of sessions asked of a worker by the main lcore: `state` goes 0 (free) -> 1 (asked) -> 2 (answered) -> 0. */
+/* A page of sessions asked of a worker by the main lcore: `state` goes 0 (free) -> 1 (asked) -> 2
+ * (answered) -> 0. */
 struct sessions_ask {
 	_Atomic uint32_t state;
 	uint64_t token;
@@ -90,10 +95,10 @@ struct lcore {
 	struct clock clock;
 	ks_ms timers_at;
 	uint32_t sleep_us;
-	uint16_t txq[KS_MAX_PORTS];    /* QUEUE_NONE = tx_peer sends for us */
+	uint16_t txq[KS_MAX_PORTS]; /* QUEUE_NONE = tx_peer sends for us */
 	uint8_t tx_peer[KS_MAX_PORTS]; /* worker */
-	uint64_t tx_pending;	       /* bit a port */
-	uint64_t to_pending[2];	       /* bit an lcore */
+	uint64_t tx_pending; /* bit a port */
+	uint64_t to_pending[2]; /* bit an lcore */
 	struct batch tx[KS_MAX_PORTS];
 	struct batch to[KS_MAX_WORKERS + 1];
 	struct sessions_ask *ask;
@@ -124,10 +129,12 @@ struct shell {
 /* memory.c: large pieces in huge pages where there are any, untouched until used. */
 struct ks_mem memory_ops(void);
 
-/* eal.c. The log's reason is the line of DPDK's log since eal_log_clear that tells most, "" = none. */
+/* eal.c. The log's reason is the line of DPDK's log since eal_log_clear that tells most, "" = none.
+ */
 bool eal_start(const struct options *o, char err[KS_ERR_LEN]);
 void eal_stop(void);
-bool eal_quietly(bool (*call)(void *ctx), void *ctx); /* what it and its libraries print goes into the log */
+bool eal_quietly(bool (*call)(void *ctx),
+		 void *ctx); /* what it and its libraries print goes into the log */
 const char *eal_log_reason(void);
 void eal_log_clear(void);
 
@@ -144,7 +151,8 @@ bool rings_make(struct shell *s, char err[KS_ERR_LEN]);
 void rings_drain(struct shell *s);
 /* Which lcore sends for which; after the ports are open. */
 void queues_assign(struct shell *s);
-/* Send, from whichever lcore this is: into the buffer of its own queue, or by ring to the queue's lcore. Takes the mbuf. */
+/* Send, from whichever lcore this is: into the buffer of its own queue, or by ring to the queue's
+ * lcore. Takes the mbuf. */
 void transfer_tx(struct lcore *l, unsigned port, struct rte_mbuf *m);
 /* To another lcore; takes the mbuf, counts a drop when the ring is full. */
 void transfer_to(struct lcore *l, unsigned to, struct rte_mbuf *m, enum mark mark);
@@ -155,7 +163,8 @@ bool pkt_alloc(void *ctx_shell, struct ks_pkt *out);
 
 /* worker_loop.c, worker_sleep.c */
 int worker_loop(void *lcore);
-unsigned worker_turn(struct lcore *l, ks_ms now); /* one turn without sleeping; returns the packets taken in */
+unsigned worker_turn(struct lcore *l,
+		     ks_ms now); /* one turn without sleeping; returns the packets taken in */
 void worker_timers(struct lcore *l, ks_ms now);
 void worker_sleep(struct lcore *l);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Moving mbufs: between lcores by rings, out of ports by the lcore that has the queue, and into the core's form of a packet and back. */
+/* Moving mbufs: between lcores by rings, out of ports by the lcore that has the queue, and into the
+ * core's form of a packet and back. */
 #include <rte_errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,9 +18,12 @@ bool rings_make(struct shell *s, char err[KS_ERR_LEN])
 			if (from == to)
 				continue;
 			snprintf(name, sizeof(name), "ks_ring_%u_%u", from, to);
-			s->ring[from][to] = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+			s->ring[from][to] = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY,
+							    RING_F_SP_ENQ | RING_F_SC_DEQ);
 			if (s->ring[from][to] == NULL) {
-				snprintf(err, KS_ERR_LEN, "not enough memory for the rings between lcores: %s", rte_strerror(rte_errno));
+				snprintf(err, KS_ERR_LEN,
+					 "not enough memory for the rings between lcores: %s",
+					 rte_strerror(rte_errno));
 				return false;
 			}
 		}
@@ -36,7 +40,8 @@ void rings_drain(struct shell *s)
 
 			if (s->ring[from][to] == NULL)
 				continue;
-			while ((n = rte_ring_sc_dequeue_burst(s->ring[from][to], (void **)m, BURST, NULL)) > 0)
+			while ((n = rte_ring_sc_dequeue_burst(s->ring[from][to], (void **)m, BURST,
+							      NULL)) > 0)
 				rte_pktmbuf_free_bulk(m, n);
 			rte_ring_free(s->ring[from][to]);
 			s->ring[from][to] = NULL;
@@ -54,7 +59,8 @@ static bool polls(const struct lcore *l, unsigned port)
 	return false;
 }
 
-/* First what was said; then the workers that poll the port, as they turn packets round; then the others while there are queues. */
+/* First what was said; then the workers that poll the port, as they turn packets round; then the
+ * others while there are queues. */
 static void assign_port(struct shell *s, unsigned port)
 {
 	uint64_t taken = 0;
@@ -73,7 +79,8 @@ static void assign_port(struct shell *s, unsigned port)
 			struct lcore *l = &s->lcore[w];
 			unsigned q = (unsigned)__builtin_ctzll(~taken);
 
-			if (l->txq[port] != QUEUE_NONE || q >= s->port[port].n_txq || (round == 0 && !polls(l, port)))
+			if (l->txq[port] != QUEUE_NONE || q >= s->port[port].n_txq ||
+			    (round == 0 && !polls(l, port)))
 				continue;
 			l->txq[port] = (uint16_t)q;
 			taken |= 1ull << q;
@@ -109,7 +116,8 @@ static void flush_port(struct lcore *l, unsigned port)
 	struct batch *b = &l->tx[port];
 	unsigned sent = 0;
 
-	for (unsigned i = 0; i < TX_TRIES && sent < b->n; i++) /* a kernel interface often has room a moment later */
+	for (unsigned i = 0; i < TX_TRIES && sent < b->n;
+	     i++) /* a kernel interface often has room a moment later */
 		sent += io->tx(io->ctx, l->txq[port], b->m + sent, (uint16_t)(b->n - sent));
 	drop_rest(l, b, sent, KS_DROP_TX_FULL);
 	l->tx_pending &= ~(1ull << port);
@@ -203,9 +211,10 @@ struct rte_mbuf *mbuf_from_pkt(const struct ks_pkt *p)
 		if (p->flags & KS_TX_IP_CSUM)
 			m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 		if (p->flags & KS_TX_L4_CSUM)
-			m->ol_flags |= p->proto == 6 ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
-		m->l2_len = p->l3 & 0x7f;
-		m->l3_len = (p->l4 - p->l3) & 0x1ff;
+			m->ol_flags |=
+				p->proto == 6 ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+		m->l2_len = (uint8_t)p->l3 & 0x7fu;
+		m->l3_len = (uint16_t)(p->l4 - p->l3) & 0x1ffu;
 	}
 	return m;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waking a sleeping lcore. Who sleeps announces it first and looks for work once more; who brings work looks at the announcement after
- * putting the work where it belongs. Both sides have a full fence between, so one of them sees the other. While nobody sleeps, waking costs a
- * fence and a read.
+ * Waking a sleeping lcore. Who sleeps announces it first and looks for work once more; who brings
+ * work looks at the announcement after putting the work where it belongs. Both sides have a full
+ * fence between, so one of them sees the other. While nobody sleeps, waking costs a fence and a
+ * read.
  */
 #ifndef WAKE_H
 #define WAKE_H
@@ -27,7 +28,10 @@ static inline void wake_announce(struct wake *w)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-static inline void wake_done(struct wake *w) { atomic_store_explicit(&w->asleep, 0, memory_order_relaxed); }
+static inline void wake_done(struct wake *w)
+{
+	atomic_store_explicit(&w->asleep, 0, memory_order_relaxed);
+}
 
 static inline void wake_up(struct wake *w)
 {

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A worker's turn: take packets from its receive queues and from the other lcores, let the core decide, carry the verdicts out, send. No system
- * call but the wake-up of an lcore that sleeps; its own sleep is in worker_sleep.c.
+ * A worker's turn: take packets from its receive queues and from the other lcores, let the core
+ * decide, carry the verdicts out, send. No system call but the wake-up of an lcore that sleeps; its
+ * own sleep is in worker_sleep.c.
  */
 #include <string.h>
 #include <sys/prctl.h>
 
 #include "shell.h"
 
-/* Bursts taken from a ring in a turn: rings go before ports, as what lies there has had work done on it already. */
+/* Bursts taken from a ring in a turn: rings go before ports, as what lies there has had work done
+ * on it already. */
 #define RING_BURSTS 8u
-#define TIMER_WORK 1024u /* sessions looked at in one go: a pause of some tens of microseconds */
+#define TIMER_WORK  1024u /* sessions looked at in one go: a pause of some tens of microseconds */
 
 static void carry_out(struct lcore *l, struct ks_pkt *pkts, unsigned n)
 {
@@ -55,7 +57,8 @@ static void carry_out(struct lcore *l, struct ks_pkt *pkts, unsigned n)
 	l->c[KS_C_TX_BYTES] += tx_bytes;
 }
 
-static unsigned from_queue(struct lcore *l, const struct poll_opts *poll, const struct ks_conf *conf, ks_ms now)
+static unsigned from_queue(struct lcore *l, const struct poll_opts *poll,
+			   const struct ks_conf *conf, ks_ms now)
 {
 	const struct port *port = &l->shell->port[poll->port];
 	struct rte_mbuf *m[BURST];
@@ -84,7 +87,8 @@ static unsigned from_queue(struct lcore *l, const struct poll_opts *poll, const 
 }
 
 /* From another lcore: frames to send on a queue of ours, packets whose session is ours. */
-static unsigned from_ring(struct lcore *l, struct rte_ring *ring, const struct ks_conf *conf, ks_ms now)
+static unsigned from_ring(struct lcore *l, struct rte_ring *ring, const struct ks_conf *conf,
+			  ks_ms now)
 {
 	struct rte_mbuf *m[BURST];
 	struct ks_pkt pkts[BURST];
@@ -123,12 +127,15 @@ unsigned worker_turn(struct lcore *l, ks_ms now)
 	const struct ks_conf *conf;
 	unsigned work = 0;
 
-	/* Read before the pointer: what was published up to here is what this turn sees at least; the earlier generation is left. */
+	/* Read before the pointer: what was published up to here is what this turn sees at least;
+	 * the earlier generation is left. */
 	atomic_store_explicit(&l->seen, published, memory_order_release);
 	conf = atomic_load_explicit(&s->conf, memory_order_acquire);
 	for (unsigned from = 0; from <= s->n_workers; from++)
 		for (unsigned i = 0; i < RING_BURSTS && s->ring[from][l->index] != NULL; i++) {
-			unsigned n = rte_ring_empty(s->ring[from][l->index]) ? 0 : from_ring(l, s->ring[from][l->index], conf, now);
+			unsigned n = rte_ring_empty(s->ring[from][l->index])
+				? 0
+				: from_ring(l, s->ring[from][l->index], conf, now);
 
 			work += n;
 			if (n < BURST)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Idle is cheap (law 8): a worker that has polled for idle_spin_us without a packet sleeps. Ports that are kernel sockets wake it by their
- * descriptors, other lcores by its eventfd, its timers by the timeout. A port that can do neither is looked at again after a sleep that grows
- * to idle_sleep_max_us. Asleep a worker reads no generation, so none waits for it.
+ * Idle is cheap (law 8): a worker that has polled for idle_spin_us without a packet sleeps. Ports
+ * that are kernel sockets wake it by their descriptors, other lcores by its eventfd, its timers by
+ * the timeout. A port that can do neither is looked at again after a sleep that grows to
+ * idle_sleep_max_us. Asleep a worker reads no generation, so none waits for it.
  */
 #include <poll.h>
 #include <sys/socket.h>
@@ -10,7 +11,7 @@
 
 #include "shell.h"
 
-#define FIRST_SLEEP_US 10u
+#define FIRST_SLEEP_US   10u
 #define LONGEST_SLEEP_US 1000000u
 
 /* Work that came while we went to bed. */
@@ -22,7 +23,7 @@ static bool has_work(const struct lcore *l)
 		if (s->ring[from][l->index] != NULL && !rte_ring_empty(s->ring[from][l->index]))
 			return true;
 	return atomic_load_explicit(&s->stop, memory_order_relaxed) != 0 ||
-	       (l->ask != NULL && atomic_load_explicit(&l->ask->state, memory_order_relaxed) == 1);
+		(l->ask != NULL && atomic_load_explicit(&l->ask->state, memory_order_relaxed) == 1);
 }
 
 static uint64_t timeout_us(struct lcore *l, bool must_poll)
@@ -43,7 +44,8 @@ static uint64_t timeout_us(struct lcore *l, bool must_poll)
 	return us < l->sleep_us ? us : l->sleep_us;
 }
 
-/* A socket whose device went down shows an error until it is asked for; one that keeps showing it is polled like any other. */
+/* A socket whose device went down shows an error until it is asked for; one that keeps showing it
+ * is polled like any other. */
 static void clear_error(int *fd)
 {
 	int err = 0;
@@ -76,7 +78,8 @@ void worker_sleep(struct lcore *l)
 	}
 	fds[n] = (struct pollfd){ .fd = l->wake.fd, .events = POLLIN };
 	us = timeout_us(l, must_poll);
-	ts = (struct timespec){ .tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000 };
+	ts = (struct timespec){ .tv_sec = (time_t)(us / 1000000),
+				.tv_nsec = (long)(us % 1000000) * 1000 };
 
 	atomic_store_explicit(&l->seen, SEEN_OFFLINE, memory_order_release);
 	wake_announce(&l->wake);
@@ -87,12 +90,14 @@ void worker_sleep(struct lcore *l)
 			if (fds[n].revents & POLLIN)
 				wake_drain(&l->wake);
 			for (unsigned i = 0; i < n; i++)
-				if ((fds[i].revents & (POLLERR | POLLHUP | POLLNVAL)) && !(fds[i].revents & POLLIN))
+				if ((fds[i].revents & (POLLERR | POLLHUP | POLLNVAL)) &&
+				    !(fds[i].revents & POLLIN))
 					clear_error(from[i]);
 		}
 	}
 	wake_done(&l->wake);
-	/* Online again, nothing seen yet; the fence pairs with that of publish(): it waits for us, or we read the new generation. */
+	/* Online again, nothing seen yet; the fence pairs with that of publish(): it waits for us,
+	 * or we read the new generation. */
 	atomic_store_explicit(&l->seen, 0, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 }
