@@ -309,6 +309,23 @@ static void echo_is_answered_while_the_lease_runs(void)
 	bed_close(&b);
 }
 
+/* Sum 0 after the type became 0: found by the fuzzer. */
+static void an_echo_of_zeros_has_a_right_checksum(void)
+{
+	struct bed b;
+	struct pkt k;
+
+	bed_open(&b, 1, 4096);
+	k = make_ip(1, KS_PROTO_ICMP, CLIENT, VIP, 16);
+	l4_of(&k)[0] = KS_ICMP_ECHO;
+	fill_sums(&k);
+	feed(&b, &k, 0);
+	CHECK_EQ(k.p.verdict, KS_V_TX);
+	CHECK(sums_right(&k));
+	drop_pkt(&k);
+	bed_close(&b);
+}
+
 /* An ICMP error that quotes `about`, from a host, coming in by a port. */
 static struct pkt make_error(unsigned port, const char *from, struct pkt *about, uint8_t type, uint8_t code)
 {
@@ -439,6 +456,7 @@ int main(void)
 	RUN(what_is_the_kernels_goes_to_the_kernel);
 	RUN(a_stray_segment_is_reset_at_most_so_often);
 	RUN(echo_is_answered_while_the_lease_runs);
+	RUN(an_echo_of_zeros_has_a_right_checksum);
 	RUN(errors_about_a_session_reach_who_sent_the_packet);
 	RUN(errors_of_our_own_are_whole);
 	RUN(an_unknown_next_hop_goes_to_the_main_lcore);

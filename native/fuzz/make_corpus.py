@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the seeds of the fuzzers: valid packets and valid generations, from which mutations start. Run by hand when a format changes."""
+import os
+import socket
+import struct
+
+here = os.path.dirname(os.path.abspath(__file__))
+
+
+def put(kind, name, data):
+    with open(os.path.join(here, "corpus", kind, name), "wb") as f:
+        f.write(data)
+
+
+def ip(proto, src, dst, body, frag=0x4000):
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 7, frag, 64, proto, 0,
+                       socket.inet_aton(src), socket.inet_aton(dst))
+    return head + body
+
+
+def frame(packet, ethertype=0x0800):
+    return bytes(6) + b"\x02\x0c\x00\x00\x00\x01" + struct.pack("!H", ethertype) + packet
+
+
+def record(how, data):
+    return bytes([how]) + struct.pack("!H", len(data)) + data
+
+
+def tcp(sport, dport, flags, data=b""):
+    return struct.pack("!HHIIBBHHH", sport, dport, 1, 2, 0x50, flags, 500, 0, 0) + data
+
+
+def udp(sport, dport, data=b"x"):
+    return struct.pack("!HHHH", sport, dport, 8 + len(data), 0) + data
+
+
+client, vip, lip, rs = "198.51.100.10", "198.51.100.80", "10.1.0.200", "10.1.0.11"
+syn = frame(ip(6, client, vip, tcp(40000, 80, 2)))
+put("path", "connection", b"".join(record(3, frame(ip(6, client, vip, tcp(40000, 80, f)))) for f in (2, 16, 24, 17, 4)))
+put("path", "datagrams", b"".join(record(3, frame(ip(17, client, vip, udp(40000 + i, 80)))) for i in range(4)))
+put("path", "server", b"".join(record(2, frame(ip(6, rs, lip, tcp(8080, p, 18)))) for p in (1025, 6880, 20000)))
+quoted = ip(6, lip, rs, tcp(6880, 8080, 2))[:28]
+put("path", "unreachable", record(2, frame(ip(1, "10.1.0.99", lip, struct.pack("!BBHI", 3, 4, 0, 1280) + quoted))))
+put("path", "echo", record(3, frame(ip(1, client, vip, struct.pack("!BBHI", 8, 0, 0, 1) + b"payload!"))))
+put("path", "fragment", record(3, frame(ip(6, client, vip, tcp(40000, 80, 2), 0x2000))))
+put("path", "arp", record(1, frame(struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + bytes(20), 0x0806)))
+put("path", "late", record(7, syn) + record(7, syn))
+
+
+def message(kind, body, seq=2):
+    data = struct.pack("<HBBIII", 0x534B, 1, kind, seq, len(body), 0) + body
+    return struct.pack("!H", len(data)) + data
+
+
+def addr(a):
+    return socket.inet_aton(a) + bytes(12)
+
+
+def op(kind, body):
+    return struct.pack("<HH", kind, 4 + len(body)) + body
+
+
+key = bytes([4, 6]) + struct.pack("!H", 80) + addr(vip)
+ops = [
+    op(1, b"dpdk1".ljust(16, b"\0") + struct.pack("<BBH", 4, 32, 1) + addr(vip)),
+    op(7, key + bytes([1, 0, 0, 0]) + struct.pack("<III", 0, 0, 0) + bytes(4)),
+    op(11, key + b"dpdk0".ljust(16, b"\0") + bytes([4, 0, 0, 0]) + addr(lip)),
+    op(9, key + bytes([4, 1]) + struct.pack("!H", 8080) + addr(rs) + struct.pack("<II", 10, 0)),
+    op(13, struct.pack("<III", 1, 60000, 0)),
+    op(3, b"dpdk1".ljust(16, b"\0") + struct.pack("<BBHII", 4, 0, 0, 0, 0) + addr("0.0.0.0") + addr("198.51.100.1") + bytes(16)),
+]
+whole = message(3, struct.pack("<Q", 0)) + message(4, b"".join(ops)) + message(5, struct.pack("<QQII", 1, 5, len(ops), 0))
+put("control", "generation", whole)
+put("control", "requests", message(8, struct.pack("<II", 2000, 0)) + message(14, b"") + message(10, struct.pack("<IIII", 0, 0, 64, 0))
+    + message(9, b"dpdk1".ljust(16, b"\0") + bytes([4, 5, 0, 0]) + addr(vip)) + message(6, b""))
