@@ -7,6 +7,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
 #ifndef BENCH_CFLAGS
 #define BENCH_CFLAGS "?"
 #endif
@@ -46,14 +51,14 @@ void report_begin(struct report *r, bool json, const struct measure *m, unsigned
 		       "\"dpdk\":\"%s\",\"compiler\":\"%s\",\"flags\":\"%s\",\"memory\":\"%s\",\"frame_bytes\":64,\"checksums\":\"%s\","
 		       "\"workers\":%u,\"window_ms\":%.0f,\"quick\":%s},\"established\":[",
 		       cpu, sysconf(_SC_NPROCESSORS_ONLN), m->tsc_hz / 1e6, u.release,
-		       rte_version(), __VERSION__, BENCH_CFLAGS, pages,
+		       rte_version(), COMPILER, BENCH_CFLAGS, pages,
 		       claim_csum ? "verified by the port" : "verified in software", workers,
 		       m->run_ms, quick ? "true" : "false");
 		return;
 	}
-	printf("%s, %ld CPUs, TSC %.0f MHz, Linux %s\n%s, gcc %s, %s\n%s; receive checksums %s\n\n",
+	printf("%s, %ld CPUs, TSC %.0f MHz, Linux %s\n%s, %s, %s\n%s; receive checksums %s\n\n",
 	       cpu, sysconf(_SC_NPROCESSORS_ONLN), m->tsc_hz / 1e6, u.release, rte_version(),
-	       __VERSION__, BENCH_CFLAGS, pages,
+	       COMPILER, BENCH_CFLAGS, pages,
 	       claim_csum ? "verified by the port" : "verified in software");
 	printf("Established sessions, 64-byte packets both ways in random order; cycles a packet, median (least-most) of the windows\n");
 	printf("%-5s %9s %3s %-6s %8s %15s %7s %7s %9s %8s %9s %7s\n", "", "sessions", "wrk",
