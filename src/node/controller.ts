@@ -7,13 +7,13 @@
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { serveApi } from '../api/server.js';
+import { statusView } from '../api/status.js';
 import type { ReloadView, SessionView } from '../api/views.js';
 import type { Effect } from '../cluster/diff.js';
 import { realServerId } from '../cluster/facts.js';
 import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
 import { realServerName } from '../cluster/names.js';
 import type { KernelPlan } from '../cluster/plan.js';
-import { statusView } from '../cluster/status.js';
 import type { ConfigPaths, LoadedConfig } from '../config/config.js';
 import { renderDiagnostics } from '../config/diagnostics.js';
 import { fileSource } from '../config/io.js';

@@ -1,17 +1,12 @@
 /** What `keelson status` shows, from the facts and the plan: who is active and why, which VIP is announced and why not, which server is out. */
-import type {
-  RealServerView,
-  StatusView,
-  VipView,
-  VirtualServerView,
-  VrrpView,
-} from '../api/views.js';
+
+import type { State } from '../cluster/machine.js';
+import { virtualServerId } from '../cluster/names.js';
+import { endpoints, hasQuorum, realServerState } from '../cluster/services.js';
+import { deviceOf } from '../cluster/vrrp-input.js';
 import type { VirtualServer, VrrpInstance } from '../config/keepalived/types.js';
 import type { Counters, RealServerCounters } from '../dataplane/counters.js';
-import type { State } from './machine.js';
-import { virtualServerId } from './names.js';
-import { endpoints, hasQuorum, realServerState } from './services.js';
-import { deviceOf } from './vrrp-input.js';
+import type { RealServerView, StatusView, VipView, VirtualServerView, VrrpView } from './views.js';
 
 export interface StatusInputs {
   readonly state: State;
