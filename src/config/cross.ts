@@ -26,8 +26,6 @@ const checkInstance = (config: Config, i: VrrpInstance, error: Say, warn: Say): 
     );
   for (const a of [...i.virtualAddresses, ...i.excludedAddresses])
     if (a.address.includes(':')) error(a.place, `${a.address}: IPv6 is not supported yet`);
-  if (i.virtualAddresses.length + i.excludedAddresses.length === 0)
-    warn(i.place, `${i.name} has no address`);
 };
 
 /** Forms that are read but not built yet; each with what to do instead. */
@@ -91,18 +89,8 @@ const checkVirtualServers = (config: Config, error: Say): void => {
 };
 
 const checkInstances = (config: Config, error: Say, warn: Say): void => {
-  const vrids = new Map<string, string>();
-  const names = new Set<string>();
-  for (const i of config.keepalived.vrrpInstances) {
-    checkInstance(config, i, error, warn);
-    const key = `${i.interface} ${i.vrid}`;
-    const other = vrids.get(key);
-    if (other !== undefined)
-      error(i.place, `${i.name} and ${other} have virtual_router_id ${i.vrid} on ${i.interface}`);
-    vrids.set(key, i.name);
-    if (names.has(i.name)) error(i.place, `vrrp_instance ${i.name} is there twice`);
-    names.add(i.name);
-  }
+  const names = new Set(config.keepalived.vrrpInstances.map((i) => i.name));
+  for (const i of config.keepalived.vrrpInstances) checkInstance(config, i, error, warn);
   for (const g of config.keepalived.vrrpSyncGroups)
     for (const m of g.members)
       if (!names.has(m))

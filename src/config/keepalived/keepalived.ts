@@ -178,6 +178,23 @@ const pushed = <T>(list: T[], value: T | null): void => {
   if (value !== null) list.push(value);
 };
 
+/** A name, and a VRID on an interface, belong to one instance. */
+const isNew = (c: Context, i: VrrpInstance, others: readonly VrrpInstance[]): boolean => {
+  const at = { place: i.place, length: i.name.length };
+  const same = others.find((o) => o.name === i.name);
+  const rival = others.find((o) => o.vrid === i.vrid && o.interface === i.interface);
+  if (same !== undefined)
+    c.report.add('error', 'KS_CONF_DUPLICATE', at, `vrrp_instance ${i.name} is there twice`);
+  else if (rival !== undefined)
+    c.report.add(
+      'error',
+      'KS_CONF_DUPLICATE',
+      at,
+      `${i.name} and ${rival.name} have virtual_router_id ${i.vrid} on ${i.interface}`,
+    );
+  return same === undefined && rival === undefined;
+};
+
 export const keepalivedConfig = (
   c: Context,
   nodes: readonly Node[],
@@ -212,7 +229,10 @@ export const keepalivedConfig = (
     'keepalived.conf',
   );
   // global_defs count for instances written before them, too (keepalived.md 1.9).
-  for (const n of instances) pushed(vrrpInstances, vrrpInstance(c, n, g.defs, g.vrrp));
+  for (const n of instances) {
+    const i = vrrpInstance(c, n, g.defs, g.vrrp);
+    if (i !== null && isNew(c, i, vrrpInstances)) vrrpInstances.push(i);
+  }
   return {
     globalDefs: g.defs,
     staticAddresses,

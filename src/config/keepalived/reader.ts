@@ -48,12 +48,14 @@ const at = (l: SourceLine, i: number, length: number): { place: Place; length: n
   length,
 });
 
-const predefined = (name: string, l: SourceLine): string | null => {
+const predefined = (name: string, l: SourceLine, configId: string): string | null => {
   switch (name) {
     case '_HASH':
       return '\\#';
     case '_BANG':
       return '\\!';
+    case '_INSTANCE':
+      return configId;
     case '_PWD':
       return dirOf(l.file);
     default:
@@ -62,7 +64,8 @@ const predefined = (name: string, l: SourceLine): string | null => {
 };
 
 /** `${NAME}` anywhere, `$NAME` before a blank, a comma, a closing parenthesis or the end; what is not defined stays as it is. */
-const substitution = /\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?=[\s,)]|$))/;
+const substitution =
+  /\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?:\s[^}]*)?\}|([A-Za-z_][A-Za-z0-9_]*)(?=[\s,)]|$))/;
 
 const expand = (r: Reading, l: SourceLine): SourceLine => {
   let line = l;
@@ -72,7 +75,7 @@ const expand = (r: Reading, l: SourceLine): SourceLine => {
     if (m === null) return line;
     const start = from + m.index;
     const name = m[1] ?? m[2] ?? '';
-    const value = r.definitions.get(name)?.text ?? predefined(name, l);
+    const value = r.definitions.get(name)?.text ?? predefined(name, l, r.configId);
     const end = start + m[0].length;
     if (value === null || value === undefined) {
       from = end;
@@ -120,6 +123,7 @@ const include = (r: Reading, l: SourceLine, keyword: string, pattern: string): v
   }
 };
 
+const definition = /^\s*\$([A-Za-z_][A-Za-z0-9_]*)=\s*(.*?)\s*$/;
 const sequence = /^\s*~(SEQx?|LST)\(([^)]*)\)\s*(.*)$/;
 
 /** Values of ~SEQ(variable, [start, [step,]] end), or why there are none. */
@@ -136,31 +140,60 @@ const steps = (numbers: readonly number[], radix: number): readonly string[] | s
   return Array.from({ length: count }, (_, i) => (start + i * step).toString(radix));
 };
 
-const repeat = (r: Reading, l: SourceLine, m: RegExpExecArray): void => {
-  const [kind, inside, rest] = [m[1] ?? '', m[2] ?? '', m[3] ?? ''];
-  const parts = inside.split(',').map((p) => p.trim());
-  const name = parts[0] ?? '';
-  const body = slice(l, l.text.length - rest.length);
-  const radix = kind === 'SEQx' ? 16 : 10;
-  const values =
-    kind === 'LST'
-      ? parts.slice(1)
-      : steps(
-          parts.slice(1).map((p) => Number.parseInt(p, radix)),
-          radix,
-        );
-  if (typeof values === 'string') {
-    const mark = at(l, l.text.indexOf('~'), kind.length + 1);
-    r.report.add('error', 'KS_CONF_SEQUENCE', mark, values);
-    return;
-  }
-  const shadowed = r.definitions.get(name);
-  for (const value of values) {
-    r.definitions.set(name, { text: value });
+/** Splits at commas outside braces; a tuple's braces are taken off later. */
+const splitTuples = (text: string): readonly string[] =>
+  (text.match(/\{[^}]*\}|[^,{}]+/g) ?? []).map((p) => p.trim()).filter((p) => p !== '');
+
+const untuple = (text: string): readonly string[] =>
+  text.startsWith('{')
+    ? text
+        .slice(1, -1)
+        .split(',')
+        .map((p) => p.trim())
+    : [text];
+
+/** Reads `body` with the names set to each row of values in turn; what they hid comes back. */
+const withValues = (
+  r: Reading,
+  names: readonly string[],
+  rows: readonly (readonly string[])[],
+  body: SourceLine,
+): void => {
+  const hidden = names.map((n) => [n, r.definitions.get(n)] as const);
+  for (const row of rows) {
+    for (const [i, n] of names.entries()) r.definitions.set(n, { text: row[i] ?? '' });
     logical(r, body);
   }
-  if (shadowed === undefined) r.definitions.delete(name);
-  else r.definitions.set(name, shadowed);
+  for (const [n, d] of hidden) {
+    if (d === undefined) r.definitions.delete(n);
+    else r.definitions.set(n, d);
+  }
+};
+
+const repeat = (r: Reading, l: SourceLine, m: RegExpExecArray): void => {
+  const [kind, inside, rest] = [m[1] ?? '', m[2] ?? '', m[3] ?? ''];
+  const body = slice(l, l.text.length - rest.length);
+  const [first = '', ...more] = splitTuples(inside);
+  if (kind === 'LST') {
+    withValues(r, untuple(first), more.map(untuple), body);
+    return;
+  }
+  const radix = kind === 'SEQx' ? 16 : 10;
+  const values = steps(
+    more.map((p) => Number.parseInt(p, radix)),
+    radix,
+  );
+  if (typeof values !== 'string') {
+    withValues(
+      r,
+      [first],
+      values.map((v) => [v]),
+      body,
+    );
+    return;
+  }
+  const mark = at(l, l.text.indexOf('~'), kind.length + 1);
+  r.report.add('error', 'KS_CONF_SEQUENCE', mark, values);
 };
 
 const condition = /^\s*@(\^?)(\S*)\s?(.*)$/;
@@ -181,6 +214,11 @@ const conditional = (r: Reading, part: SourceLine, isExpanded: boolean): void =>
 /** One logical line: sequence, substitution, condition; a definition of several lines comes out as several. */
 const logical = (r: Reading, l: SourceLine): void => {
   if (r.out.length >= mostLines) return;
+  const def = definition.exec(l.text);
+  if (def !== null) {
+    r.definitions.set(def[1] ?? '', { text: def[2] ?? '' });
+    return;
+  }
   const seq = sequence.exec(l.text);
   if (seq !== null) {
     repeat(r, l, seq);
@@ -198,8 +236,6 @@ const logical = (r: Reading, l: SourceLine): void => {
     from = to + 1;
   }
 };
-
-const definition = /^\s*\$([A-Za-z_][A-Za-z0-9_]*)=\s*(.*?)\s*$/;
 
 /** Takes a definition's further lines while they end in a backslash; answers how many lines it used. */
 const define = (r: Reading, m: RegExpExecArray, lines: readonly string[], i: number): number => {

@@ -84,7 +84,7 @@ const addresses = (c: Context, into: VirtualAddress[]) =>
   });
 
 const authentication = (c: Context, set: (a: Authentication) => void) =>
-  block(c, (nodes) => {
+  block(c, (nodes, { keyword: at }) => {
     let type: 'PASS' | 'AH' | null = null;
     let password: string | null = null;
     readBlock(
@@ -102,6 +102,8 @@ const authentication = (c: Context, set: (a: Authentication) => void) =>
       },
       'authentication',
     );
+    if (type !== null && password === null)
+      c.report.add('warning', 'KS_CONF_AUTH', at, 'authentication without auth_pass is not used');
     if (password !== null && type !== null)
       set({ type: type === 'PASS' ? 'pass' : 'ah', password });
   });
@@ -127,7 +129,80 @@ export const garpReaders = (c: Context, prefix: string, g: Draft<GarpConfig>) =>
   }),
 });
 
-const noState: readonly string[] = ['MASTER', 'BACKUP'];
+/** Version 3 counts in units of 10 ms up to 40.95 s, version 2 in whole seconds. */
+const checkInterval = (c: Context, d: Draft<VrrpInstance>, at: Word): void => {
+  const rounded = (message: string, ms: number): void => {
+    c.report.add('warning', 'KS_CONF_VALUE', at, `${d.name}: ${message}`, {
+      found: `${d.advertMs / 1000}`,
+      hint: `${ms / 1000} is used`,
+    });
+    d.advertMs = ms;
+  };
+  if (d.version === 2 && d.advertMs % 1000 !== 0)
+    c.report.add('error', 'KS_CONF_VALUE', at, `${d.name}: advert_int of version 2`, {
+      found: `${d.advertMs / 1000}`,
+      expected: 'whole seconds, or version 3',
+    });
+  if (d.version === 3 && d.advertMs > 40_950) rounded('advert_int is at most 40.95', 40_950);
+  if (d.version === 3 && d.advertMs % 10 !== 0)
+    rounded('advert_int counts in hundredths', Math.max(10, Math.round(d.advertMs / 10) * 10));
+};
+
+const checkPreemption = (c: Context, d: Draft<VrrpInstance>, at: Word): void => {
+  const reset = (message: string): void =>
+    c.report.add('warning', 'KS_CONF_PREEMPT', at, `${d.name}: ${message}; it is not used`);
+  if (!d.preempt && d.priority === 255) {
+    reset('nopreempt does not go with priority 255');
+    d.preempt = true;
+  }
+  if (d.preemptDelayMs > 0 && !d.preempt) {
+    reset('preempt_delay does not go with nopreempt');
+    d.preemptDelayMs = 0;
+  }
+  if (d.preemptDelayMs > 0 && d.state === 'MASTER') {
+    reset('preempt_delay does not go with state MASTER');
+    d.preemptDelayMs = 0;
+  }
+};
+
+const checkInstance = (c: Context, d: Draft<VrrpInstance>, at: Word, hasVrid: boolean): void => {
+  const missing = (what: string): void =>
+    c.report.add('error', 'KS_CONF_MISSING', at, `vrrp_instance ${d.name} has no ${what}`);
+  const warn = (code: string, message: string): void =>
+    c.report.add('warning', code, at, `${d.name}: ${message}`);
+  if (!hasVrid) missing('virtual_router_id');
+  if (d.interface === '') missing('interface');
+  if (d.interface === 'lo')
+    c.report.add('error', 'KS_CONF_VALUE', at, `${d.name}: VRRP cannot run on lo`);
+  if (d.version === 3 && d.virtualAddresses.length === 0) missing('virtual_ipaddress');
+  if (d.version === 2 && d.virtualAddresses.length === 0)
+    warn('KS_CONF_MISSING', 'no virtual_ipaddress');
+  if (d.virtualAddresses.length > 255)
+    c.report.add(
+      'error',
+      'KS_CONF_VALUE',
+      at,
+      `${d.name}: an advertisement carries 255 addresses`,
+      {
+        found: `${d.virtualAddresses.length}`,
+        hint: 'move the rest to virtual_ipaddress_excluded',
+      },
+    );
+  if (d.unicastTtl !== 255 && d.unicastPeers.length === 0)
+    warn('KS_CONF_UNICAST', 'unicast_ttl without unicast_peer is not used');
+  if (!/^2(2[4-9]|3\d)\./.test(d.multicastGroup))
+    c.report.add('error', 'KS_CONF_VALUE', at, `${d.name}: mcast_dst_ip is no multicast address`, {
+      found: d.multicastGroup,
+    });
+  if (d.version === 3 && d.authentication.type !== 'none')
+    warn('KS_CONF_AUTH', 'version 3 has no authentication; it is not used');
+  if (d.authentication.type === 'ah')
+    c.report.add('error', 'KS_CONF_AUTH', at, `${d.name}: auth_type AH is not supported`, {
+      expected: 'PASS, or none',
+    });
+  checkInterval(c, d, at);
+  checkPreemption(c, d, at);
+};
 
 export const vrrpInstance = (
   c: Context,
@@ -150,6 +225,7 @@ export const vrrpInstance = (
   const unicastPeers: string[] = [];
   let vrid: number | null = null;
   let priority: number | null = null;
+  let stateSeen = false;
   const d: Draft<VrrpInstance> = {
     name: name.text,
     state: 'BACKUP',
@@ -177,9 +253,13 @@ export const vrrpInstance = (
     c,
     n.block,
     {
-      state: oneOf(c, noState, (s) => {
-        d.state = s === 'MASTER' ? 'MASTER' : 'BACKUP';
-      }),
+      state: (x) =>
+        oneOf(c, ['MASTER', 'BACKUP'], (s) => {
+          if (stateSeen && d.state !== s)
+            c.report.add('warning', 'KS_CONF_DUPLICATE', x.keyword, `state ${d.state} stays`);
+          else d.state = s;
+          stateSeen = true;
+        })(x),
       interface: text(c, 'an interface', (s) => {
         d.interface = s;
       }),
@@ -255,32 +335,8 @@ export const vrrpInstance = (
     },
     `vrrp_instance ${name.text}`,
   );
-  const missing = (what: string): void =>
-    c.report.add('error', 'KS_CONF_MISSING', name, `vrrp_instance ${name.text} has no ${what}`);
-  if (vrid === null) missing('virtual_router_id');
-  if (d.interface === '') missing('interface');
-  if (d.version === 3 && virtualAddresses.length === 0) missing('virtual_ipaddress');
-  if (d.version === 2 && d.advertMs % 1000 !== 0) {
-    c.report.add(
-      'error',
-      'KS_CONF_VALUE',
-      name,
-      `advert_int of ${name.text} must be whole seconds in VRRP version 2`,
-      { found: `${d.advertMs / 1000}`, expected: 'whole seconds, or version 3' },
-    );
-  }
-  if (d.version === 3 && d.authentication.type !== 'none')
-    c.report.add(
-      'warning',
-      'KS_CONF_AUTH',
-      name,
-      `${name.text}: version 3 has no authentication; it is not used`,
-    );
-  if (d.authentication.type === 'ah')
-    c.report.add('error', 'KS_CONF_AUTH', name, `${name.text}: auth_type AH is not supported`, {
-      expected: 'PASS, or none',
-    });
   d.priority = priority ?? (d.state === 'MASTER' ? 255 : 100);
+  checkInstance(c, d, name, vrid !== null);
   return vrid === null || d.interface === '' ? null : { ...d, vrid };
 };
 

@@ -1,12 +1,13 @@
 /** Transport on the addon's raw socket, which fixes group, source and TTL when it is opened: one socket for each. */
+
+import { type Addon, loadAddon, type RawSocketHandle } from '../../kernel/io/addon.js';
 import { formatIpv4 } from '../../net/ipv4.js';
 import { vrrpProtocol, vrrpTos, vrrpTtl } from '../packet.js';
 import type { OutDatagram } from '../send.js';
-import { type Addon, type AddonRawSocket, loadAddon } from './addon.js';
 import type { TransportFactory, TransportOptions, VrrpTransport } from './transport.js';
 
 function open(addon: Addon, o: TransportOptions): VrrpTransport {
-  const socket = (group: string | null, source: string | null, ttl: number): AddonRawSocket =>
+  const socket = (group: string | null, source: string | null, ttl: number): RawSocketHandle =>
     addon.rawSocketOpen({
       protocol: vrrpProtocol,
       device: o.interface,
@@ -20,8 +21,8 @@ function open(addon: Addon, o: TransportOptions): VrrpTransport {
     socket(group, null, vrrpTtl),
   );
   listeners[0]?.onMessage(o.onPacket);
-  const senders = new Map<string, AddonRawSocket>();
-  const senderFor = (d: OutDatagram): AddonRawSocket => {
+  const senders = new Map<string, RawSocketHandle>();
+  const senderFor = (d: OutDatagram): RawSocketHandle => {
     const key = `${d.source} ${d.ttl}`;
     const known = senders.get(key);
     if (known !== undefined) return known;

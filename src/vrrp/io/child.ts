@@ -6,10 +6,10 @@ import { execFile } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import os from 'node:os';
 import type { Clock } from '../../kernel/driver.js';
+import { loadAddon } from '../../kernel/io/addon.js';
 import { monotonicClock } from '../../kernel/io/clock.js';
 import { encodeLine } from '../journal.js';
 import type { FromVrrp, ToVrrp } from '../messages.js';
-import { loadAddon } from './addon.js';
 import { type Routers, type RoutersOptions, routers } from './routers.js';
 import { chooseTransport, type TransportFactory } from './transport.js';
 
@@ -31,7 +31,7 @@ function becomeRealtime(): void {
   const said = (how: string): void =>
     log('info', `scheduling: SCHED_RR ${realtimePriority}, ${how}`);
   const addon = loadAddon();
-  if (typeof addon !== 'string' && addon.setRealtime !== undefined) {
+  if (typeof addon !== 'string') {
     try {
       addon.setRealtime(realtimePriority);
       said('set by the addon');
