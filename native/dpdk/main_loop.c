@@ -181,14 +181,20 @@ static int on_garp(void *ctx, const struct ks_garp *g, char reason[KS_REASON_LEN
 {
 	struct mainloop *m = ctx;
 	union ks_addr addr;
+	int status;
 
 	for (unsigned i = 0; i < m->s->n_ports; i++) {
 		if (strcmp(m->s->port[i].info.dev, g->dev) != 0)
 			continue;
 		memcpy(addr.b, g->addr, sizeof(addr.b));
-		ks_main_garp(m->core, current(m), (uint8_t)i, g->af, &addr, g->repeat,
-			     shell_now(m->s));
-		return KS_OK;
+		status = ks_main_garp(m->core, current(m), (uint8_t)i, g->af, &addr, g->repeat,
+				      shell_now(m->s));
+		snprintf(reason, KS_REASON_LEN, "%s",
+			 status == KS_OK		? "" :
+			 status == KS_E_STATE		? "the lease of the address has run out" :
+			 status == KS_E_UNSUPPORTED	? "not an IPv4 address" :
+							  "the address is not on that device");
+		return status;
 	}
 	snprintf(reason, KS_REASON_LEN, "there is no device %s", g->dev);
 	return KS_E_NOT_FOUND;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "devargs.h"
+#include "log.h"
 #include "shell.h"
 
 static uint16_t ethdev_rx(void *ctx, uint16_t queue, struct rte_mbuf **m, uint16_t n)
@@ -84,6 +85,17 @@ static bool find_named(const char *devargs, uint16_t *id)
 	return false;
 }
 
+static void put_shield(struct port *p, const char *iface)
+{
+	char why[KS_REASON_LEN];
+
+	p->shield = shield_open(iface, why);
+	if (p->shield == NULL)
+		ks_log(KS_LOG_WARN,
+		       "port %s: the kernel sees the frames of %s too and may answer them: %s",
+		       p->o->name, iface, why);
+}
+
 static bool attach(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 {
 	const char *devargs = p->o->devargs, *reason;
@@ -98,6 +110,8 @@ static bool attach(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 	if (strncmp(devargs, "net_af_", 7) == 0 &&
 	    devargs_get(devargs, "iface", iface, sizeof(iface)))
 		p->watched_ifindex = if_nametoindex(iface);
+	if (strncmp(devargs, "net_af_packet", 13) == 0 && p->watched_ifindex != 0)
+		put_shield(p, iface);
 	eal_log_clear();
 	if (!find_named(devargs, &p->id)) {
 		rc = rte_dev_probe(devargs);
@@ -327,6 +341,8 @@ void port_close(struct port *p)
 		(void)rte_eth_dev_stop(p->id);
 	if (p->attached)
 		(void)rte_eth_dev_close(p->id);
+	shield_close(p->shield);
+	p->shield = NULL;
 	if (p->reserve_fd > 0)
 		close(p->reserve_fd);
 	p->started = p->attached = false;

@@ -27,6 +27,7 @@
 #include "ks_shm.h"
 #include "ks_worker.h"
 #include "options.h"
+#include "shield.h"
 #include "wake.h"
 
 #define RING_SIZE       2048u
@@ -66,6 +67,7 @@ struct port {
 	char driver[32];
 	struct ks_port_info info;
 	struct ks_kni *kni;
+	struct shield *shield; /* an AF_PACKET port's */
 	uint64_t *counters;
 	uint64_t kni_in, kni_out, kni_full, kni_policed;
 };

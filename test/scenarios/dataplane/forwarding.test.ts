@@ -19,7 +19,10 @@ import { capture } from '../../support/lab/capture.js';
 import { createLab, type Lab } from '../../support/lab/lab.js';
 import { startLoad } from '../../support/lab/load.js';
 import { realServer } from '../../support/lab/nginx.js';
-import type { Program } from '../../support/lab/programs.js';
+import { type Program, until } from '../../support/lab/programs.js';
+
+/** `KS_EV_LINK` */
+const linkEvent = 1;
 
 interface Place {
   readonly lab: Lab;
@@ -184,6 +187,53 @@ test.serial('without a lease the VIP is not answered for (law 4)', async (t) => 
     await pause(100);
     t.true(reachable());
     session.close();
+    await terminate(t, program, socket);
+  });
+});
+
+test.serial(
+  'an address the kernel has on the KNI is reached, and reaches out (law 9)',
+  async (t) => {
+    await withLab(async ({ lab, socket }) => {
+      const program = await startDataplane(lab, argumentsOf(socket, 2));
+      lab.exec('lb', 'ip', 'address', 'add', '10.1.0.2/24', 'dev', 'dpdk0.kni');
+      await pause(200); // the mirror takes the changes of 20 ms together
+      for (const [from, to] of [
+        ['lb', realServers[0]],
+        ['rs2', '10.1.0.2'],
+      ] as const) {
+        const answers = lab.exec(from, 'ping', '-c', '3', '-i', '0.2', '-w', '5', to);
+        t.regex(answers, / 0% packet loss/);
+        t.notRegex(answers, /duplicates/, 'the kernel answers for the port');
+      }
+      const web = lab.exec('lb', 'curl', '-s', '-m', '3', `http://${realServers[1]}/?token=t`);
+      t.is(web, 'rs2 t\n');
+      t.regex(lab.exec('lb', '/usr/sbin/nft', 'list', 'tables'), /netdev keelson-port-/);
+      await terminate(t, program, socket);
+      t.is(lab.exec('lb', '/usr/sbin/nft', 'list', 'tables'), '');
+    });
+  },
+);
+
+test.serial('a link that goes down and up is told, and the KNI follows it', async (t) => {
+  await withLab(async ({ lab, socket, serve }) => {
+    const program = await startDataplane(lab, argumentsOf(socket, 2));
+    const session = await serve();
+    const carrier = (): string => lab.exec('lb', 'cat', '/sys/class/net/dpdk0.kni/carrier').trim();
+    const becomes = (state: string): Promise<boolean> =>
+      until(`carrier ${state}`, () => carrier() === state, 3000);
+    const told = (): readonly number[] =>
+      session.events.flatMap((e) => (e.type === linkEvent && e.dev === 'dpdk0' ? [e.a] : []));
+    await becomes('1'); // a cable just laid takes a moment
+    await pause(300);
+    const before = told().length;
+    lab.exec('lb', 'ip', 'link', 'set', 'lan', 'down');
+    await becomes('0');
+    lab.exec('lb', 'ip', 'link', 'set', 'lan', 'up');
+    await becomes('1');
+    await until('both events', () => told().length === before + 2, 3000);
+    t.deepEqual(told().slice(before), [0, 1]);
+    t.like(await request(lab, 20), { good: 20, wrong: 0 });
     await terminate(t, program, socket);
   });
 });

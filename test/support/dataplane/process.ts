@@ -1,6 +1,7 @@
 /** keelson-dataplane by itself in a lab: two AF_PACKET (or other) ports, a worker count, and the controller's client on its socket. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Event } from '../../../src/dataplane/codec.js';
 import { connectDataplane, type Dataplane } from '../../../src/dataplane/io.js';
 import type { ServiceEntry, Snapshot } from '../../../src/dataplane/snapshot.js';
 import { loadAddon } from '../../../src/kernel/io/addon.js';
@@ -72,6 +73,8 @@ export async function startDataplane(lab: Lab, args: readonly string[]): Promise
 
 export interface Session {
   readonly dataplane: Dataplane;
+  /** Told by the data plane so far. */
+  readonly events: readonly Event[];
   readonly close: () => void;
 }
 
@@ -107,6 +110,7 @@ export const fnat: Snapshot = {
 export async function serve(socket: string): Promise<Session> {
   const addon = loadAddon();
   if (typeof addon === 'string') throw new Error(addon);
+  const events: Event[] = [];
   const said = { acked: false, refused: '' };
   const dataplane = connectDataplane({
     addon,
@@ -121,13 +125,13 @@ export async function serve(socket: string): Promise<Session> {
       said.refused = reason;
     },
     onLost: () => undefined,
-    onEvent: () => undefined,
+    onEvent: (e) => events.push(e),
   });
   dataplane.setDesired(fnat);
   await until('the generation', () => said.acked || said.refused !== '', 10_000);
   if (said.refused !== '') throw new Error(said.refused);
   dataplane.renewLease(60_000);
-  return { dataplane, close: dataplane.close };
+  return { dataplane, events, close: dataplane.close };
 }
 
 /** Sum of a counter over the workers. */

@@ -263,7 +263,7 @@ async function bringBack(scene: Scene, node: KeelsonNode): Promise<Outcome> {
       ...unless(gap <= 1000, `${Math.round(gap)} ms without an answer`),
       ...unless(
         summarise(l.answers()).errors <= lostAtReturn,
-        `${summarise(l.answers()).errors} requests lost`,
+        `${failures(l.answers()).value} requests lost: ${failures(l.answers()).detail}`,
       ),
     ],
   };

@@ -7,9 +7,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { crash, type Program, run, start } from './programs.js';
 
-/** By its path: npm puts node_modules/.bin first, and a bundler's tool there is called nft too. */
-const nft = '/usr/sbin/nft';
-
 export interface Lab {
   readonly directory: string;
   /** Full name of a namespace of this lab. */
@@ -60,19 +57,13 @@ export function createLab(prefix: string): Lab {
     ip(name, 'link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0');
     ip(name, 'link', 'set', 'br0', 'up');
   };
-  /** The port is DPDK's: AF_PACKET sees a packet before this hook, the kernel's own stack after it never. */
-  const keepKernelOut = (host: string, device: string): void => {
-    const chain = `{ type filter hook ingress device ${device} priority 0; policy drop; }`;
-    exec(host, nft, `add table netdev dpdk; add chain netdev dpdk ${device} ${chain}`);
-  };
   const connect: Lab['connect'] = (host, device, to, address) => {
     const port = `p${++cables}`;
     const peer = ['peer', 'name', device, 'netns', namespace(host)];
     ip(to, 'link', 'add', port, 'type', 'veth', ...peer);
     ip(to, 'link', 'set', port, 'master', 'br0', 'up');
     for (const feature of plainPackets) exec(host, 'ethtool', '-K', device, feature, 'off');
-    if (address === null) keepKernelOut(host, device);
-    else ip(host, 'address', 'add', address, 'dev', device);
+    if (address !== null) ip(host, 'address', 'add', address, 'dev', device);
     ip(host, 'link', 'set', device, 'up');
   };
 

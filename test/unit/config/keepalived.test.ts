@@ -1,0 +1,298 @@
+import test from 'ava';
+import { exitCode, renderDiagnostics } from '../../../src/config/diagnostics.js';
+import { alone, instance, load, said, service } from './source.js';
+
+const vrrp = (body: string) => load(instance(body)).config?.keepalived.vrrpInstances[0];
+const vs = (body: string, rs?: string) =>
+  load(service(body, rs)).config?.keepalived.virtualServers[0];
+
+test('an instance has keepalived’s defaults', (t) => {
+  const i = vrrp('');
+  t.like(i, {
+    name: 'V',
+    state: 'BACKUP',
+    interface: 'dpdk1.kni',
+    dpdkInterface: null,
+    vrid: 51,
+    priority: 100,
+    advertMs: 1000,
+    version: 2,
+    authentication: { type: 'none' },
+    preempt: true,
+    preemptDelayMs: 0,
+    downTimerAdverts: 3,
+    multicastGroup: '224.0.0.18',
+    unicastTtl: 255,
+  });
+  t.like(i?.garp, { masterDelayMs: 5000, masterRepeat: 5, refreshMs: 0, lowerPrioRepeat: 5 });
+  t.deepEqual(
+    i?.virtualAddresses.map((a) => [a.address, a.prefixLength, a.dev]),
+    [['198.51.100.80', 32, null]],
+  );
+});
+
+test('state MASTER without a priority is the owner (255)', (t) => {
+  t.is(vrrp(' state MASTER')?.priority, 255);
+  t.is(vrrp(' state MASTER\n priority 150')?.priority, 150);
+});
+
+test('everything an instance can say is taken over', (t) => {
+  const i = vrrp(`
+ dpdk_interface dpdk1
+ priority 150
+ version 3
+ advert_int 0.25
+ nopreempt
+ down_timer_adverts 4
+ unicast_src_ip 198.51.100.2
+ unicast_peer {
+  198.51.100.3
+  198.51.100.4
+ }
+ unicast_ttl 64
+ garp_master_delay 2
+ garp_master_repeat 3
+ garp_master_refresh 60
+ lower_prio_no_advert
+ higher_prio_send_advert on
+ skip_check_adv_addr
+ check_unicast_src yes
+ dont_track_primary
+ virtual_ipaddress_excluded {
+  203.0.113.7/24 dev dpdk0.kni scope global
+ }`);
+  t.like(i, {
+    dpdkInterface: 'dpdk1',
+    priority: 150,
+    version: 3,
+    advertMs: 250,
+    preempt: false,
+    downTimerAdverts: 4,
+    sourceAddress: '198.51.100.2',
+    unicastPeers: ['198.51.100.3', '198.51.100.4'],
+    unicastTtl: 64,
+    lowerPrioNoAdvert: true,
+    higherPrioSendAdvert: true,
+    skipCheckAdvertAddresses: true,
+    checkUnicastSource: true,
+    dontTrackPrimary: true,
+  });
+  t.like(i?.garp, { masterDelayMs: 2000, masterRepeat: 3, refreshMs: 60_000 });
+  t.like(i?.excludedAddresses[0], { address: '203.0.113.7', prefixLength: 24, dev: 'dpdk0.kni' });
+});
+
+test('a password is cut to eight characters, with a word about it', (t) => {
+  const text = instance(' authentication {\n auth_type PASS\n auth_pass 123456789\n }');
+  t.deepEqual(
+    vrrp(' authentication {\n auth_type PASS\n auth_pass 123456789\n }')?.authentication,
+    {
+      type: 'pass',
+      password: '12345678',
+    },
+  );
+  t.true(said(alone(text)).some((s) => s.includes('first 8 characters')));
+});
+
+test('global definitions count for instances written before them', (t) => {
+  const text = `${instance('')}global_defs {\n vrrp_version 3\n vrrp_garp_master_repeat 1\n}\n`;
+  const i = load(text).config?.keepalived.vrrpInstances[0];
+  t.is(i?.version, 3);
+  t.is(i?.garp.masterRepeat, 1);
+});
+
+test('version 2 wants whole seconds, version 3 hundredths up to 40.95', (t) => {
+  t.true(
+    said(alone(instance(' advert_int 0.5'))).some((s) => s.includes('advert_int of version 2')),
+  );
+  t.is(vrrp(' version 3\n advert_int 0.015')?.advertMs, 20);
+  t.is(vrrp(' version 3\n advert_int 41')?.advertMs, 40_950);
+});
+
+test('local addresses are expanded', (t) => {
+  const g = load(service('')).config?.keepalived.localAddressGroups[0];
+  t.deepEqual(
+    g?.addresses.map((a) => `${a.address} ${a.device}`),
+    ['10.1.0.200 dpdk0', '10.1.0.201 dpdk0', '10.1.0.202 dpdk0', '10.1.0.203 dpdk0'],
+  );
+});
+
+test('timing of a check: checker before real_server before virtual_server before built in', (t) => {
+  const check = (vsWords: string, rsWords: string, words: string) => {
+    const rs = ` real_server 10.1.0.11 80 {\n${rsWords}\n TCP_CHECK {\n${words}\n }\n }`;
+    return vs(vsWords, rs)?.realServers[0]?.checkers[0]?.timing;
+  };
+  t.deepEqual(check('', '', ''), {
+    connectTimeoutMs: 5000,
+    retry: 1,
+    delayBeforeRetryMs: 1000,
+    warmupMs: 60_000,
+    delayLoopMs: 60_000,
+    alpha: false,
+    logAllFailures: false,
+  });
+  t.like(check(' delay_loop 6\n connect_timeout 3\n alpha', '', ''), {
+    delayLoopMs: 6000,
+    warmupMs: 6000,
+    connectTimeoutMs: 3000,
+    alpha: true,
+  });
+  t.like(check(' delay_loop 6\n retry 5', ' delay_loop 4\n retry 4', ' retry 0\n delay_loop 2.5'), {
+    delayLoopMs: 2500,
+    retry: 0,
+  });
+  t.like(check(' delay_loop 6\n retry 5', ' delay_loop 4', ''), { delayLoopMs: 4000, retry: 5 });
+});
+
+test('HTTP_GET with its urls', (t) => {
+  const rs = ` real_server 10.1.0.11 80 {
+  HTTP_GET {
+   http_protocol 1.1
+   virtualhost www.example
+   connect_port 8080
+   url {
+    path /a
+    status_code 200-204 301
+    digest 0123456789ABCDEF0123456789abcdef
+   }
+   url {
+    path /b
+    regex "ok$"
+    regex_options caseless
+    regex_no_match
+   }
+  }
+ }`;
+  const c = vs('', rs)?.realServers[0]?.checkers[0];
+  t.is(c?.kind, 'HTTP_GET');
+  if (c?.kind !== 'HTTP_GET') return;
+  t.is(c.protocol, '1.1');
+  t.is(c.virtualhost, 'www.example');
+  t.is(c.target.connectPort, 8080);
+  t.deepEqual(c.urls[0]?.statusRanges, [
+    { from: 200, to: 204 },
+    { from: 301, to: 301 },
+  ]);
+  t.is(c.urls[0]?.digest, '0123456789abcdef0123456789abcdef');
+  t.like(c.urls[1], { path: '/b', regex: 'ok$', regexNoMatch: true });
+});
+
+test('the quorum is clamped to all weights, hysteresis below the quorum', (t) => {
+  const v = vs(' quorum 5\n hysteresis 9', ' real_server 10.1.0.11 80 {\n weight 3\n }');
+  t.is(v?.quorum, 3);
+  t.is(v?.hysteresis, 0);
+});
+
+test('a real server without a port has its virtual server’s', (t) => {
+  t.is(vs('', ' real_server 10.1.0.11 {\n }')?.realServers[0]?.port, 80);
+});
+
+test('an unknown keyword is a warning with its place and a suggestion, and its block is skipped whole', (t) => {
+  const r = alone(
+    instance(
+      ' prioritty 7\n virtual_ipadress {\n  10.0.0.1\n  virtual_router_id 9\n }\n priority 120',
+    ),
+  );
+  t.deepEqual(said(r), [
+    "7:2 warning unknown keyword 'prioritty' in vrrp_instance V",
+    "8:2 warning unknown keyword 'virtual_ipadress' in vrrp_instance V; its block is skipped",
+  ]);
+  t.deepEqual(
+    r.diagnostics.map((d) => d.hint),
+    ["did you mean 'priority'?", "did you mean 'virtual_ipaddress'?"],
+  );
+});
+
+test('what keepalived knows and we do not act on is an information, no complaint', (t) => {
+  const r = alone(instance(' use_vmac\n notify_master "/bin/true"'));
+  t.deepEqual(said(r), []);
+  t.deepEqual(
+    r.diagnostics.map((d) => d.code),
+    ['KS_CONF_NOT_ACTED_ON', 'KS_CONF_NOT_ACTED_ON'],
+  );
+});
+
+test('all errors come at once, in the order of the file, and there is no configuration', (t) => {
+  const r = load(
+    'vrrp_instance A {\n virtual_router_id 300\n priority ten\n}\nvirtual_server 1.2.3 80 {\n}\n',
+  );
+  t.is(r.config, null);
+  t.deepEqual(
+    r.diagnostics.filter((d) => d.severity === 'error').map((d) => `${d.place.line} ${d.code}`),
+    [
+      '1 KS_CONF_MISSING',
+      '1 KS_CONF_MISSING',
+      '2 KS_CONF_VALUE',
+      '3 KS_CONF_VALUE',
+      '5 KS_CONF_VALUE',
+    ],
+  );
+});
+
+test('the result is frozen to the ground', (t) => {
+  const { config } = load(instance('') + service(''));
+  const rs = config?.keepalived.virtualServers[0]?.realServers;
+  t.true(Object.isFrozen(config) && Object.isFrozen(rs) && Object.isFrozen(rs?.[0]));
+});
+
+test('what both files must agree on', (t) => {
+  const complaint = (text: string): string => said(load(text)).join('\n');
+  t.regex(complaint(instance(' dpdk_interface dpdk7')), /dpdk_interface dpdk7 is no device/);
+  t.regex(
+    complaint(
+      'vrrp_instance V {\n interface eth9\n virtual_router_id 1\n virtual_ipaddress {\n 1.2.3.4\n }\n}\n',
+    ),
+    /eth9 belongs to no device/,
+  );
+  t.regex(
+    complaint(service('').replace('lips dpdk0', '').replace(/dpdk0/, 'dpdk9')),
+    /dpdk9 is no device/,
+  );
+  t.regex(
+    complaint(service('').replace('laddr_group_name lips', '')),
+    /FNAT needs local addresses/,
+  );
+  t.regex(
+    complaint(service('').replace('lb_kind FNAT', 'lb_kind DR')),
+    /lb_kind DR is not supported yet/,
+  );
+  t.regex(complaint(service(' syn_proxy')), /syn_proxy is not supported yet/);
+  t.regex(
+    complaint(
+      service('') + service('').replace('local_address_group lips', 'local_address_group l2'),
+    ),
+    /served twice/,
+  );
+  t.regex(
+    complaint(instance('') + instance('').replace('nce V', 'nce W')),
+    /both|V have virtual_router_id|W and V/,
+  );
+});
+
+test('an absent lb_algo is warned of, a wrong one is an error alone', (t) => {
+  const without = said(load(service('').replace(' lb_algo rr\n', '')));
+  t.true(without.some((s) => s.includes('no lb_algo is given')));
+  const wrong = said(load(service('').replace('lb_algo rr', 'lb_algo rrr')));
+  t.deepEqual(
+    wrong.map((s) => s.replace(/^\S+ /, '')),
+    ['error wrong value'],
+  );
+});
+
+test('rendering: place, caret under the word, hint, count; tabs keep their width', (t) => {
+  const text = 'global_defs {\n\trouter_idd x\n}\n';
+  const r = alone(text);
+  t.is(
+    renderDiagnostics(r.diagnostics, r.files),
+    [
+      "k:2:2: warning: unknown keyword 'router_idd' in global_defs [KS_CONF_UNKNOWN_KEYWORD]",
+      '    \trouter_idd x',
+      '    \t^~~~~~~~~~',
+      "    hint: did you mean 'router_id'?",
+      '1 warning',
+      '',
+    ].join('\n'),
+  );
+  t.is(exitCode(r.diagnostics, false), 0);
+  t.is(exitCode(r.diagnostics, true), 1);
+  t.is(exitCode(alone('global_defs {\n vrrp_version 7\n}\n').diagnostics, false), 1);
+});

@@ -1,0 +1,66 @@
+/** Configuration from texts in memory, and the short of what was said about it. */
+import type { LoadedConfig, Source } from '../../../src/config/config.js';
+import {
+  type CheckedFile,
+  loadConfig,
+  loadDpvs,
+  loadKeepalived,
+} from '../../../src/config/load.js';
+
+export const sourceOf = (files: Readonly<Record<string, string>>): Source => ({
+  read: (path) => {
+    const text = files[path];
+    return text === undefined ? { ok: false, error: 'there is no such file' } : { ok: true, text };
+  },
+  glob: (pattern, dir) => {
+    const path = pattern.startsWith('/') || dir === '.' ? pattern : `${dir}/${pattern}`;
+    const re = new RegExp(`^${path.replace(/\./g, '\\.').replace(/\*/g, '[^/]*')}$`);
+    return Object.keys(files)
+      .filter((f) => re.test(f))
+      .sort();
+  },
+});
+
+export const dpvsText = `
+netif_defs {
+  <init> device dpdk0 {
+    rx { queue_number 1 }
+  }
+  <init> device dpdk1 { devargs "net_null1" }
+}
+worker_defs {
+  <init> worker cpu0 { type master
+    cpu_id 0 }
+  <init> worker cpu1 { type slave
+    cpu_id 1
+    port dpdk0 { rx_queue_ids 0 }
+    port dpdk1 { rx_queue_ids 0 } }
+}
+`;
+
+export const load = (
+  keepalived: string,
+  dpvs = dpvsText,
+  more: Readonly<Record<string, string>> = {},
+): LoadedConfig =>
+  loadConfig(sourceOf({ 'keepalived.conf': keepalived, 'dpvs.conf': dpvs, ...more }), {
+    keepalivedPath: 'keepalived.conf',
+    dpvsPath: 'dpvs.conf',
+    hostName: 'lb1.example',
+  });
+
+export const alone = (text: string): CheckedFile =>
+  loadKeepalived(sourceOf({ k: text }), 'k', 'lb1.example');
+export const dpvsAlone = (text: string): CheckedFile => loadDpvs(sourceOf({ d: text }), 'd');
+
+/** `line:column severity message` of everything but infos. */
+export const said = (r: CheckedFile): readonly string[] =>
+  r.diagnostics
+    .filter((d) => d.severity !== 'info')
+    .map((d) => `${d.place.line}:${d.place.column} ${d.severity} ${d.message}`);
+
+export const instance = (body: string): string =>
+  `vrrp_instance V {\n interface dpdk1.kni\n virtual_router_id 51\n virtual_ipaddress {\n  198.51.100.80/32\n }\n${body}\n}\n`;
+
+export const service = (body: string, rs = ' real_server 10.1.0.11 80 {\n }'): string =>
+  `local_address_group lips {\n 10.1.0.200-203 dpdk0\n}\nvirtual_server 198.51.100.80 80 {\n lb_algo rr\n lb_kind FNAT\n protocol TCP\n laddr_group_name lips\n${body}\n${rs}\n}\n`;
