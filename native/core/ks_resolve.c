@@ -154,6 +154,13 @@ static void ask(struct ks_main *m, const struct ks_conf *c, uint16_t i, bool uni
 		    m->nud[i].addr);
 }
 
+static ks_ms answer_by(const struct ks_nud_entry *e, ks_ms now)
+{
+	ks_ms wait = (ks_ms)KS_ARP_FIRST_MS << (e->tries - 1);
+
+	return now + (wait < KS_ARP_LAST_MS ? wait : KS_ARP_LAST_MS);
+}
+
 static void start(struct ks_main *m, const struct ks_conf *c, uint16_t i, enum ks_nud state, ks_ms now)
 {
 	struct ks_nud_entry *e = &m->nud[i];
@@ -161,7 +168,7 @@ static void start(struct ks_main *m, const struct ks_conf *c, uint16_t i, enum k
 	e->state = (uint8_t)state;
 	e->tries = 1;
 	ask(m, c, i, state == KS_NUD_PROBE);
-	set_due(m, e, now + KS_ARP_INTERVAL_MS);
+	set_due(m, e, answer_by(e, now));
 }
 
 void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 next_hop, struct ks_pkt *p,
@@ -244,7 +251,7 @@ static void asked_in_vain(struct ks_main *m, const struct ks_conf *c, uint16_t i
 	if (e->tries < KS_ARP_TRIES) {
 		e->tries++;
 		ask(m, c, i, e->state == KS_NUD_PROBE);
-		set_due(m, e, now + KS_ARP_INTERVAL_MS);
+		set_due(m, e, answer_by(e, now));
 		return;
 	}
 	ks_neigh_set_unusable(&m->shared->neigh, i);

@@ -16,8 +16,10 @@
 
 #define KS_WAIT_MAX 4096u      /* frames that wait, all together */
 #define KS_WAIT_ENTRY_MAX 128u /* and for one next hop */
-#define KS_ARP_TRIES 3u
-#define KS_ARP_INTERVAL_MS 1000u
+/* A first answer that is lost costs a tenth of a second, not one: the wait doubles from the first up to RFC 4861's RETRANS_TIMER. */
+#define KS_ARP_TRIES 5u
+#define KS_ARP_FIRST_MS 100u
+#define KS_ARP_LAST_MS 1000u
 #define KS_CONFLICT_SLOTS 64u
 
 enum ks_nud { KS_NUD_NONE, KS_NUD_INCOMPLETE, KS_NUD_REACHABLE, KS_NUD_STALE, KS_NUD_PROBE, KS_NUD_FAILED, KS_NUD_STATIC };

@@ -323,7 +323,7 @@ static void frames_wait_for_their_next_hop(void)
 	ip_frame("9.9.9.9");
 	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5", "10.0.0.1"); /* once: both have the same gateway */
 	CHECK_EQ(lab.n_out, 0);
-	pass(300);
+	pass(50);
 	arp_in(0, KS_ARP_REPLY, peer_mac, "10.0.0.1", "10.0.0.5");
 	expect_frame_to(peer_mac);
 	expect_frame_to(peer_mac);
@@ -333,15 +333,19 @@ static void frames_wait_for_their_next_hop(void)
 	tear_down();
 }
 
-static void three_tries_then_the_frames_are_dropped(void)
+static void five_tries_then_the_frames_are_dropped(void)
 {
+	static const ks_ms wait[KS_ARP_TRIES] = {100, 200, 400, 800, 1000};
+
 	set_up();
 	ip_frame("10.0.0.9");
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < KS_ARP_TRIES; i++) {
 		expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5", "10.0.0.9");
 		CHECK_EQ(lab.n_out, 0);
 		CHECK_EQ(drops(KS_DROP_NEIGH_FAILED), 0);
-		pass(1000);
+		pass(wait[i] - 1);
+		CHECK_EQ(lab.n_out, 0);
+		pass(1);
 	}
 	CHECK_EQ(drops(KS_DROP_NEIGH_FAILED), 1);
 	CHECK_EQ(lab.buffers, 0);
@@ -377,7 +381,7 @@ static void a_used_neighbour_is_probed_and_kept(void)
 	expect_to_kernel();
 	pass(59000);
 	use("10.0.0.9");
-	pass(1100);
+	pass(1050);
 	expect_arp(0, KS_ARP_REQUEST, peer_mac, "10.0.0.5", "10.0.0.9"); /* unicast */
 	CHECK(usable("10.0.0.9"));
 	arp_in(0, KS_ARP_REPLY, peer_mac, "10.0.0.9", "10.0.0.5");
@@ -386,8 +390,8 @@ static void a_used_neighbour_is_probed_and_kept(void)
 	CHECK_EQ(lab.n_out, 0);
 	CHECK(usable("10.0.0.9"));
 	use("10.0.0.9");
-	pass(3000); /* now it is used, and silent */
-	for (unsigned i = 0; i < 3; i++)
+	pass(3500); /* seen within a second, then silent to the last try */
+	for (unsigned i = 0; i < KS_ARP_TRIES; i++)
 		expect_arp(0, KS_ARP_REQUEST, peer_mac, "10.0.0.5", "10.0.0.9");
 	pass(1100);
 	CHECK_EQ(lab.n_out, 0);
@@ -590,7 +594,7 @@ int main(void)
 	RUN(garbled_arp_is_counted);
 	RUN(replies_teach_and_go_to_the_kernel);
 	RUN(frames_wait_for_their_next_hop);
-	RUN(three_tries_then_the_frames_are_dropped);
+	RUN(five_tries_then_the_frames_are_dropped);
 	RUN(the_queues_are_bounded);
 	RUN(a_used_neighbour_is_probed_and_kept);
 	RUN(an_unused_neighbour_is_forgotten);
