@@ -26,6 +26,8 @@ const checkInstance = (config: Config, i: VrrpInstance, error: Say, warn: Say): 
     );
   for (const a of [...i.virtualAddresses, ...i.excludedAddresses])
     if (a.address.includes(':')) error(a.place, `${a.address}: IPv6 is not supported yet`);
+  for (const peer of i.unicastPeers)
+    if (peer.includes(':')) error(i.place, `unicast_peer ${peer}: IPv6 is not supported yet`);
 };
 
 /** Forms that are read but not built yet; each with what to do instead. */

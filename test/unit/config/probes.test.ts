@@ -1,0 +1,106 @@
+/** What keepalived 2.2.7 complains of (`keepalived -t`, seen by running it), held against what Keelson complains of. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { alone, said } from './source.js';
+
+interface Probe {
+  readonly name: string;
+  readonly complains: boolean;
+  readonly text: string;
+}
+
+const file = fileURLToPath(
+  new URL('../../../../test/vectors/config/keepalived-2.2.7.json', import.meta.url),
+);
+const probes: readonly Probe[] = JSON.parse(readFileSync(file, 'utf8'));
+
+/** Only Keelson complains, and why it should. */
+const onlyKeelson: Readonly<Record<string, readonly string[]>> = {
+  'keepalived changes the meaning without a word': [
+    'lex-hash-glued-to-value',
+    'lex-bang-glued-to-value',
+    'lex-nul-byte',
+    'lex-keyword-extra-param',
+    'vrrp-vip-dup',
+    'lvs-weight-65536',
+    'chk-http-regex-bad',
+  ],
+  'not supported, or not yet': [
+    'vrrp-auth-ah',
+    'chk-misc-ok',
+    'chk-misc-missing',
+    'chk-smtp',
+    'chk-smtp-host',
+    'chk-dns',
+    'chk-ping',
+    'chk-bfd',
+    'chk-file',
+    'random',
+  ],
+  'a day between two checks is taken for a mistake': ['lvs-delay-loop-big'],
+};
+
+/** Only keepalived complains, and why Keelson does not, or not from this file alone. */
+const onlyKeepalived: Readonly<Record<string, readonly string[]>> = {
+  'lines have no greatest length': ['lex-long-line-1100-comment', 'lex-long-line-1100-value'],
+  'whether an interface exists is seen when it is used': [
+    'vrrp-unknown-interface',
+    'vrrp-track-if-unknown',
+  ],
+  'both files together tell (cross.ts)': [
+    'vrrp-vip-mixed-af',
+    'vrrp-unicast-af-mismatch',
+    'lvs-protocol-bad',
+    'lvs-port-0',
+    'lvs-no-port',
+    'lvs-af-mismatch',
+    'lvs-fwmark-proto',
+  ],
+  'DPVS has it, stock keepalived has not': ['lvs-fnat-kind', 'lvs-snat-kind', 'lvs-conhash'],
+  'the block is known, and told to be not acted on yet': [
+    'bool-bad',
+    'vrrp-strict-auth',
+    'vrrp-strict-preempt-delay',
+    'vrrp-vmac-unicast',
+    'vrrp-vmac-name-long',
+    'vrrp-track-if-own',
+    'vrrp-track-if-weight-254',
+    'vrrp-track-script-unknown',
+    'vrrp-script-no-security',
+    'vrrp-script-missing-file',
+    'vrrp-script-defined-after',
+    'vrrp-script-bad-user',
+    'vrrp-script-weight-254',
+    'vrrp-script-interval-0',
+    'vrrp-notify-dup',
+    'vrrp-sync-two-groups',
+    'vrrp-sync-weighted-track',
+    'num-garp-interval-0',
+    'lvs-dr-port-mismatch',
+    'lvs-sorry-inhibit-first',
+    'lvs-ops-tcp',
+    'chk-http-nb_get_retry',
+    'chk-tcp-bindto-af',
+  ],
+  'sensible, and said on purpose': ['vrrp-unicast-src-no-peer', 'lvs-weight-0'],
+  'words of newer keepaliveds are known': [
+    'head-auth-hmac',
+    'head-json-version',
+    'head-state-file-location',
+    'head-state-dump-file',
+  ],
+};
+
+const names = (table: Readonly<Record<string, readonly string[]>>): readonly string[] =>
+  Object.values(table).flat();
+
+test('what keepalived 2.2.7 complains of, Keelson complains of, but for a named few', (t) => {
+  const keelson = probes.filter((p) => said(alone(p.text)).length > 0).map((p) => p.name);
+  const keepalived = probes.filter((p) => p.complains).map((p) => p.name);
+  const differ = (a: readonly string[], b: readonly string[]): readonly string[] =>
+    a.filter((n) => !b.includes(n)).sort();
+  t.is(probes.length, 269);
+  t.deepEqual(differ(keelson, keepalived), [...names(onlyKeelson)].sort());
+  t.deepEqual(differ(keepalived, keelson), [...names(onlyKeepalived)].sort());
+});
