@@ -8,7 +8,7 @@ import { keepalivedConfig } from './keepalived/keepalived.js';
 import { knownKeywords } from './keepalived/known.js';
 import { readLines } from './keepalived/reader.js';
 import type { KeepalivedConfig } from './keepalived/types.js';
-import { collector, type Node, type Report, type SourceLine, type Word } from './text.js';
+import { collector, lineOf, type Node, type Report, type SourceLine, type Word } from './text.js';
 import { buildTree, tokens } from './tree.js';
 import { freeze } from './values.js';
 
@@ -41,14 +41,7 @@ const plainLines = (
     return [];
   }
   files.set(path, got.text);
-  return got.text.split('\n').map((text, i) =>
-    withoutRemarks({
-      file: path,
-      line: i + 1,
-      text,
-      columns: Array.from({ length: text.length + 1 }, (_, k) => k + 1),
-    }),
-  );
+  return got.text.split('\n').map((text, i) => withoutRemarks(lineOf(path, i + 1, text)));
 };
 
 type Reading = ReturnType<typeof collector>;

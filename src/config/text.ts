@@ -5,9 +5,26 @@ export interface SourceLine {
   readonly file: string;
   readonly line: number;
   readonly text: string;
-  /** Column in the file of each character, from 1; one more for the end. */
-  readonly columns: readonly number[];
+  /** Column in the file of the first character, from 1; the others follow it, unless `columns` says otherwise. */
+  readonly column: number;
+  /** Column of each character and of the end, where a substitution has moved them. */
+  readonly columns: readonly number[] | null;
 }
+
+export const lineOf = (file: string, line: number, text: string): SourceLine => ({
+  file,
+  line,
+  text,
+  column: 1,
+  columns: null,
+});
+
+export const columnOf = (l: SourceLine, i: number): number =>
+  l.columns === null ? l.column + i : (l.columns[i] ?? (l.columns.at(-1) ?? 0) + 1);
+
+/** All of them, to be changed. */
+export const columnsOf = (l: SourceLine): readonly number[] =>
+  l.columns ?? Array.from({ length: l.text.length + 1 }, (_, i) => l.column + i);
 
 export interface Word {
   readonly text: string;

@@ -2,11 +2,11 @@
  * Words and braces to a tree. Braces split a line anywhere outside quotes; a block may begin on the line after its keyword, and its first entry may stand
  * on the brace's line (keepalived.md 1.1 items 6 and 8).
  */
-import type { Node, Report, SourceLine, Word } from './text.js';
+import { columnOf, type Node, type Report, type SourceLine, type Word } from './text.js';
 
 type Token = { readonly type: 'word' | 'open' | 'close'; readonly word: Word };
 
-const blank = /[ \t\f\r\v\n]/;
+const blanks: ReadonlySet<string> = new Set(' \t\f\r\v\n');
 
 interface Scan {
   readonly line: SourceLine;
@@ -17,7 +17,7 @@ interface Scan {
 const placeAt = ({ line }: Scan, i: number) => ({
   file: line.file,
   line: line.line,
-  column: line.columns[i] ?? (line.columns.at(-1) ?? 0) + 1,
+  column: columnOf(line, i),
 });
 
 const wordOf = (s: Scan, from: number, to: number, text: string, quoted: boolean): Word => {
@@ -36,7 +36,7 @@ const meaning = (
   if (c === '"') return 'quote';
   if (inside) return 'take';
   if (c === '\\' && s.comment.has(s.line.text[i + 1] ?? '')) return 'escape';
-  if (blank.test(c) || c === '{' || c === '}') return 'end';
+  if (blanks.has(c) || c === '{' || c === '}') return 'end';
   return s.comment.has(c) ? 'comment' : 'take';
 };
 
@@ -86,7 +86,7 @@ export const tokens = (
   for (let i = 0; i < line.text.length; ) {
     const c = line.text[i] ?? '';
     if (comment.has(c)) break;
-    if (blank.test(c)) i++;
+    if (blanks.has(c)) i++;
     else if (c === '{' || c === '}') {
       out.push({ type: c === '{' ? 'open' : 'close', word: wordOf(s, i, i + 1, c, false) });
       i++;

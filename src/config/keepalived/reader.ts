@@ -4,7 +4,7 @@
  */
 import type { Source } from '../config.js';
 import type { Place } from '../diagnostics.js';
-import type { Report, SourceLine } from '../text.js';
+import { columnOf, columnsOf, lineOf, type Report, type SourceLine } from '../text.js';
 
 interface Definition {
   readonly text: string;
@@ -30,21 +30,15 @@ const dirOf = (path: string): string => {
   return slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash);
 };
 
-const lineOf = (file: string, line: number, text: string): SourceLine => ({
-  file,
-  line,
-  text,
-  columns: Array.from({ length: text.length + 1 }, (_, i) => i + 1),
-});
-
 const slice = (l: SourceLine, from: number, to = l.text.length): SourceLine => ({
   ...l,
   text: l.text.slice(from, to),
-  columns: l.columns.slice(from, to + 1),
+  column: l.column + from,
+  columns: l.columns?.slice(from, to + 1) ?? null,
 });
 
 const at = (l: SourceLine, i: number, length: number): { place: Place; length: number } => ({
-  place: { file: l.file, line: l.line, column: l.columns[i] ?? 1 },
+  place: { file: l.file, line: l.line, column: columnOf(l, i) },
   length,
 });
 
@@ -83,16 +77,17 @@ const expand = (r: Reading, l: SourceLine): SourceLine => {
     }
     if (depth >= deepestExpansion * 8) {
       r.report.add('error', 'KS_CONF_RECURSION', at(l, 0, 1), `$${name} expands without an end`);
-      return { ...line, text: '', columns: [1] };
+      return { ...line, text: '', columns: null };
     }
-    const column = line.columns[start] ?? 1;
+    const column = columnOf(line, start);
+    const columns = columnsOf(line);
     line = {
       ...line,
       text: line.text.slice(0, start) + value + line.text.slice(end),
       columns: [
-        ...line.columns.slice(0, start),
+        ...columns.slice(0, start),
         ...Array.from({ length: value.length }, () => column),
-        ...line.columns.slice(end),
+        ...columns.slice(end),
       ],
     };
     from = start;

@@ -103,7 +103,10 @@ test('a data plane that comes later is found; one that dies is told, and its suc
   const second = await startFake(path);
   await client.hears('acked', 2);
   t.deepEqual(second.heard, ['hello', 'begin 0', 'ops 3', 'commit 1']);
-  t.is(client.news.length, 7, 'each reason once');
+  t.false(
+    client.news.some((what, i) => what === client.news[i - 1]),
+    'no reason twice in a row',
+  );
   client.dataplane.close();
   await second.relay.close();
   await rm(dir, { recursive: true });
