@@ -15,9 +15,9 @@
 
 #include <string.h>
 
-const uint8_t ks_mac_broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+const uint8_t ks_mac_broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
-static const uint8_t head[] = {0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4};
+static const uint8_t head[] = { 0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4 };
 
 bool ks_arp_parse(const uint8_t *frame, size_t len, struct ks_arp *arp)
 {
@@ -33,7 +33,8 @@ bool ks_arp_parse(const uint8_t *frame, size_t len, struct ks_arp *arp)
 	return arp->op == KS_ARP_REQUEST || arp->op == KS_ARP_REPLY;
 }
 
-void ks_arp_write(uint8_t frame[KS_ETH_MIN], const uint8_t dst[6], const uint8_t src[6], const struct ks_arp *arp)
+void ks_arp_write(uint8_t frame[KS_ETH_MIN], const uint8_t dst[6], const uint8_t src[6],
+		  const struct ks_arp *arp)
 {
 	uint8_t *b = frame + KS_ETH_LEN;
 

@@ -8,9 +8,9 @@
 
 #include "ks_pkt.h"
 
-#define KS_ETH_LEN 14u
+#define KS_ETH_LEN   14u
 #define KS_ARP_FRAME 42u
-#define KS_ETH_MIN 60u /* without the frame check sequence */
+#define KS_ETH_MIN   60u /* without the frame check sequence */
 
 enum { KS_ARP_REQUEST = 1, KS_ARP_REPLY = 2 };
 
@@ -27,6 +27,7 @@ extern const uint8_t ks_mac_broadcast[6];
 /* False = cut off, or not IPv4 over Ethernet, or an operation that is neither request nor reply. */
 bool ks_arp_parse(const uint8_t *frame, size_t len, struct ks_arp *arp);
 /* Writes KS_ETH_MIN bytes. */
-void ks_arp_write(uint8_t frame[KS_ETH_MIN], const uint8_t dst[6], const uint8_t src[6], const struct ks_arp *arp);
+void ks_arp_write(uint8_t frame[KS_ETH_MIN], const uint8_t dst[6], const uint8_t src[6],
+		  const struct ks_arp *arp);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Desired state -> one immutable generation. Sizes are counted first, so that the generation is one allocation. Nothing that cannot be taken back
- * happens before everything is there: when memory or slots are short, the desired state is as before and its last commit can
- * still be rolled back.
+ * Desired state -> one immutable generation. Sizes are counted first, so that the generation is one
+ * allocation. Nothing that cannot be taken back happens before everything is there: when memory or
+ * slots are short, the desired state is as before and its last commit can still be rolled back.
  */
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -70,7 +70,9 @@ static bool assign(struct ks_slots *slots, struct ks_obj *o)
 
 static int number_lip(struct ks_desired *d, const struct ks_obj *lip, uint16_t *number)
 {
-	struct ks_obj_key key = {.kind = KS_OBJ_LIP_NUMBER, .af = lip->key.af, .addr = lip->key.addr};
+	struct ks_obj_key key = { .kind = KS_OBJ_LIP_NUMBER,
+				  .af = lip->key.af,
+				  .addr = lip->key.addr };
 	struct ks_obj *o = ks_obj_permanent(d, &key);
 
 	if (o == NULL || (o->slot == KS_SLOT_NONE && d->n_lip_numbers > UINT16_MAX))
@@ -120,7 +122,8 @@ static int cmp_rs(const void *pa, const void *pb)
 
 static int cmp_lip(const void *pa, const void *pb)
 {
-	uint32_t x = ntohl(((const struct ks_lip *)pa)->addr.v4), y = ntohl(((const struct ks_lip *)pb)->addr.v4);
+	uint32_t x = ntohl(((const struct ks_lip *)pa)->addr.v4),
+		 y = ntohl(((const struct ks_lip *)pb)->addr.v4);
 
 	return x < y ? -1 : x > y;
 }
@@ -136,8 +139,8 @@ static uint32_t gcd(uint32_t a, uint32_t b)
 	return a;
 }
 
-/* Real servers stand in the order of their addresses, so that the same state is the same generation on every node, whatever
- * order it was told in. */
+/* Real servers stand in the order of their addresses, so that the same state is the same generation
+ * on every node, whatever order it was told in. */
 static struct ks_rs *fill_rs(struct ks_svc *svc, const struct ks_obj *s, struct ks_rs *rs)
 {
 	struct ks_rs *first = rs;
@@ -145,16 +148,17 @@ static struct ks_rs *fill_rs(struct ks_svc *svc, const struct ks_obj *s, struct 
 	for (const struct ks_obj *o = s->rs; o != NULL; o = o->next) {
 		if (!o->body.live)
 			continue;
-		*rs++ = (struct ks_rs){.slot = o->slot,
-				       .weight = o->body.weight,
-				       .af = o->key.af,
-				       .fwd = o->body.sched,
-				       .port = o->key.l4port,
-				       .flags = o->body.flags,
-				       .addr = o->key.addr};
+		*rs++ = (struct ks_rs){ .slot = o->slot,
+					.weight = o->body.weight,
+					.af = o->key.af,
+					.fwd = o->body.sched,
+					.port = o->key.l4port,
+					.flags = o->body.flags,
+					.addr = o->key.addr };
 		svc->weight_sum += o->body.weight;
 		svc->weight_gcd = gcd(svc->weight_gcd, o->body.weight);
-		svc->weight_max = o->body.weight > svc->weight_max ? o->body.weight : svc->weight_max;
+		svc->weight_max =
+			o->body.weight > svc->weight_max ? o->body.weight : svc->weight_max;
 	}
 	svc->rs = first;
 	svc->n_rs = (uint32_t)(rs - first);
@@ -163,15 +167,17 @@ static struct ks_rs *fill_rs(struct ks_svc *svc, const struct ks_obj *s, struct 
 	return rs;
 }
 
-static struct ks_lip *fill_lip(struct ks_desired *d, struct ks_svc *svc, const struct ks_obj *s, struct ks_lip *lip,
-			       int *status)
+static struct ks_lip *fill_lip(struct ks_desired *d, struct ks_svc *svc, const struct ks_obj *s,
+			       struct ks_lip *lip, int *status)
 {
 	struct ks_lip *first = lip;
 
 	for (const struct ks_obj *o = s->lip; o != NULL; o = o->next) {
 		if (!o->body.live)
 			continue;
-		*lip = (struct ks_lip){.addr = o->key.addr, .af = o->key.af, .port = o->body.port};
+		*lip = (struct ks_lip){ .addr = o->key.addr,
+					.af = o->key.af,
+					.port = o->body.port };
 		if (number_lip(d, o, &lip->index) != KS_OK)
 			*status = KS_E_NO_MEMORY;
 		lip++;
@@ -190,11 +196,11 @@ static void hash_svc(struct ks_tables *t, const struct ks_svc *svc, const struct
 
 	while (t->svc_row[i & t->svc_mask].svc != NULL)
 		i++;
-	t->svc_row[i & t->svc_mask] = (struct ks_svc_row){.key = key, .svc = svc};
+	t->svc_row[i & t->svc_mask] = (struct ks_svc_row){ .key = key, .svc = svc };
 }
 
-static int fill_services(struct ks_desired *d, struct ks_tables *t, struct ks_svc *svc, struct ks_rs *rs,
-			 struct ks_lip *lip, const struct ks_rs **by_slot)
+static int fill_services(struct ks_desired *d, struct ks_tables *t, struct ks_svc *svc,
+			 struct ks_rs *rs, struct ks_lip *lip, const struct ks_rs **by_slot)
 {
 	int status = KS_OK;
 
@@ -304,13 +310,14 @@ static void fill_head(struct ks_desired *d, struct ks_conf *c, const struct size
 
 struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, char *reason)
 {
-	struct sizes n = {.svc = d->n_live[KS_OBJ_SVC],
-			  .rs = d->n_live[KS_OBJ_RS],
-			  .lip = d->n_live[KS_OBJ_LIP],
-			  .neigh = d->n_live[KS_OBJ_NEIGH],
-			  .local = d->n_live[KS_OBJ_ADDR] + d->n_live[KS_OBJ_LIP] + (uint32_t)d->n_m_addr};
-	struct arena arena = {0};
-	struct parts p = {0};
+	struct sizes n = { .svc = d->n_live[KS_OBJ_SVC],
+			   .rs = d->n_live[KS_OBJ_RS],
+			   .lip = d->n_live[KS_OBJ_LIP],
+			   .neigh = d->n_live[KS_OBJ_NEIGH],
+			   .local = d->n_live[KS_OBJ_ADDR] + d->n_live[KS_OBJ_LIP] +
+				   (uint32_t)d->n_m_addr };
+	struct arena arena = { 0 };
+	struct parts p = { 0 };
 
 	if (d->open) {
 		ks_refuse(reason, KS_E_STATE, "a transaction is open");
@@ -318,7 +325,9 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 	}
 	reclaim(d, rs_in_use);
 	if (!assign_slots(d)) {
-		ks_refuse(reason, KS_E_NO_MEMORY, "no free slot for a service or real server: sessions still hold those of deleted ones");
+		ks_refuse(
+			reason, KS_E_NO_MEMORY,
+			"no free slot for a service or real server: sessions still hold those of deleted ones");
 		return NULL;
 	}
 	lay_out(&p, &arena, &n, d->rs_slots.high);

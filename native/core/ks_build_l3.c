@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The addresses and routes of a generation: what ops say, what the kernel has, and the networks that follow from addresses. */
+/* The addresses and routes of a generation: what ops say, what the kernel has, and the networks
+ * that follow from addresses. */
 #include <netinet/in.h>
 
 #include "ks_tables.h"
@@ -11,7 +12,8 @@ static void add_local(struct ks_tables *t, ks_be32 addr, uint8_t port, uint16_t 
 	uint32_t i = ks_hash4(addr);
 	struct ks_local *l;
 
-	while (t->local_row[i & t->local_mask] != NULL && t->local_row[i & t->local_mask]->addr.v4 != addr)
+	while (t->local_row[i & t->local_mask] != NULL &&
+	       t->local_row[i & t->local_mask]->addr.v4 != addr)
 		i++;
 	if (t->local_row[i & t->local_mask] == NULL) {
 		l = &t->local[t->n_local++];
@@ -53,7 +55,8 @@ static void add_locals(const struct ks_desired *d, struct ks_tables *t)
 /* For a port whose routes name no source: an address that stays, rather than one that moves. */
 static void choose_sources(struct ks_tables *t)
 {
-	static const uint16_t order[] = {KS_LOCAL_KERNEL, KS_LOCAL_PLAIN, KS_LOCAL_LIP, KS_LOCAL_VIP};
+	static const uint16_t order[] = { KS_LOCAL_KERNEL, KS_LOCAL_PLAIN, KS_LOCAL_LIP,
+					  KS_LOCAL_VIP };
 
 	for (unsigned k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
 		for (uint32_t i = 0; i < t->n_local; i++) {
@@ -61,7 +64,8 @@ static void choose_sources(struct ks_tables *t)
 			ks_be32 *src = &t->port_src[l->port];
 			bool moves = (l->flags & KS_LOCAL_VIP) != 0;
 
-			if (*src == 0 && (l->flags & order[k]) != 0 && moves == (order[k] == KS_LOCAL_VIP))
+			if (*src == 0 && (l->flags & order[k]) != 0 &&
+			    moves == (order[k] == KS_LOCAL_VIP))
 				*src = l->addr.v4;
 		}
 	}
@@ -77,8 +81,8 @@ void ks_build_locals(const struct ks_desired *d, struct ks_tables *t)
 
 enum rank { RANK_OP, RANK_KERNEL, RANK_CONNECTED, RANK_KERNEL_CONNECTED, RANK_LEASED };
 
-static struct ks_fib_in *add_route(const struct ks_desired *d, struct ks_fib_in *in, ks_be32 dst, unsigned plen,
-				   enum rank rank, const struct ks_route *route)
+static struct ks_fib_in *add_route(const struct ks_desired *d, struct ks_fib_in *in, ks_be32 dst,
+				   unsigned plen, enum rank rank, const struct ks_route *route)
 {
 	uint32_t port_mtu = d->port[route->port].mtu != 0 ? d->port[route->port].mtu : 1500;
 
@@ -94,24 +98,25 @@ static struct ks_fib_in *add_route(const struct ks_desired *d, struct ks_fib_in 
 static struct ks_fib_in *add_op_routes(const struct ks_desired *d, struct ks_fib_in *in)
 {
 	for (const struct ks_obj *o = d->list[KS_OBJ_ROUTE]; o != NULL; o = o->next) {
-		struct ks_route r = {.gw = o->key.gw,
-				     .src = o->body.src,
-				     .port = o->key.port,
-				     .mtu = (uint16_t)o->body.mtu,
-				     .metric = o->key.metric};
+		struct ks_route r = { .gw = o->key.gw,
+				      .src = o->body.src,
+				      .port = o->key.port,
+				      .mtu = (uint16_t)o->body.mtu,
+				      .metric = o->key.metric };
 
 		if (o->body.live)
 			in = add_route(d, in, o->key.addr.v4, o->key.x, RANK_OP, &r);
 	}
 	for (const struct ks_obj *o = d->list[KS_OBJ_ADDR]; o != NULL; o = o->next) {
 		bool leased = (o->body.flags & KS_ADDR_LEASED) != 0;
-		struct ks_route r = {.port = o->key.port};
+		struct ks_route r = { .port = o->key.port };
 
 		if (!o->body.live || o->body.plen == 32)
 			continue;
 		if (!leased)
 			r.src = o->key.addr;
-		in = add_route(d, in, o->key.addr.v4, o->body.plen, leased ? RANK_LEASED : RANK_CONNECTED, &r);
+		in = add_route(d, in, o->key.addr.v4, o->body.plen,
+			       leased ? RANK_LEASED : RANK_CONNECTED, &r);
 	}
 	return in;
 }
@@ -120,18 +125,18 @@ static struct ks_fib_in *add_kernel_routes(const struct ks_desired *d, struct ks
 {
 	for (size_t i = 0; i < d->n_m_route; i++) {
 		const struct ks_mirror_route *m = &d->m_route[i];
-		struct ks_route r = {.gw = m->gw,
-				     .src = m->src,
-				     .port = m->port,
-				     .mtu = (uint16_t)(m->mtu > UINT16_MAX ? 0 : m->mtu),
-				     .metric = m->metric};
+		struct ks_route r = { .gw = m->gw,
+				      .src = m->src,
+				      .port = m->port,
+				      .mtu = (uint16_t)(m->mtu > UINT16_MAX ? 0 : m->mtu),
+				      .metric = m->metric };
 
 		if (m->af == 4 && m->plen <= 32 && m->port < d->n_ports)
 			in = add_route(d, in, m->dst.v4, m->plen, RANK_KERNEL, &r);
 	}
 	for (size_t i = 0; i < d->n_m_addr; i++) {
 		const struct ks_mirror_addr *m = &d->m_addr[i];
-		struct ks_route r = {.port = m->port, .src = m->addr};
+		struct ks_route r = { .port = m->port, .src = m->addr };
 
 		if (m->af == 4 && m->plen > 0 && m->plen < 32 && m->port < d->n_ports)
 			in = add_route(d, in, m->addr.v4, m->plen, RANK_KERNEL_CONNECTED, &r);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Configuration in two forms. `ks_desired` is the main lcore's editable state: ops of the control contract and what is mirrored
- * from the kernel change it, all or nothing. `ks_conf` is one immutable generation built from it, read by the workers without a
- * lock; the shell publishes the pointer and frees the old one when every worker has left it (QSBR).
+ * Configuration in two forms. `ks_desired` is the main lcore's editable state: ops of the control
+ * contract and what is mirrored from the kernel change it, all or nothing. `ks_conf` is one
+ * immutable generation built from it, read by the workers without a lock; the shell publishes the
+ * pointer and frees the old one when every worker has left it (QSBR).
  *
- * Slots: each service and each real server keeps its slot number from generation to generation, so that per-worker counters,
- * scheduler state and sessions can hold plain indices. A slot of a deleted real server is not given away again while a worker still
- * counts sessions on it.
+ * Slots: each service and each real server keeps its slot number from generation to generation, so
+ * that per-worker counters, scheduler state and sessions can hold plain indices. A slot of a
+ * deleted real server is not given away again while a worker still counts sessions on it.
  */
 #ifndef KS_CONF_H
 #define KS_CONF_H
@@ -19,9 +20,9 @@
 #include "ks_mem.h"
 #include "ks_pkt.h"
 
-#define KS_MAX_PORTS 32
+#define KS_MAX_PORTS   32
 #define KS_MAX_WORKERS 64
-#define KS_SLOT_NONE UINT32_MAX
+#define KS_SLOT_NONE   UINT32_MAX
 
 union ks_addr {
 	uint8_t b[16];
@@ -56,7 +57,7 @@ struct ks_svc {
 	uint32_t flags;
 	uint32_t est_timeout_ms;
 	uint32_t persist_ms;
-	uint32_t n_rs;	   /* all, weight 0 as well */
+	uint32_t n_rs; /* all, weight 0 as well */
 	uint32_t weight_sum;
 	uint32_t weight_gcd;
 	uint32_t weight_max;
@@ -64,10 +65,10 @@ struct ks_svc {
 	const struct ks_lip *lip;
 };
 
-#define KS_LOCAL_VIP 0x1u    /* leased */
-#define KS_LOCAL_LIP 0x2u
+#define KS_LOCAL_VIP    0x1u /* leased */
+#define KS_LOCAL_LIP    0x2u
 #define KS_LOCAL_KERNEL 0x4u /* mirrored: the kernel has it on the KNI interface too */
-#define KS_LOCAL_PLAIN 0x8u  /* set by ops without a flag */
+#define KS_LOCAL_PLAIN  0x8u /* set by ops without a flag */
 
 struct ks_local {
 	union ks_addr addr;
@@ -97,7 +98,8 @@ struct ks_port_info {
 
 struct ks_conf {
 	uint64_t generation;
-	uint32_t epoch; /* changes with every route, address or port change: cached next hops are looked up anew */
+	uint32_t epoch; /* changes with every route, address or port change: cached next hops are
+			   looked up anew */
 	uint32_t n_workers;
 	uint32_t n_ports;
 	uint32_t n_svc;
@@ -106,14 +108,16 @@ struct ks_conf {
 	uint32_t param[KS_PARAM_COUNT];
 	struct ks_port_info port[KS_MAX_PORTS];
 	const struct ks_rs *const *rs_by_slot; /* [n_rs_slots]; NULL = real server is gone */
-	void *impl;			       /* tables of ks_conf.c and ks_fib.c */
+	void *impl; /* tables of ks_conf.c and ks_fib.c */
 };
 
 /* Lookups: pure reads, safe on any lcore that is online for the generation. NULL = none. */
 const struct ks_svc *ks_conf_svc(const struct ks_conf *c, const struct ks_svc_key *key);
-const struct ks_svc *ks_conf_svc4(const struct ks_conf *c, uint8_t proto, ks_be32 vip, ks_be16 port);
+const struct ks_svc *ks_conf_svc4(const struct ks_conf *c, uint8_t proto, ks_be32 vip,
+				  ks_be16 port);
 const struct ks_local *ks_conf_local4(const struct ks_conf *c, ks_be32 addr);
-bool ks_conf_is_lip4(const struct ks_conf *c, ks_be32 addr); /* the one the owner function asks: must be cheap */
+bool ks_conf_is_lip4(const struct ks_conf *c,
+		     ks_be32 addr); /* the one the owner function asks: must be cheap */
 const struct ks_route *ks_conf_route4(const struct ks_conf *c, ks_be32 dst);
 
 /* What only the main lcore asks. */
@@ -125,7 +129,8 @@ struct ks_static_neigh {
 	uint8_t mac[6];
 };
 const struct ks_static_neigh *ks_conf_neighs(const struct ks_conf *c, uint32_t *n);
-/* Our address to ask for dst with on that port: the preferred source of its route, else one of the port's own; 0 = none. */
+/* Our address to ask for dst with on that port: the preferred source of its route, else one of the
+ * port's own; 0 = none. */
 ks_be32 ks_conf_source4(const struct ks_conf *c, uint8_t port, ks_be32 dst);
 
 /* ---- main lcore ------------------------------------------------------------------------------------------------ */
@@ -141,12 +146,14 @@ struct ks_limits {
 
 struct ks_desired *ks_desired_new(const struct ks_mem *mem, const struct ks_limits *limits);
 void ks_desired_free(struct ks_desired *d);
-void ks_desired_port(struct ks_desired *d, unsigned port, const struct ks_port_info *info); /* add or change */
+void ks_desired_port(struct ks_desired *d, unsigned port,
+		     const struct ks_port_info *info); /* add or change */
 
-/* A transaction: begin opens a journal; apply changes the state; commit or abort ends it. from_empty drops everything that
- * came by ops (not what is mirrored) first. apply and commit return KS_OK or an error with a reason of at most KS_REASON_LEN; after an error
- * of either only abort makes sense. When no generation can be built after a commit, rollback takes that commit back (until the
- * next begin). Mirrored state may change during a transaction. */
+/* A transaction: begin opens a journal; apply changes the state; commit or abort ends it.
+ * from_empty drops everything that came by ops (not what is mirrored) first. apply and commit
+ * return KS_OK or an error with a reason of at most KS_REASON_LEN; after an error of either only
+ * abort makes sense. When no generation can be built after a commit, rollback takes that commit
+ * back (until the next begin). Mirrored state may change during a transaction. */
 int ks_desired_begin(struct ks_desired *d, bool from_empty);
 int ks_desired_apply(struct ks_desired *d, const struct ks_op *op, size_t len, char *reason);
 int ks_desired_commit(struct ks_desired *d, uint64_t generation, char *reason);
@@ -155,7 +162,8 @@ void ks_desired_rollback(struct ks_desired *d);
 bool ks_desired_in_transaction(const struct ks_desired *d);
 uint64_t ks_desired_generation(const struct ks_desired *d);
 
-/* What the kernel has on the KNI interfaces (law 9); replaces the whole mirrored set of its kind. Not part of a transaction. */
+/* What the kernel has on the KNI interfaces (law 9); replaces the whole mirrored set of its kind.
+ * Not part of a transaction. */
 struct ks_mirror_addr {
 	union ks_addr addr;
 	uint8_t af, plen, port;
@@ -168,10 +176,11 @@ struct ks_mirror_route {
 void ks_desired_mirror_addrs(struct ks_desired *d, const struct ks_mirror_addr *a, size_t n);
 void ks_desired_mirror_routes(struct ks_desired *d, const struct ks_mirror_route *r, size_t n);
 
-/* Build the generation of the present state, not during a transaction; NULL and a reason when memory or slots are short. rs_in_use
- * [max_rs_slots] tells for each real server slot whether any worker still counts sessions on it (slots in use are not given away; NULL =
- * none is). What is built must be published, and before one is published the workers must have left the one before the last: on
- * that rests when a slot is given away. */
+/* Build the generation of the present state, not during a transaction; NULL and a reason when
+ * memory or slots are short. rs_in_use [max_rs_slots] tells for each real server slot whether any
+ * worker still counts sessions on it (slots in use are not given away; NULL = none is). What is
+ * built must be published, and before one is published the workers must have left the one before
+ * the last: on that rests when a slot is given away. */
 struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, char *reason);
 void ks_conf_free(struct ks_conf *c);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Internet checksum (RFC 1071) and its incremental update (RFC 1624). Sums are of 16-bit words in network order as loaded, which one's
- * complement arithmetic allows (RFC 1071 §2 B). */
+/* Internet checksum (RFC 1071) and its incremental update (RFC 1624). Sums are of 16-bit words in
+ * network order as loaded, which one's complement arithmetic allows (RFC 1071 §2 B). */
 #ifndef KS_CSUM_H
 #define KS_CSUM_H
 
@@ -61,7 +61,8 @@ static inline uint16_t ks_csum_finish(uint64_t sum)
 static inline uint64_t ks_csum_pseudo4(ks_be32 src, ks_be32 dst, uint8_t proto, uint16_t l4_len)
 {
 	/* proto and length as the 16-bit words they would be in network order */
-	return (uint64_t)src + dst + ((uint32_t)proto << 8) + (uint16_t)((l4_len << 8) | (l4_len >> 8));
+	return (uint64_t)src + dst + ((uint32_t)proto << 8) +
+		(uint16_t)((l4_len << 8) | (l4_len >> 8));
 }
 
 /* RFC 1624 eqn. 3: HC' = ~(~HC + ~m + m'), with delta = fold(~m + m'). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The transaction on the desired state, the checks that need the whole of it, and what comes without a transaction: ports and the
- * state mirrored from the kernel. */
+/* The transaction on the desired state, the checks that need the whole of it, and what comes
+ * without a transaction: ports and the state mirrored from the kernel. */
 #include "ks_desired.h"
 
 #include <netinet/in.h>
@@ -8,30 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SECONDS(s) ((s) * 1000u)
+#define SECONDS(s) ((s)*1000u)
 
 /* DPVS's timeouts; Linux's default TTL; ports from 1025 as in DPVS. */
 const uint32_t ks_param_default[KS_PARAM_COUNT] = {
-	[KS_PARAM_TCP_NONE] = SECONDS(2),
-	[KS_PARAM_TCP_ESTABLISHED] = SECONDS(90),
-	[KS_PARAM_TCP_SYN_SENT] = SECONDS(3),
-	[KS_PARAM_TCP_SYN_RECV] = SECONDS(30),
-	[KS_PARAM_TCP_FIN_WAIT] = SECONDS(7),
-	[KS_PARAM_TCP_TIME_WAIT] = SECONDS(7),
-	[KS_PARAM_TCP_CLOSE] = SECONDS(3),
-	[KS_PARAM_TCP_CLOSE_WAIT] = SECONDS(7),
-	[KS_PARAM_TCP_LAST_ACK] = SECONDS(7),
-	[KS_PARAM_TCP_LISTEN] = SECONDS(120),
-	[KS_PARAM_TCP_SYNACK] = SECONDS(30),
-	[KS_PARAM_TCP_LAST] = SECONDS(2),
-	[KS_PARAM_UDP_ONEWAY] = SECONDS(300),
-	[KS_PARAM_UDP_NORMAL] = SECONDS(300),
-	[KS_PARAM_UDP_LAST] = SECONDS(2),
-	[KS_PARAM_CONN_INIT] = SECONDS(3),
-	[KS_PARAM_DEFAULT_TTL] = 64,
-	[KS_PARAM_LPORT_MIN] = 1025,
-	[KS_PARAM_LPORT_MAX] = 65535,
-	[KS_PARAM_NEIGH_TIMEOUT] = SECONDS(60),
+	[KS_PARAM_TCP_NONE] = SECONDS(2),     [KS_PARAM_TCP_ESTABLISHED] = SECONDS(90),
+	[KS_PARAM_TCP_SYN_SENT] = SECONDS(3), [KS_PARAM_TCP_SYN_RECV] = SECONDS(30),
+	[KS_PARAM_TCP_FIN_WAIT] = SECONDS(7), [KS_PARAM_TCP_TIME_WAIT] = SECONDS(7),
+	[KS_PARAM_TCP_CLOSE] = SECONDS(3),    [KS_PARAM_TCP_CLOSE_WAIT] = SECONDS(7),
+	[KS_PARAM_TCP_LAST_ACK] = SECONDS(7), [KS_PARAM_TCP_LISTEN] = SECONDS(120),
+	[KS_PARAM_TCP_SYNACK] = SECONDS(30),  [KS_PARAM_TCP_LAST] = SECONDS(2),
+	[KS_PARAM_UDP_ONEWAY] = SECONDS(300), [KS_PARAM_UDP_NORMAL] = SECONDS(300),
+	[KS_PARAM_UDP_LAST] = SECONDS(2),     [KS_PARAM_CONN_INIT] = SECONDS(3),
+	[KS_PARAM_DEFAULT_TTL] = 64,          [KS_PARAM_LPORT_MIN] = 1025,
+	[KS_PARAM_LPORT_MAX] = 65535,         [KS_PARAM_NEIGH_TIMEOUT] = SECONDS(60),
 };
 
 int ks_refuse(char *reason, int status, const char *fmt, ...)
@@ -96,8 +86,10 @@ void ks_desired_port(struct ks_desired *d, unsigned port, const struct ks_port_i
 	d->l3_dirty = d->fib_dirty = true;
 }
 
-/* Replaces *have by n records; false = nothing changed (or no memory for the change: the old set stays). */
-static bool replace(struct ks_desired *d, void **have, size_t *n_have, const void *now, size_t n, size_t size)
+/* Replaces *have by n records; false = nothing changed (or no memory for the change: the old set
+ * stays). */
+static bool replace(struct ks_desired *d, void **have, size_t *n_have, const void *now, size_t n,
+		    size_t size)
 {
 	void *copy;
 
@@ -153,15 +145,16 @@ static struct host *host_of(struct hosts *h, ks_be32 addr)
 	return &h->row[i & h->mask];
 }
 
-static int add_local(struct ks_desired *d, struct hosts *h, const struct ks_obj *o, uint8_t port, bool lip,
-		     char *reason)
+static int add_local(struct ks_desired *d, struct hosts *h, const struct ks_obj *o, uint8_t port,
+		     bool lip, char *reason)
 {
 	struct host *row = host_of(h, o->key.addr.v4);
 	char a[16];
 
 	if (row->addr != 0 && row->port != port)
 		return ks_refuse(reason, KS_E_INVALID, "address %s is wanted on %s and on %s",
-				 ks_fmt4(a, o->key.addr.v4), d->port[row->port].dev, d->port[port].dev);
+				 ks_fmt4(a, o->key.addr.v4), d->port[row->port].dev,
+				 d->port[port].dev);
 	row->addr = o->key.addr.v4;
 	row->port = port;
 	row->local = true;
@@ -169,8 +162,8 @@ static int add_local(struct ks_desired *d, struct hosts *h, const struct ks_obj 
 	return KS_OK;
 }
 
-/* An address has one device. A local address is no service's address: a packet to it belongs to the worker its port says, not to the
- * one its client says. */
+/* An address has one device. A local address is no service's address: a packet to it belongs to the
+ * worker its port says, not to the one its client says. */
 static int check_hosts(struct ks_desired *d, struct hosts *h, char *reason)
 {
 	int status = KS_OK;
@@ -178,16 +171,18 @@ static int check_hosts(struct ks_desired *d, struct hosts *h, char *reason)
 
 	for (struct ks_obj *o = d->list[KS_OBJ_ADDR]; o != NULL && status == KS_OK; o = o->next)
 		if (o->body.live)
-			status = add_local(d, h, o, o->key.port, (o->body.flags & KS_ADDR_LIP) != 0, reason);
+			status = add_local(d, h, o, o->key.port, (o->body.flags & KS_ADDR_LIP) != 0,
+					   reason);
 	for (struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL && status == KS_OK; s = s->next)
 		for (struct ks_obj *o = s->lip; o != NULL && status == KS_OK; o = o->next)
 			if (o->body.live)
 				status = add_local(d, h, o, o->body.port, true, reason);
 	for (struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL && status == KS_OK; s = s->next)
 		if (s->body.live && host_of(h, s->key.addr.v4)->lip)
-			status = ks_refuse(reason, KS_E_INVALID,
-					   "%s is the address of a service and a local address as well",
-					   ks_fmt4(a, s->key.addr.v4));
+			status = ks_refuse(
+				reason, KS_E_INVALID,
+				"%s is the address of a service and a local address as well",
+				ks_fmt4(a, s->key.addr.v4));
 	return status;
 }
 
@@ -199,7 +194,8 @@ static int check_whole(struct ks_desired *d, char *reason)
 	int status;
 
 	if (d->param[KS_PARAM_LPORT_MIN] > d->param[KS_PARAM_LPORT_MAX])
-		return ks_refuse(reason, KS_E_INVALID, "the lowest local port %u is above the highest, %u",
+		return ks_refuse(reason, KS_E_INVALID,
+				 "the lowest local port %u is above the highest, %u",
 				 d->param[KS_PARAM_LPORT_MIN], d->param[KS_PARAM_LPORT_MAX]);
 	while (size < 2 * n)
 		size *= 2;
@@ -214,9 +210,15 @@ static int check_whole(struct ks_desired *d, char *reason)
 
 /* ---- transaction ----------------------------------------------------------------------------------------------- */
 
-bool ks_desired_in_transaction(const struct ks_desired *d) { return d->open; }
+bool ks_desired_in_transaction(const struct ks_desired *d)
+{
+	return d->open;
+}
 
-uint64_t ks_desired_generation(const struct ks_desired *d) { return d->generation; }
+uint64_t ks_desired_generation(const struct ks_desired *d)
+{
+	return d->generation;
+}
 
 static bool bury_all(struct ks_desired *d)
 {
@@ -259,7 +261,8 @@ int ks_desired_commit(struct ks_desired *d, uint64_t generation, char *reason)
 	if (!d->open)
 		return ks_refuse(reason, KS_E_STATE, "no generation is open");
 	if (generation <= d->generation)
-		return ks_refuse(reason, KS_E_INVALID, "generation %llu is not above the current one, %llu",
+		return ks_refuse(reason, KS_E_INVALID,
+				 "generation %llu is not above the current one, %llu",
 				 (unsigned long long)generation, (unsigned long long)d->generation);
 	status = check_whole(d, reason);
 	if (status != KS_OK)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of ks_desired: objects of six kinds in one hash table, each with a body that a journal can restore. A deleted object stays where it is,
- * not live, until nobody can need it again: until the transaction can no longer be undone and, for services and real servers, until their
- * slot may be given away. Setting it again meanwhile revives it, which is how a service named anew from an empty state keeps its slot.
+ * Inside of ks_desired: objects of six kinds in one hash table, each with a body that a journal can
+ * restore. A deleted object stays where it is, not live, until nobody can need it again: until the
+ * transaction can no longer be undone and, for services and real servers, until their slot may be
+ * given away. Setting it again meanwhile revives it, which is how a service named anew from an
+ * empty state keeps its slot.
  *
  *   ks_obj.c      objects, hash, journal, slots
  *   ks_ops.c      one op: check, then change objects
@@ -15,10 +17,11 @@
 #include "ks_conf.h"
 #include "ks_fib.h"
 
-#define KS_WEIGHT_MAX 65535u
+#define KS_WEIGHT_MAX       65535u
 #define KS_NEIGH_STATIC_MAX 4096u
-/* Builds through which an owner must have been gone before the next one gives its slot away. The first may be made and published while workers are still
- * in the generation that has it; when the third is made they have left, and a slot without sessions stays without. */
+/* Builds through which an owner must have been gone before the next one gives its slot away. The
+ * first may be made and published while workers are still in the generation that has it; when the
+ * third is made they have left, and a slot without sessions stays without. */
 #define KS_RETIRED 2u
 
 enum ks_kind {
@@ -28,7 +31,8 @@ enum ks_kind {
 	KS_OBJ_SVC,
 	KS_OBJ_RS,
 	KS_OBJ_LIP,
-	KS_OBJ_LIP_NUMBER, /* never live, never freed: slot is the stable number of a local address */
+	KS_OBJ_LIP_NUMBER, /* never live, never freed: slot is the stable number of a local address
+			    */
 	KS_OBJ_KINDS,
 };
 
@@ -37,10 +41,10 @@ struct ks_obj_key {
 	uint8_t kind;
 	uint8_t af;
 	uint8_t port; /* device */
-	uint8_t x;    /* route: prefix length; service: protocol */
+	uint8_t x; /* route: prefix length; service: protocol */
 	ks_be16 l4port;
 	uint16_t zero;
-	uint32_t owner;	 /* id of the service of a real server or local address */
+	uint32_t owner; /* id of the service of a real server or local address */
 	uint32_t metric; /* route */
 	union ks_addr addr;
 	union ks_addr gw; /* route */
@@ -50,8 +54,8 @@ static_assert(sizeof(struct ks_obj_key) == 48, "no padding");
 /* What an op may change and an abort restores. */
 struct ks_obj_body {
 	bool live;
-	uint8_t port;  /* local address: device */
-	uint8_t plen;  /* address; service: persistence mask */
+	uint8_t port; /* local address: device */
+	uint8_t plen; /* address; service: persistence mask */
 	uint8_t sched; /* service; real server: forwarding mode */
 	uint8_t mac[6];
 	uint32_t flags;
@@ -115,8 +119,8 @@ struct ks_desired {
 
 	struct ks_slots rs_slots, svc_slots;
 
-	bool open;	/* a transaction is */
-	bool undoable;	/* the journal is of the open or of the last committed one */
+	bool open; /* a transaction is */
+	bool undoable; /* the journal is of the open or of the last committed one */
 	struct ks_journal_entry *journal;
 	size_t n_journal, cap_journal;
 	uint32_t saved_param[KS_PARAM_COUNT];
@@ -127,20 +131,24 @@ struct ks_desired {
 	struct ks_mirror_route *m_route;
 	size_t n_m_route;
 
-	bool l3_dirty;	/* epoch must change with the next build */
+	bool l3_dirty; /* epoch must change with the next build */
 	bool fib_dirty; /* and the trie must be built anew */
 	struct ks_fib *fib;
 };
 
 /* ks_obj.c */
 struct ks_obj *ks_obj_find(struct ks_desired *d, const struct ks_obj_key *key); /* live or not */
-static inline bool ks_obj_live(const struct ks_obj *o) { return o != NULL && o->body.live; }
+static inline bool ks_obj_live(const struct ks_obj *o)
+{
+	return o != NULL && o->body.live;
+}
 /* The same object for ever, outside of any transaction; NULL = no memory. */
 struct ks_obj *ks_obj_permanent(struct ks_desired *d, const struct ks_obj_key *key);
 /* Make or change: journals what was. NULL = no memory. */
 struct ks_obj *ks_obj_set(struct ks_desired *d, const struct ks_obj_key *key, struct ks_obj *owner,
 			  const struct ks_obj_body *body);
-bool ks_obj_delete(struct ks_desired *d, struct ks_obj *o); /* a service with all it has; false = no memory */
+bool ks_obj_delete(struct ks_desired *d,
+		   struct ks_obj *o); /* a service with all it has; false = no memory */
 void ks_obj_free(struct ks_desired *d, struct ks_obj *o);
 void ks_journal_undo(struct ks_desired *d);
 void ks_journal_settle(struct ks_desired *d); /* it stays: free what is needed no more */

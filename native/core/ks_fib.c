@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Building the trie. Routes are put in sorted by address and then by length, so a prefix always comes after all which contain it: each
- * insert may overwrite its whole range and never meets a block it would have to walk into. */
+/* Building the trie. Routes are put in sorted by address and then by length, so a prefix always
+ * comes after all which contain it: each insert may overwrite its whole range and never meets a
+ * block it would have to walk into. */
 #include "ks_fib.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static int cmp_u32(uint32_t a, uint32_t b) { return a < b ? -1 : a > b; }
+static int cmp_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? -1 : a > b;
+}
 
 static int cmp_in(const void *pa, const void *pb)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * IPv4 longest prefix match: a trie with strides 16, 8 and 8, built once from all routes and never changed; generations whose routes are
- * the same share one. A lookup reads one to three words and then the route.
+ * IPv4 longest prefix match: a trie with strides 16, 8 and 8, built once from all routes and never
+ * changed; generations whose routes are the same share one. A lookup reads one to three words and
+ * then the route.
  */
 #ifndef KS_FIB_H
 #define KS_FIB_H
@@ -12,8 +13,8 @@
 #include "ks_conf.h"
 #include "ks_mem.h"
 
-#define KS_FIB_L1 65536u
-#define KS_FIB_BLOCK 256u
+#define KS_FIB_L1       65536u
+#define KS_FIB_BLOCK    256u
 #define KS_FIB_IS_BLOCK 0x80000000u /* else: number of the route + 1, 0 = none */
 
 struct ks_fib {
@@ -25,8 +26,9 @@ struct ks_fib {
 	uint32_t l1[KS_FIB_L1];
 };
 
-/* A route as it comes in. Among routes of one prefix the lowest metric wins, then the lowest rank (who said it), then the lowest port
- * and gateway, so that the outcome does not depend on the order. */
+/* A route as it comes in. Among routes of one prefix the lowest metric wins, then the lowest rank
+ * (who said it), then the lowest port and gateway, so that the outcome does not depend on the
+ * order. */
 struct ks_fib_in {
 	uint32_t dst; /* host order, bits beyond plen zero */
 	uint32_t rank;

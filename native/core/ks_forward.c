@@ -4,7 +4,8 @@
 #include "ks_worker_int.h"
 
 /* Ethernet header and way out by a next hop that is known. */
-static inline bool fill_ethernet(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint16_t nh, ks_ms now)
+static inline bool fill_ethernet(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+				 uint16_t nh, ks_ms now)
 {
 	struct ks_neigh_hot *hot = &w->shared->neigh.hot[nh];
 	uint64_t word = atomic_load_explicit(&hot->word, memory_order_acquire);
@@ -34,7 +35,8 @@ static uint16_t find_next_hop(struct ks_worker *w, const struct ks_route *r, ks_
 	return ks_neigh_find4(&w->shared->neigh, r->port, r->gw.v4 != 0 ? r->gw.v4 : dst);
 }
 
-void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_be32 dst, ks_ms now)
+void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_be32 dst,
+		  ks_ms now)
 {
 	const struct ks_route *r = ks_conf_route4(c, dst);
 	uint16_t nh;
@@ -72,14 +74,16 @@ static bool refresh_ways(struct ks_worker *w, const struct ks_conf *c, struct ks
 	return true;
 }
 
-/* The source and destination a packet leaves with are those the other direction arrives with, swapped. */
+/* The source and destination a packet leaves with are those the other direction arrives with,
+ * swapped. */
 static inline void rewrite(struct ks_pkt *p, const struct ks_session *s, unsigned dir)
 {
 	struct ks_ip4 *ip = ks_ip(p);
 	const struct ks_tuple *back = &s->key[!dir];
 	uint16_t ip_delta = dir == KS_IN ? s->ip_delta : ks_csum_negate(s->ip_delta);
 	uint16_t l4_delta = dir == KS_IN ? s->l4_delta : ks_csum_negate(s->l4_delta);
-	uint32_t sum = (uint32_t)ip_delta + 0xfffe; /* TTL, the low byte of its word as loaded, minus 1 */
+	uint32_t sum =
+		(uint32_t)ip_delta + 0xfffe; /* TTL, the low byte of its word as loaded, minus 1 */
 	uint8_t *l4 = p->data + p->l4;
 	uint16_t *csum = (uint16_t *)(void *)(l4 + (p->proto == KS_PROTO_TCP ? 16 : 6));
 	uint32_t addr[2] = { back->dst, back->src };
@@ -98,13 +102,15 @@ static inline void rewrite(struct ks_pkt *p, const struct ks_session *s, unsigne
 	}
 }
 
-static inline void follow_state(struct ks_worker *w, const struct ks_conf *c, const struct ks_pkt *p,
-				struct ks_session *s, unsigned dir, ks_ms now)
+static inline void follow_state(struct ks_worker *w, const struct ks_conf *c,
+				const struct ks_pkt *p, struct ks_session *s, unsigned dir,
+				ks_ms now)
 {
 	uint8_t state = s->state;
 
 	if (p->proto == KS_PROTO_TCP) {
-		if (state == KS_ST_ESTABLISHED && !(p->tcp_flags & (KS_TCP_SYN | KS_TCP_FIN | KS_TCP_RST)))
+		if (state == KS_ST_ESTABLISHED &&
+		    !(p->tcp_flags & (KS_TCP_SYN | KS_TCP_FIN | KS_TCP_RST)))
 			return;
 		state = ks_tcp_next(state, dir, p->tcp_flags);
 	} else if (dir == KS_OUT) {
@@ -114,7 +120,8 @@ static inline void follow_state(struct ks_worker *w, const struct ks_conf *c, co
 		ks_set_state(w, c, s, state, now);
 }
 
-/* A session whose real server is gone or has weight 0, of a service that wants such sessions to end at once. */
+/* A session whose real server is gone or has weight 0, of a service that wants such sessions to end
+ * at once. */
 static bool is_quiescent(const struct ks_conf *c, const struct ks_session *s)
 {
 	const struct ks_rs *rs = s->rs_slot < c->n_rs_slots ? c->rs_by_slot[s->rs_slot] : NULL;
@@ -126,8 +133,8 @@ static bool is_quiescent(const struct ks_conf *c, const struct ks_session *s)
 	return svc != NULL && svc->flags & KS_SVC_EXPIRE_QUIESCENT;
 }
 
-void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, struct ks_session *s, unsigned dir,
-		ks_ms now)
+void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+		struct ks_session *s, unsigned dir, ks_ms now)
 {
 	const struct ks_ip4 *ip = ks_ip(p);
 	uint64_t *rs;
@@ -146,7 +153,8 @@ void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, 
 		return;
 	}
 	if (p->l3_len > s->mtu) {
-		ks_icmp_error(w, c, p, KS_ICMP_UNREACHABLE, KS_ICMP_FRAG_NEEDED, s->mtu, KS_DROP_TOO_BIG, now);
+		ks_icmp_error(w, c, p, KS_ICMP_UNREACHABLE, KS_ICMP_FRAG_NEEDED, s->mtu,
+			      KS_DROP_TOO_BIG, now);
 		return;
 	}
 	s->last_seen = (uint32_t)now;

@@ -8,9 +8,9 @@
 
 #include "ks_pkt.h"
 
-#define KS_ETH_LEN 14u
+#define KS_ETH_LEN        14u
 #define KS_ETHERTYPE_IPV4 0x0800u
-#define KS_ETHERTYPE_ARP 0x0806u
+#define KS_ETHERTYPE_ARP  0x0806u
 
 struct ks_eth {
 	uint8_t dst[6];
@@ -33,7 +33,7 @@ struct ks_ip4 { /* RFC 791 */
 } __attribute__((packed, aligned(2)));
 static_assert(sizeof(struct ks_ip4) == 20, "wire size");
 
-#define KS_IP4_DF 0x4000u
+#define KS_IP4_DF   0x4000u
 #define KS_IP4_FRAG 0x3fffu /* more fragments, or an offset */
 
 struct ks_tcp { /* RFC 9293 */
@@ -67,16 +67,16 @@ struct ks_icmp { /* RFC 792 */
 } __attribute__((packed, aligned(2)));
 static_assert(sizeof(struct ks_icmp) == 8, "wire size");
 
-#define KS_ICMP_ECHO_REPLY 0u
-#define KS_ICMP_UNREACHABLE 3u
-#define KS_ICMP_FRAG_NEEDED 4u /* code */
+#define KS_ICMP_ECHO_REPLY    0u
+#define KS_ICMP_UNREACHABLE   3u
+#define KS_ICMP_FRAG_NEEDED   4u /* code */
 #define KS_ICMP_SOURCE_QUENCH 4u
-#define KS_ICMP_ECHO 8u
+#define KS_ICMP_ECHO          8u
 #define KS_ICMP_TIME_EXCEEDED 11u
 
-#define KS_PROTO_ICMP 1u
-#define KS_PROTO_TCP 6u
-#define KS_PROTO_UDP 17u
+#define KS_PROTO_ICMP         1u
+#define KS_PROTO_TCP          6u
+#define KS_PROTO_UDP          17u
 
 static inline uint16_t ks_ntoh16(ks_be16 v)
 {

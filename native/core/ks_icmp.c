@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ICMP: echo to our addresses, errors about packets of sessions (translated to the side that sent the packet, RFC 5508 §4), and what we say ourselves:
- * time exceeded, fragmentation needed, and TCP resets, all made in the buffer of the packet they answer.
+ * ICMP: echo to our addresses, errors about packets of sessions (translated to the side that sent
+ * the packet, RFC 5508 §4), and what we say ourselves: time exceeded, fragmentation needed, and TCP
+ * resets, all made in the buffer of the packet they answer.
  */
 #include "ks_worker_int.h"
 
 #define OWN_TTL 64u
-#define QUOTED 8u /* bytes of the transport header an error carries at least (RFC 792) */
+#define QUOTED  8u /* bytes of the transport header an error carries at least (RFC 792) */
 
 bool ks_may_send_error(struct ks_worker *w, ks_ms now)
 {
@@ -36,8 +37,8 @@ static void fill_ip(struct ks_ip4 *ip, uint16_t len, uint8_t proto, ks_be32 src,
 	ip->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)ip, sizeof(*ip)));
 }
 
-void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type, uint8_t code,
-		   uint16_t mtu, enum ks_drop otherwise, ks_ms now)
+void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type,
+		   uint8_t code, uint16_t mtu, enum ks_drop otherwise, ks_ms now)
 {
 	uint8_t quote[60 + QUOTED];
 	const struct ks_ip4 *ip = ks_ip(p);
@@ -50,8 +51,11 @@ void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *
 	if (total > (unsigned)p->len + p->tailroom || !ks_may_send_error(w, now))
 		return;
 	memcpy(quote, p->data + p->l3, n);
-	fill_ip((void *)(p->data + KS_ETH_LEN), (uint16_t)(total - KS_ETH_LEN), KS_PROTO_ICMP, src, dst);
-	*icmp = (struct ks_icmp){ .type = type, .code = code, .rest = { 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu } };
+	fill_ip((void *)(p->data + KS_ETH_LEN), (uint16_t)(total - KS_ETH_LEN), KS_PROTO_ICMP, src,
+		dst);
+	*icmp = (struct ks_icmp){ .type = type,
+				  .code = code,
+				  .rest = { 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu } };
 	memcpy(icmp + 1, quote, n);
 	icmp->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)icmp, sizeof(*icmp) + n));
 	p->len = (uint16_t)total;
@@ -59,7 +63,8 @@ void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *
 	ks_return(w, c, p);
 }
 
-void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, enum ks_drop otherwise, ks_ms now)
+void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+		  enum ks_drop otherwise, ks_ms now)
 {
 	const struct ks_ip4 *ip = ks_ip(p);
 	const struct ks_tcp *in = (const void *)(p->data + p->l4);
@@ -79,16 +84,18 @@ void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p
 		out.ack = ks_hton32(ks_ntoh32(in->seq) + data);
 		out.flags = KS_TCP_RST | KS_TCP_ACK;
 	}
-	out.csum = ks_csum_finish(
-		ks_csum_add(ks_csum_pseudo4(src, dst, KS_PROTO_TCP, sizeof(out)), (const uint8_t *)&out, sizeof(out)));
-	fill_ip((void *)(p->data + KS_ETH_LEN), sizeof(struct ks_ip4) + sizeof(out), KS_PROTO_TCP, src, dst);
+	out.csum = ks_csum_finish(ks_csum_add(ks_csum_pseudo4(src, dst, KS_PROTO_TCP, sizeof(out)),
+					      (const uint8_t *)&out, sizeof(out)));
+	fill_ip((void *)(p->data + KS_ETH_LEN), sizeof(struct ks_ip4) + sizeof(out), KS_PROTO_TCP,
+		src, dst);
 	*at = out;
 	p->len = KS_ETH_LEN + sizeof(struct ks_ip4) + sizeof(out);
 	w->c[KS_C_RST_SENT]++;
 	ks_return(w, c, p);
 }
 
-/* The checksum is made anew: a message of zeros alone has a sum that an incremental update cannot tell from its negative. */
+/* The checksum is made anew: a message of zeros alone has a sum that an incremental update cannot
+ * tell from its negative. */
 static void echo(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 {
 	struct ks_ip4 *ip = ks_ip(p);
@@ -97,7 +104,8 @@ static void echo(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 
 	icmp->type = KS_ICMP_ECHO_REPLY;
 	icmp->csum = 0;
-	icmp->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)icmp, p->l3_len - (size_t)(p->l4 - p->l3)));
+	icmp->csum = ks_csum_finish(
+		ks_csum_add(0, (const uint8_t *)icmp, p->l3_len - (size_t)(p->l4 - p->l3)));
 	ip->src = ip->dst;
 	ip->dst = src;
 	ip->ttl = OWN_TTL;
@@ -108,7 +116,8 @@ static void echo(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 }
 
 /* What is neither echo nor about a session: the kernel's, if the address is. */
-static void leave_to_kernel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, enum ks_drop otherwise)
+static void leave_to_kernel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			    enum ks_drop otherwise)
 {
 	const struct ks_local *l = ks_conf_local4(c, ks_ip(p)->dst);
 
@@ -172,11 +181,13 @@ static void restore_quoted(struct quoted *q, const struct ks_session *s, unsigne
 	q->ip->dst = sent->dst;
 	memcpy(q->l4, &sent->sport, 2);
 	memcpy(q->l4 + 2, &sent->dport, 2);
-	if (q->l4_len >= csum_at + 2 && (q->ip->proto == KS_PROTO_TCP || (q->l4[6] | q->l4[7]) != 0))
+	if (q->l4_len >= csum_at + 2 &&
+	    (q->ip->proto == KS_PROTO_TCP || (q->l4[6] | q->l4[7]) != 0))
 		patch(q->l4 + csum_at, l4_delta);
 }
 
-static void about_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed, ks_ms now)
+static void about_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			  bool handed, ks_ms now)
 {
 	struct ks_ip4 *ip = ks_ip(p);
 	struct ks_icmp *icmp = (void *)(p->data + p->l4);
@@ -196,7 +207,8 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 		w->c[KS_C_HANDED_OUT]++;
 		return;
 	}
-	s = ks_table_find(&w->table, &q.back, q.ip->proto, ks_tuple_hash(&w->table, &q.back, q.ip->proto), &dir);
+	s = ks_table_find(&w->table, &q.back, q.ip->proto,
+			  ks_tuple_hash(&w->table, &q.back, q.ip->proto), &dir);
 	if (s == NULL) {
 		leave_to_kernel(w, c, p, KS_DROP_ICMP_NO_SESSION);
 		return;
@@ -231,7 +243,9 @@ void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, boo
 		l = ks_conf_local4(c, ks_ip(p)->dst);
 		if (l == NULL)
 			ks_drop(w, p, KS_DROP_NOT_LOCAL);
-		else if ((l->flags & (KS_LOCAL_VIP | KS_LOCAL_KERNEL | KS_LOCAL_PLAIN | KS_LOCAL_LIP)) == KS_LOCAL_VIP &&
+		else if ((l->flags &
+			  (KS_LOCAL_VIP | KS_LOCAL_KERNEL | KS_LOCAL_PLAIN | KS_LOCAL_LIP)) ==
+				 KS_LOCAL_VIP &&
 			 !atomic_load_explicit(&w->shared->lease_live, memory_order_relaxed))
 			ks_drop(w, p, KS_DROP_LEASE);
 		else

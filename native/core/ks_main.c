@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The main lcore's packets. ARP in: answered when the target is ours, learnt from, checked for somebody else using our address; ARP the
- * kernel may want to know of goes on to its interface. Frames without a next hop go to ks_resolve. The lease decides whether a VIP
- * held by VRRP is ours at this moment.
+ * The main lcore's packets. ARP in: answered when the target is ours, learnt from, checked for
+ * somebody else using our address; ARP the kernel may want to know of goes on to its interface.
+ * Frames without a next hop go to ks_resolve. The lease decides whether a VIP held by VRRP is ours
+ * at this moment.
  */
 #include "ks_main.h"
 
@@ -12,11 +13,11 @@
 #include "ks_arp.h"
 #include "ks_resolve.h"
 
-#define CONFLICT_TELL_MS 1000u
+#define CONFLICT_TELL_MS   1000u
 #define DEFEND_INTERVAL_MS 10000u /* RFC 5227 §1.1 */
 
-struct ks_main *ks_main_new(const struct ks_mem *mem, struct ks_shared *shared, const struct ks_main_io *io,
-			    uint64_t *counters)
+struct ks_main *ks_main_new(const struct ks_mem *mem, struct ks_shared *shared,
+			    const struct ks_main_io *io, uint64_t *counters)
 {
 	struct ks_main *m = mem->alloc(mem->ctx, sizeof(*m), 64);
 
@@ -59,11 +60,11 @@ void ks_main_tx(struct ks_main *m, struct ks_pkt *p, uint8_t port)
 }
 
 /* A request of ours; false = no buffer. */
-bool ks_main_arp(struct ks_main *m, const struct ks_conf *c, uint8_t port, const uint8_t dst[6], ks_be32 spa,
-		 const uint8_t tha[6], ks_be32 tpa)
+bool ks_main_arp(struct ks_main *m, const struct ks_conf *c, uint8_t port, const uint8_t dst[6],
+		 ks_be32 spa, const uint8_t tha[6], ks_be32 tpa)
 {
-	struct ks_arp arp = {.op = KS_ARP_REQUEST, .spa = spa, .tpa = tpa};
-	struct ks_pkt p = {0};
+	struct ks_arp arp = { .op = KS_ARP_REQUEST, .spa = spa, .tpa = tpa };
+	struct ks_pkt p = { 0 };
 
 	if (!m->io.alloc(m->io.ctx, &p)) {
 		m->counters[KS_C_DROP_FIRST + KS_DROP_NO_BUFFER]++;
@@ -97,7 +98,8 @@ uint64_t ks_main_lease_left(const struct ks_main *m, ks_ms now)
 	return m->lease_until > now ? m->lease_until - now : 0;
 }
 
-/* Judged by the clock as well as by the tick: between the moment it runs out and the next tick nothing is answered. */
+/* Judged by the clock as well as by the tick: between the moment it runs out and the next tick
+ * nothing is answered. */
 static bool answers_for(const struct ks_main *m, const struct ks_local *l, ks_ms now)
 {
 	return (l->flags & KS_LOCAL_VIP) == 0 || ks_main_lease_left(m, now) > 0;
@@ -105,17 +107,18 @@ static bool answers_for(const struct ks_main *m, const struct ks_local *l, ks_ms
 
 static void lease_tick(struct ks_main *m, ks_ms now)
 {
-	struct ks_event e = {.type = KS_EV_LEASE_EXPIRED};
+	struct ks_event e = { .type = KS_EV_LEASE_EXPIRED };
 
 	if (m->lease_until == 0 || now < m->lease_until)
 		return;
 	ks_main_lease(m, 0, now);
-	snprintf(e.text, sizeof(e.text), "the lease of the VIPs was not renewed: they are no longer answered for");
+	snprintf(e.text, sizeof(e.text),
+		 "the lease of the VIPs was not renewed: they are no longer answered for");
 	m->io.event(m->io.ctx, &e);
 }
 
-int ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
-		 unsigned repeat, ks_ms now)
+int ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
+		 const union ks_addr *addr, unsigned repeat, ks_ms now)
 {
 	const struct ks_local *l;
 
@@ -143,36 +146,39 @@ static bool is_own_mac(const struct ks_conf *c, const uint8_t mac[6])
 	return false;
 }
 
-/* Somebody else sends with an address of ours (RFC 5227 §2.4). It is told, at most once a second an address. An address that is ours alone is defended
- * with one announcement each DEFEND_INTERVAL; a leased VIP is not: VRRP decides whose it is. */
-static void conflict(struct ks_main *m, const struct ks_conf *c, const struct ks_local *l, const struct ks_arp *arp,
-		     ks_ms now)
+/* Somebody else sends with an address of ours (RFC 5227 §2.4). It is told, at most once a second an
+ * address. An address that is ours alone is defended with one announcement each DEFEND_INTERVAL; a
+ * leased VIP is not: VRRP decides whose it is. */
+static void conflict(struct ks_main *m, const struct ks_conf *c, const struct ks_local *l,
+		     const struct ks_arp *arp, ks_ms now)
 {
 	struct ks_conflict *slot = &m->conflict[(l->addr.v4 * 0x9e3779b1u) >> 26];
-	struct ks_event e = {.type = KS_EV_ADDR_CONFLICT, .af = 4};
+	struct ks_event e = { .type = KS_EV_ADDR_CONFLICT, .af = 4 };
 
 	if (slot->addr != l->addr.v4)
-		*slot = (struct ks_conflict){.addr = l->addr.v4};
+		*slot = (struct ks_conflict){ .addr = l->addr.v4 };
 	else if (slot->told_at != 0 && now - slot->told_at < CONFLICT_TELL_MS)
 		return;
 	slot->told_at = now;
 	memcpy(e.dev, c->port[l->port].dev, sizeof(e.dev));
 	memcpy(e.addr, l->addr.b, sizeof(e.addr));
-	snprintf(e.text, sizeof(e.text), "%02x:%02x:%02x:%02x:%02x:%02x", arp->sha[0], arp->sha[1], arp->sha[2],
-		 arp->sha[3], arp->sha[4], arp->sha[5]);
+	snprintf(e.text, sizeof(e.text), "%02x:%02x:%02x:%02x:%02x:%02x", arp->sha[0], arp->sha[1],
+		 arp->sha[2], arp->sha[3], arp->sha[4], arp->sha[5]);
 	m->io.event(m->io.ctx, &e);
 	if ((l->flags & KS_LOCAL_VIP) != 0)
 		return;
 	if (slot->defended_at == 0 || now - slot->defended_at >= DEFEND_INTERVAL_MS) {
 		slot->defended_at = now;
-		ks_main_arp(m, c, l->port, ks_mac_broadcast, l->addr.v4, ks_mac_broadcast, l->addr.v4);
+		ks_main_arp(m, c, l->port, ks_mac_broadcast, l->addr.v4, ks_mac_broadcast,
+			    l->addr.v4);
 	}
 }
 
-static void answer(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, const struct ks_arp *ask)
+static void answer(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p,
+		   const struct ks_arp *ask)
 {
 	const uint8_t *mac = c->port[p->in_port].mac;
-	struct ks_arp arp = {.op = KS_ARP_REPLY, .spa = ask->tpa, .tpa = ask->spa};
+	struct ks_arp arp = { .op = KS_ARP_REPLY, .spa = ask->tpa, .tpa = ask->spa };
 	uint8_t frame[KS_ETH_MIN];
 	uint16_t room = (uint16_t)(p->len + p->tailroom);
 
@@ -186,7 +192,8 @@ static void answer(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p,
 	ks_main_tx(m, p, p->in_port);
 }
 
-/* May a neighbour of that address be on that port? Only what we would send there is worth an entry. */
+/* May a neighbour of that address be on that port? Only what we would send there is worth an entry.
+ */
 static bool belongs(const struct ks_conf *c, uint8_t port, ks_be32 addr)
 {
 	const struct ks_route *r = ks_conf_route4(c, addr);
@@ -200,7 +207,8 @@ static void arp_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 	struct ks_arp arp;
 	bool ours, gratuitous;
 
-	if (!ks_arp_parse(p->data, p->len, &arp) || (arp.sha[0] & 1) != 0 || p->in_port >= c->n_ports) {
+	if (!ks_arp_parse(p->data, p->len, &arp) || (arp.sha[0] & 1) != 0 ||
+	    p->in_port >= c->n_ports) {
 		ks_main_drop(m, p, KS_DROP_ARP_HEADER);
 		return;
 	}
@@ -217,14 +225,17 @@ static void arp_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 	if (sender != NULL && sender->port == p->in_port && answers_for(m, sender, now))
 		conflict(m, c, sender, &arp, now);
 	else if (sender == NULL && arp.spa != 0)
-		ks_resolve_learn(m, c, p->in_port, arp.spa, arp.sha, ours && belongs(c, p->in_port, arp.spa), now);
+		ks_resolve_learn(m, c, p->in_port, arp.spa, arp.sha,
+				 ours && belongs(c, p->in_port, arp.spa), now);
 
 	if (arp.op == KS_ARP_REPLY || gratuitous)
 		m->io.kni(m->io.ctx, p);
 	else if (ours)
 		answer(m, c, p, &arp);
 	else
-		ks_main_drop(m, p, target != NULL && target->port == p->in_port ? KS_DROP_LEASE : KS_DROP_ARP_NOT_OURS);
+		ks_main_drop(m, p,
+			     target != NULL && target->port == p->in_port ? KS_DROP_LEASE
+									  : KS_DROP_ARP_NOT_OURS);
 }
 
 /* ---- frames without a next hop --------------------------------------------------------------------------------- */
@@ -268,8 +279,8 @@ void ks_main_packet(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p
 		ks_main_drop(m, p, KS_DROP_ETHERTYPE);
 }
 
-void ks_main_neigh_set(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af, const union ks_addr *addr,
-		       const uint8_t mac[6], bool is_static, ks_ms now)
+void ks_main_neigh_set(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
+		       const union ks_addr *addr, const uint8_t mac[6], bool is_static, ks_ms now)
 {
 	if (af != 4 || port >= c->n_ports || ks_conf_local4(c, addr->v4) != NULL)
 		return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the core gets memory from: never on the packet path, only when a worker, a table or a generation is made. */
+/* Where the core gets memory from: never on the packet path, only when a worker, a table or a
+ * generation is made. */
 #ifndef KS_MEM_H
 #define KS_MEM_H
 

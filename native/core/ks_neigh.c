@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The next-hop table. Readers follow a bucket's chain while the writer may unlink an entry: they then see either the entry, or a miss, or
- * at worst another chain. All are harmless: the key is compared, the walk is bounded, and a miss goes to the main lcore, which
- * knows better. Freed indices are given out again last of all, the longest free first.
+ * The next-hop table. Readers follow a bucket's chain while the writer may unlink an entry: they
+ * then see either the entry, or a miss, or at worst another chain. All are harmless: the key is
+ * compared, the walk is bounded, and a miss goes to the main lcore, which knows better. Freed
+ * indices are given out again last of all, the longest free first.
  */
 #include "ks_neigh.h"
 
 #include <string.h>
 
-#define BUCKETS 65536u
+#define BUCKETS  65536u
 #define WALK_MAX 64u
 
 struct entry {
@@ -24,7 +25,10 @@ struct impl {
 	uint32_t high; /* indices from here were never given out */
 };
 
-static uint64_t key_of(uint8_t port, ks_be32 addr) { return (uint64_t)port << 32 | addr; }
+static uint64_t key_of(uint8_t port, ks_be32 addr)
+{
+	return (uint64_t)port << 32 | addr;
+}
 
 static _Atomic uint16_t *bucket_of(struct impl *t, uint64_t key)
 {
@@ -102,7 +106,8 @@ uint16_t ks_neigh_add4(struct ks_neigh_table *t, uint8_t port, ks_be32 addr)
 	atomic_store_explicit(&t->hot[i].used_at, 0, memory_order_relaxed);
 	atomic_store_explicit(&t->hot[i].addr, addr, memory_order_relaxed);
 	atomic_store_explicit(&impl->entry[i].key, key, memory_order_relaxed);
-	atomic_store_explicit(&impl->entry[i].next, atomic_load_explicit(bucket, memory_order_relaxed),
+	atomic_store_explicit(&impl->entry[i].next,
+			      atomic_load_explicit(bucket, memory_order_relaxed),
 			      memory_order_relaxed);
 	atomic_store_explicit(bucket, i, memory_order_release);
 	return i;
@@ -122,7 +127,8 @@ void ks_neigh_del(struct ks_neigh_table *t, uint16_t index)
 	}
 	atomic_store_explicit(&t->hot[index].word, 0, memory_order_release);
 	atomic_store_explicit(&t->hot[index].addr, 0, memory_order_release);
-	atomic_store_explicit(p, atomic_load_explicit(&impl->entry[index].next, memory_order_relaxed),
+	atomic_store_explicit(p,
+			      atomic_load_explicit(&impl->entry[index].next, memory_order_relaxed),
 			      memory_order_release);
 	impl->freed[(impl->freed_head + impl->n_freed++) % KS_NEIGH_MAX] = index;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects of the desired state: one hash table, sibling lists, the journal that can take changes back, slot numbers. */
+/* Objects of the desired state: one hash table, sibling lists, the journal that can take changes
+ * back, slot numbers. */
 #include <string.h>
 
 #include "ks_desired.h"
@@ -65,7 +66,10 @@ uint32_t ks_slots_take(struct ks_slots *s)
 	return slot;
 }
 
-void ks_slots_give(struct ks_slots *s, uint32_t slot) { s->stack[s->n_free++] = slot; }
+void ks_slots_give(struct ks_slots *s, uint32_t slot)
+{
+	s->stack[s->n_free++] = slot;
+}
 
 /* ---- table and lists ------------------------------------------------------------------------------------------- */
 
@@ -133,7 +137,8 @@ static struct ks_obj **head_of(struct ks_desired *d, uint8_t kind, struct ks_obj
 	}
 }
 
-static struct ks_obj *create(struct ks_desired *d, const struct ks_obj_key *key, struct ks_obj *owner)
+static struct ks_obj *create(struct ks_desired *d, const struct ks_obj_key *key,
+			     struct ks_obj *owner)
 {
 	struct ks_obj *o = take_obj(d);
 
@@ -228,7 +233,8 @@ static bool note(struct ks_desired *d, struct ks_obj *o, bool created)
 		d->journal = j;
 		d->cap_journal = cap;
 	}
-	d->journal[d->n_journal++] = (struct ks_journal_entry){.obj = o, .created = created, .saved = o->body};
+	d->journal[d->n_journal++] =
+		(struct ks_journal_entry){ .obj = o, .created = created, .saved = o->body };
 	return true;
 }
 
@@ -295,7 +301,8 @@ void ks_journal_settle(struct ks_desired *d)
 	for (size_t i = 0; i < d->n_journal; i++) {
 		struct ks_obj *o = d->journal[i].obj;
 
-		if (o->body.live || o->doomed || o->key.kind == KS_OBJ_SVC || o->key.kind == KS_OBJ_RS)
+		if (o->body.live || o->doomed || o->key.kind == KS_OBJ_SVC ||
+		    o->key.kind == KS_OBJ_RS)
 			continue;
 		o->doomed = true;
 		o->doom_next = doomed;

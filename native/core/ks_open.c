@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* New sessions: real server by the scheduler, local address and port of this worker's own, counters, timer. And their end. */
+/* New sessions: real server by the scheduler, local address and port of this worker's own,
+ * counters, timer. And their end. */
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
 
-/* Ports tried for one packet before it is dropped; the next packet goes on where this one stopped, so every free port is found. */
+/* Ports tried for one packet before it is dropped; the next packet goes on where this one stopped,
+ * so every free port is found. */
 #define LPORT_TRIES 512u
 
 /* Ports of [min, max] that this worker owns: first + k * n_workers, k < count. */
@@ -36,18 +38,21 @@ static void fill_deltas(struct ks_session *s)
 	uint64_t old_addrs = (uint64_t)in->src + in->dst, new_addrs = (uint64_t)out->src + out->dst;
 
 	s->ip_delta = delta_of(old_addrs, new_addrs);
-	s->l4_delta = delta_of(old_addrs + in->sport + in->dport, new_addrs + out->sport + out->dport);
+	s->l4_delta =
+		delta_of(old_addrs + in->sport + in->dport, new_addrs + out->sport + out->dport);
 }
 
 /* A pair of local address and port whose way back is nobody's yet; false = exhausted. */
-static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const struct ks_svc *svc, const struct ks_rs *rs,
-			 struct ks_session *s, struct ks_sched_state *st, uint32_t *hash_out)
+static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const struct ks_svc *svc,
+			 const struct ks_rs *rs, struct ks_session *s, struct ks_sched_state *st,
+			 uint32_t *hash_out)
 {
 	struct port_class pc = own_ports(w, c);
 	const uint64_t *row = ks_rs_row(w, rs->slot);
 	unsigned dir;
 
-	if (pc.count == 0 || row[KS_RSC_ACTIVE] + row[KS_RSC_INACTIVE] >= (uint64_t)pc.count * svc->n_lip)
+	if (pc.count == 0 ||
+	    row[KS_RSC_ACTIVE] + row[KS_RSC_INACTIVE] >= (uint64_t)pc.count * svc->n_lip)
 		return false;
 	for (unsigned i = 0; i < LPORT_TRIES; i++) {
 		/* local addresses in turn; a port after all of them had it */
@@ -61,7 +66,8 @@ static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const str
 			.src = rs->addr.v4,
 			.dst = lip->addr.v4,
 			.sport = rs->port,
-			.dport = ks_hton16((uint16_t)(pc.first + (w->lport_cursor % pc.count) * c->n_workers)),
+			.dport = ks_hton16(
+				(uint16_t)(pc.first + (w->lport_cursor % pc.count) * c->n_workers)),
 		};
 		*hash_out = ks_tuple_hash(&w->table, &s->key[KS_OUT], s->proto);
 		if (ks_table_find(&w->table, &s->key[KS_OUT], s->proto, *hash_out, &dir) == NULL)
@@ -80,13 +86,16 @@ static void count_session(struct ks_worker *w, struct ks_session *s, int by)
 	uint64_t *row = ks_rs_row(w, s->rs_slot);
 
 	if (by > 0)
-		s->flags = (uint8_t)(is_active(s->state) ? s->flags | KS_SF_ACTIVE : s->flags & ~KS_SF_ACTIVE);
+		s->flags = (uint8_t)(is_active(s->state) ? s->flags | KS_SF_ACTIVE
+							 : s->flags & ~KS_SF_ACTIVE);
 	row[s->flags & KS_SF_ACTIVE ? KS_RSC_ACTIVE : KS_RSC_INACTIVE] += (uint64_t)(int64_t)by;
 }
 
-void ks_set_state(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s, uint8_t state, ks_ms now)
+void ks_set_state(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s, uint8_t state,
+		  ks_ms now)
 {
-	const struct ks_svc *svc = ks_conf_svc4(c, s->proto, s->key[KS_IN].dst, s->key[KS_IN].dport);
+	const struct ks_svc *svc =
+		ks_conf_svc4(c, s->proto, s->key[KS_IN].dst, s->key[KS_IN].dport);
 	uint32_t timeout = ks_state_timeout(c, svc, state);
 	bool sooner = timeout < s->timeout;
 
@@ -114,8 +123,8 @@ void ks_forget(struct ks_worker *w, struct ks_session *s)
 	w->c[KS_C_SESSIONS]--;
 }
 
-struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, const struct ks_tuple *k,
-			   const struct ks_svc *svc, ks_ms now)
+struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			   const struct ks_tuple *k, const struct ks_svc *svc, ks_ms now)
 {
 	struct ks_sched_state *st;
 	const struct ks_rs *rs;

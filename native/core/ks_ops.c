@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One op of the contract: its length, its fields, what it refers to; then the change. Every refusal says in one sentence what is
- * wrong. Nothing is trusted: an op may come from a broken client. */
+/* One op of the contract: its length, its fields, what it refers to; then the change. Every refusal
+ * says in one sentence what is wrong. Nothing is trusted: an op may come from a broken client. */
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "ks_desired.h"
 #include "ks_sched.h"
 
-#define SVC_FLAGS (KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT) /* what the workers heed */
+#define SVC_FLAGS         (KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT) /* what the workers heed */
 #define NO_MEMORY(reason) ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for this op")
 
 /* ---- fields ---------------------------------------------------------------------------------------------------- */
@@ -32,8 +32,10 @@ static int check_af(uint8_t af, const char *what, char *reason)
 	if (af == 4)
 		return KS_OK;
 	if (af == 6)
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "an IPv6 %s cannot be served: only IPv4 is forwarded", what);
-	return ks_refuse(reason, KS_E_INVALID, "%s: the address family is 4 or 6, not %u", what, af);
+		return ks_refuse(reason, KS_E_UNSUPPORTED,
+				 "an IPv6 %s cannot be served: only IPv4 is forwarded", what);
+	return ks_refuse(reason, KS_E_INVALID, "%s: the address family is 4 or 6, not %u", what,
+			 af);
 }
 
 static ks_be32 get4(const uint8_t field[16])
@@ -50,7 +52,8 @@ static int check_unicast(ks_be32 addr, const char *what, char *reason)
 	char text[16];
 
 	if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000u)
-		return ks_refuse(reason, KS_E_INVALID, "%s cannot be the address of a %s", ks_fmt4(text, addr), what);
+		return ks_refuse(reason, KS_E_INVALID, "%s cannot be the address of a %s",
+				 ks_fmt4(text, addr), what);
 	return KS_OK;
 }
 
@@ -61,14 +64,18 @@ static int svc_key(const struct ks_svc_key *k, struct ks_obj_key *key, char *rea
 	if (status != KS_OK)
 		return status;
 	if (k->proto != IPPROTO_TCP && k->proto != IPPROTO_UDP)
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "a service of IP protocol %u cannot be served: only TCP and UDP are",
-				 k->proto);
+		return ks_refuse(
+			reason, KS_E_UNSUPPORTED,
+			"a service of IP protocol %u cannot be served: only TCP and UDP are",
+			k->proto);
 	status = check_unicast(get4(k->addr), "service", reason);
 	if (status != KS_OK)
 		return status;
 	if (k->port == 0)
 		return ks_refuse(reason, KS_E_INVALID, "a service needs a port");
-	*key = (struct ks_obj_key){.kind = KS_OBJ_SVC, .af = k->af, .x = k->proto, .l4port = k->port};
+	*key = (struct ks_obj_key){
+		.kind = KS_OBJ_SVC, .af = k->af, .x = k->proto, .l4port = k->port
+	};
 	key->addr.v4 = get4(k->addr);
 	return KS_OK;
 }
@@ -77,13 +84,14 @@ static const char *svc_name(char buf[40], const struct ks_svc_key *k)
 {
 	char a[16];
 
-	snprintf(buf, 40, "%s %s:%u", k->proto == IPPROTO_UDP ? "UDP" : "TCP", ks_fmt4(a, get4(k->addr)),
-		 ntohs(k->port));
+	snprintf(buf, 40, "%s %s:%u", k->proto == IPPROTO_UDP ? "UDP" : "TCP",
+		 ks_fmt4(a, get4(k->addr)), ntohs(k->port));
 	return buf;
 }
 
 /* The live service an op refers to. */
-static int find_svc(struct ks_desired *d, const struct ks_svc_key *k, struct ks_obj **svc, char *reason)
+static int find_svc(struct ks_desired *d, const struct ks_svc_key *k, struct ks_obj **svc,
+		    char *reason)
 {
 	struct ks_obj_key key;
 	int status = svc_key(k, &key, reason);
@@ -97,8 +105,8 @@ static int find_svc(struct ks_desired *d, const struct ks_svc_key *k, struct ks_
 	return KS_OK;
 }
 
-static int set(struct ks_desired *d, const struct ks_obj_key *key, struct ks_obj *owner, struct ks_obj_body *body,
-	       uint32_t max, const char *what, char *reason)
+static int set(struct ks_desired *d, const struct ks_obj_key *key, struct ks_obj *owner,
+	       struct ks_obj_body *body, uint32_t max, const char *what, char *reason)
 {
 	if (max != 0 && d->n_live[key->kind] >= max && !ks_obj_live(ks_obj_find(d, key)))
 		return ks_refuse(reason, KS_E_NO_MEMORY, "no room for more than %u %s", max, what);
@@ -112,13 +120,15 @@ static int del(struct ks_desired *d, const struct ks_obj_key *key, const char *w
 	char a[16];
 
 	if (!ks_obj_live(o))
-		return ks_refuse(reason, KS_E_NOT_FOUND, "there is no %s %s to delete", what, ks_fmt4(a, key->addr.v4));
+		return ks_refuse(reason, KS_E_NOT_FOUND, "there is no %s %s to delete", what,
+				 ks_fmt4(a, key->addr.v4));
 	return ks_obj_delete(d, o) ? KS_OK : NO_MEMORY(reason);
 }
 
 /* ---- ops ------------------------------------------------------------------------------------------------------- */
 
-static int addr_key(struct ks_desired *d, const struct ks_op_addr *op, struct ks_obj_key *key, char *reason)
+static int addr_key(struct ks_desired *d, const struct ks_op_addr *op, struct ks_obj_key *key,
+		    char *reason)
 {
 	int status = check_af(op->af, "address", reason);
 	int port;
@@ -128,7 +138,7 @@ static int addr_key(struct ks_desired *d, const struct ks_op_addr *op, struct ks
 	port = find_port(d, op->dev, reason);
 	if (port < 0)
 		return KS_E_INVALID;
-	*key = (struct ks_obj_key){.kind = KS_OBJ_ADDR, .af = op->af, .port = (uint8_t)port};
+	*key = (struct ks_obj_key){ .kind = KS_OBJ_ADDR, .af = op->af, .port = (uint8_t)port };
 	key->addr.v4 = get4(op->addr);
 	return KS_OK;
 }
@@ -136,7 +146,7 @@ static int addr_key(struct ks_desired *d, const struct ks_op_addr *op, struct ks
 static int addr_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
 	const struct ks_op_addr *op = (const void *)raw;
-	struct ks_obj_body body = {.plen = op->plen, .flags = op->flags};
+	struct ks_obj_body body = { .plen = op->plen, .flags = op->flags };
 	struct ks_obj_key key;
 	int status = addr_key(d, op, &key, reason);
 
@@ -145,9 +155,11 @@ static int addr_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	if (status != KS_OK)
 		return status;
 	if (op->plen == 0 || op->plen > 32)
-		return ks_refuse(reason, KS_E_INVALID, "an address has a prefix length of 1 to 32, not %u", op->plen);
+		return ks_refuse(reason, KS_E_INVALID,
+				 "an address has a prefix length of 1 to 32, not %u", op->plen);
 	if ((op->flags & ~(KS_ADDR_LEASED | KS_ADDR_LIP)) != 0)
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "address flags 0x%x are not known", op->flags);
+		return ks_refuse(reason, KS_E_UNSUPPORTED, "address flags 0x%x are not known",
+				 op->flags);
 	return set(d, &key, NULL, &body, 0, "addresses", reason);
 }
 
@@ -159,7 +171,8 @@ static int addr_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	return status == KS_OK ? del(d, &key, "address", reason) : status;
 }
 
-static int route_key(struct ks_desired *d, const struct ks_op_route *op, struct ks_obj_key *key, char *reason)
+static int route_key(struct ks_desired *d, const struct ks_op_route *op, struct ks_obj_key *key,
+		     char *reason)
 {
 	int status = check_af(op->af, "route", reason);
 	ks_be32 dst = get4(op->dst);
@@ -172,12 +185,17 @@ static int route_key(struct ks_desired *d, const struct ks_op_route *op, struct 
 	if (port < 0)
 		return KS_E_INVALID;
 	if (op->plen > 32)
-		return ks_refuse(reason, KS_E_INVALID, "a route has a prefix length of 0 to 32, not %u", op->plen);
+		return ks_refuse(reason, KS_E_INVALID,
+				 "a route has a prefix length of 0 to 32, not %u", op->plen);
 	if (op->plen < 32 && (ntohl(dst) & (UINT32_MAX >> op->plen)) != 0)
-		return ks_refuse(reason, KS_E_INVALID, "%s/%u has bits set beyond its prefix length", ks_fmt4(a, dst),
+		return ks_refuse(reason, KS_E_INVALID,
+				 "%s/%u has bits set beyond its prefix length", ks_fmt4(a, dst),
 				 op->plen);
-	*key = (struct ks_obj_key){
-		.kind = KS_OBJ_ROUTE, .af = op->af, .port = (uint8_t)port, .x = op->plen, .metric = op->metric};
+	*key = (struct ks_obj_key){ .kind = KS_OBJ_ROUTE,
+				    .af = op->af,
+				    .port = (uint8_t)port,
+				    .x = op->plen,
+				    .metric = op->metric };
 	key->addr.v4 = dst;
 	key->gw.v4 = get4(op->gw);
 	return KS_OK;
@@ -186,7 +204,7 @@ static int route_key(struct ks_desired *d, const struct ks_op_route *op, struct 
 static int route_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
 	const struct ks_op_route *op = (const void *)raw;
-	struct ks_obj_body body = {.mtu = op->mtu};
+	struct ks_obj_body body = { .mtu = op->mtu };
 	struct ks_obj_key key;
 	int status = route_key(d, op, &key, reason);
 
@@ -198,7 +216,8 @@ static int route_set(struct ks_desired *d, const struct ks_op *raw, char *reason
 	if (status != KS_OK)
 		return status;
 	if (op->mtu != 0 && (op->mtu < 68 || op->mtu > 65535)) /* RFC 791: every host takes 68 */
-		return ks_refuse(reason, KS_E_INVALID, "an MTU is 68 to 65535 bytes, not %u", op->mtu);
+		return ks_refuse(reason, KS_E_INVALID, "an MTU is 68 to 65535 bytes, not %u",
+				 op->mtu);
 	return set(d, &key, NULL, &body, d->limits.max_routes, "routes", reason);
 }
 
@@ -210,7 +229,8 @@ static int route_del(struct ks_desired *d, const struct ks_op *raw, char *reason
 	return status == KS_OK ? del(d, &key, "route to", reason) : status;
 }
 
-static int neigh_key(struct ks_desired *d, const struct ks_op_neigh *op, struct ks_obj_key *key, char *reason)
+static int neigh_key(struct ks_desired *d, const struct ks_op_neigh *op, struct ks_obj_key *key,
+		     char *reason)
 {
 	int status = check_af(op->af, "neighbour", reason);
 	int port;
@@ -220,7 +240,7 @@ static int neigh_key(struct ks_desired *d, const struct ks_op_neigh *op, struct 
 	port = find_port(d, op->dev, reason);
 	if (port < 0)
 		return KS_E_INVALID;
-	*key = (struct ks_obj_key){.kind = KS_OBJ_NEIGH, .af = op->af, .port = (uint8_t)port};
+	*key = (struct ks_obj_key){ .kind = KS_OBJ_NEIGH, .af = op->af, .port = (uint8_t)port };
 	key->addr.v4 = get4(op->addr);
 	return check_unicast(key->addr.v4, "neighbour", reason);
 }
@@ -229,7 +249,7 @@ static int neigh_set(struct ks_desired *d, const struct ks_op *raw, char *reason
 {
 	static const uint8_t zero[6];
 	const struct ks_op_neigh *op = (const void *)raw;
-	struct ks_obj_body body = {0};
+	struct ks_obj_body body = { 0 };
 	struct ks_obj_key key;
 	int status = neigh_key(d, op, &key, reason);
 	char a[16];
@@ -237,7 +257,8 @@ static int neigh_set(struct ks_desired *d, const struct ks_op *raw, char *reason
 	if (status != KS_OK)
 		return status;
 	if ((op->mac[0] & 1) != 0 || memcmp(op->mac, zero, 6) == 0)
-		return ks_refuse(reason, KS_E_INVALID, "the neighbour %s needs a unicast hardware address",
+		return ks_refuse(reason, KS_E_INVALID,
+				 "the neighbour %s needs a unicast hardware address",
 				 ks_fmt4(a, key.addr.v4));
 	memcpy(body.mac, op->mac, 6);
 	return set(d, &key, NULL, &body, KS_NEIGH_STATIC_MAX, "static neighbours", reason);
@@ -254,11 +275,11 @@ static int neigh_del(struct ks_desired *d, const struct ks_op *raw, char *reason
 static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
 	const struct ks_op_svc *op = (const void *)raw;
-	struct ks_obj_body body = {.sched = op->sched,
-				   .flags = op->flags,
-				   .est_timeout_ms = op->est_timeout_ms,
-				   .persist_ms = op->persist_ms,
-				   .plen = op->persist_plen};
+	struct ks_obj_body body = { .sched = op->sched,
+				    .flags = op->flags,
+				    .est_timeout_ms = op->est_timeout_ms,
+				    .persist_ms = op->persist_ms,
+				    .plen = op->persist_plen };
 	struct ks_obj_key key;
 	int status = svc_key(&op->key, &key, reason);
 	char name[40];
@@ -266,16 +287,19 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	if (status != KS_OK)
 		return status;
 	if (op->sched < KS_SCHED_RR || op->sched > KS_SCHED_MH)
-		return ks_refuse(reason, KS_E_INVALID, "service %s: there is no scheduler %u", svc_name(name, &op->key),
-				 op->sched);
+		return ks_refuse(reason, KS_E_INVALID, "service %s: there is no scheduler %u",
+				 svc_name(name, &op->key), op->sched);
 	if (!ks_sched_known(op->sched))
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: scheduler %u is not supported",
+		return ks_refuse(reason, KS_E_UNSUPPORTED,
+				 "service %s: scheduler %u is not supported",
 				 svc_name(name, &op->key), op->sched);
 	if ((op->flags & ~SVC_FLAGS) != 0)
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: flags 0x%x are not supported",
+		return ks_refuse(reason, KS_E_UNSUPPORTED,
+				 "service %s: flags 0x%x are not supported",
 				 svc_name(name, &op->key), op->flags & ~SVC_FLAGS);
 	if (op->persist_ms != 0)
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: persistence is not supported",
+		return ks_refuse(reason, KS_E_UNSUPPORTED,
+				 "service %s: persistence is not supported",
 				 svc_name(name, &op->key));
 	return set(d, &key, NULL, &body, d->limits.max_services, "services", reason);
 }
@@ -290,8 +314,8 @@ static int svc_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	return ks_obj_delete(d, svc) ? KS_OK : NO_MEMORY(reason);
 }
 
-static int rs_key(struct ks_desired *d, const struct ks_op_rs *op, struct ks_obj **svc, struct ks_obj_key *key,
-		  char *reason)
+static int rs_key(struct ks_desired *d, const struct ks_op_rs *op, struct ks_obj **svc,
+		  struct ks_obj_key *key, char *reason)
 {
 	int status = find_svc(d, &op->svc, svc, reason);
 
@@ -301,7 +325,9 @@ static int rs_key(struct ks_desired *d, const struct ks_op_rs *op, struct ks_obj
 		status = check_unicast(get4(op->addr), "real server", reason);
 	if (status != KS_OK)
 		return status;
-	*key = (struct ks_obj_key){.kind = KS_OBJ_RS, .af = op->af, .l4port = op->port, .owner = (*svc)->id};
+	*key = (struct ks_obj_key){
+		.kind = KS_OBJ_RS, .af = op->af, .l4port = op->port, .owner = (*svc)->id
+	};
 	key->addr.v4 = get4(op->addr);
 	return KS_OK;
 }
@@ -309,7 +335,7 @@ static int rs_key(struct ks_desired *d, const struct ks_op_rs *op, struct ks_obj
 static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
 	const struct ks_op_rs *op = (const void *)raw;
-	struct ks_obj_body body = {.sched = op->fwd, .weight = op->weight, .flags = op->flags};
+	struct ks_obj_body body = { .sched = op->fwd, .weight = op->weight, .flags = op->flags };
 	struct ks_obj_key key;
 	struct ks_obj *svc;
 	int status = rs_key(d, op, &svc, &key, reason);
@@ -318,18 +344,23 @@ static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	if (status != KS_OK)
 		return status;
 	if (op->port == 0)
-		return ks_refuse(reason, KS_E_INVALID, "real server %s needs a port", ks_fmt4(a, key.addr.v4));
+		return ks_refuse(reason, KS_E_INVALID, "real server %s needs a port",
+				 ks_fmt4(a, key.addr.v4));
 	if (op->fwd < KS_FWD_FNAT || op->fwd > KS_FWD_SNAT)
-		return ks_refuse(reason, KS_E_INVALID, "real server %s: there is no forwarding mode %u",
+		return ks_refuse(reason, KS_E_INVALID,
+				 "real server %s: there is no forwarding mode %u",
 				 ks_fmt4(a, key.addr.v4), op->fwd);
 	if (op->fwd != KS_FWD_FNAT)
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "real server %s: of the forwarding modes only FNAT is supported",
+		return ks_refuse(reason, KS_E_UNSUPPORTED,
+				 "real server %s: of the forwarding modes only FNAT is supported",
 				 ks_fmt4(a, key.addr.v4));
 	if (op->weight > KS_WEIGHT_MAX)
-		return ks_refuse(reason, KS_E_INVALID, "real server %s: a weight is at most %u, not %u",
+		return ks_refuse(reason, KS_E_INVALID,
+				 "real server %s: a weight is at most %u, not %u",
 				 ks_fmt4(a, key.addr.v4), KS_WEIGHT_MAX, op->weight);
 	if (op->flags != 0)
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "real server %s: flags 0x%x are not supported",
+		return ks_refuse(reason, KS_E_UNSUPPORTED,
+				 "real server %s: flags 0x%x are not supported",
 				 ks_fmt4(a, key.addr.v4), op->flags);
 	return set(d, &key, svc, &body, d->limits.max_rs_slots, "real servers", reason);
 }
@@ -343,8 +374,8 @@ static int rs_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	return status == KS_OK ? del(d, &key, "real server", reason) : status;
 }
 
-static int lip_key(struct ks_desired *d, const struct ks_op_lip *op, struct ks_obj **svc, struct ks_obj_key *key,
-		   char *reason)
+static int lip_key(struct ks_desired *d, const struct ks_op_lip *op, struct ks_obj **svc,
+		   struct ks_obj_key *key, char *reason)
 {
 	int status = find_svc(d, &op->svc, svc, reason);
 
@@ -354,7 +385,7 @@ static int lip_key(struct ks_desired *d, const struct ks_op_lip *op, struct ks_o
 		status = check_unicast(get4(op->addr), "local address", reason);
 	if (status != KS_OK)
 		return status;
-	*key = (struct ks_obj_key){.kind = KS_OBJ_LIP, .af = op->af, .owner = (*svc)->id};
+	*key = (struct ks_obj_key){ .kind = KS_OBJ_LIP, .af = op->af, .owner = (*svc)->id };
 	key->addr.v4 = get4(op->addr);
 	return KS_OK;
 }
@@ -362,7 +393,7 @@ static int lip_key(struct ks_desired *d, const struct ks_op_lip *op, struct ks_o
 static int lip_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
 	const struct ks_op_lip *op = (const void *)raw;
-	struct ks_obj_body body = {0};
+	struct ks_obj_body body = { 0 };
 	struct ks_obj_key key;
 	struct ks_obj *svc;
 	int status = lip_key(d, op, &svc, &key, reason);
@@ -408,7 +439,8 @@ static int param_set(struct ks_desired *d, const struct ks_op *raw, char *reason
 	if (op->param >= KS_PARAM_COUNT)
 		return ks_refuse(reason, KS_E_UNSUPPORTED, "there is no parameter %u", op->param);
 	if (op->value < min || op->value > max)
-		return ks_refuse(reason, KS_E_INVALID, "parameter %u is %u to %u, not %u", op->param, min, max, op->value);
+		return ks_refuse(reason, KS_E_INVALID, "parameter %u is %u to %u, not %u",
+				 op->param, min, max, op->value);
 	d->param[op->param] = op->value;
 	return KS_OK;
 }
@@ -419,19 +451,19 @@ static const struct op_kind {
 	size_t size;
 	int (*apply)(struct ks_desired *d, const struct ks_op *op, char *reason);
 } kinds[] = {
-	[KS_OP_ADDR_SET] = {sizeof(struct ks_op_addr), addr_set},
-	[KS_OP_ADDR_DEL] = {sizeof(struct ks_op_addr), addr_del},
-	[KS_OP_ROUTE_SET] = {sizeof(struct ks_op_route), route_set},
-	[KS_OP_ROUTE_DEL] = {sizeof(struct ks_op_route), route_del},
-	[KS_OP_NEIGH_SET] = {sizeof(struct ks_op_neigh), neigh_set},
-	[KS_OP_NEIGH_DEL] = {sizeof(struct ks_op_neigh), neigh_del},
-	[KS_OP_SVC_SET] = {sizeof(struct ks_op_svc), svc_set},
-	[KS_OP_SVC_DEL] = {sizeof(struct ks_op_svc), svc_del},
-	[KS_OP_RS_SET] = {sizeof(struct ks_op_rs), rs_set},
-	[KS_OP_RS_DEL] = {sizeof(struct ks_op_rs), rs_del},
-	[KS_OP_LIP_SET] = {sizeof(struct ks_op_lip), lip_set},
-	[KS_OP_LIP_DEL] = {sizeof(struct ks_op_lip), lip_del},
-	[KS_OP_PARAM_SET] = {sizeof(struct ks_op_param), param_set},
+	[KS_OP_ADDR_SET] = { sizeof(struct ks_op_addr), addr_set },
+	[KS_OP_ADDR_DEL] = { sizeof(struct ks_op_addr), addr_del },
+	[KS_OP_ROUTE_SET] = { sizeof(struct ks_op_route), route_set },
+	[KS_OP_ROUTE_DEL] = { sizeof(struct ks_op_route), route_del },
+	[KS_OP_NEIGH_SET] = { sizeof(struct ks_op_neigh), neigh_set },
+	[KS_OP_NEIGH_DEL] = { sizeof(struct ks_op_neigh), neigh_del },
+	[KS_OP_SVC_SET] = { sizeof(struct ks_op_svc), svc_set },
+	[KS_OP_SVC_DEL] = { sizeof(struct ks_op_svc), svc_del },
+	[KS_OP_RS_SET] = { sizeof(struct ks_op_rs), rs_set },
+	[KS_OP_RS_DEL] = { sizeof(struct ks_op_rs), rs_del },
+	[KS_OP_LIP_SET] = { sizeof(struct ks_op_lip), lip_set },
+	[KS_OP_LIP_DEL] = { sizeof(struct ks_op_lip), lip_del },
+	[KS_OP_PARAM_SET] = { sizeof(struct ks_op_param), param_set },
 };
 
 int ks_op_check_and_apply(struct ks_desired *d, const struct ks_op *op, size_t len, char *reason)
@@ -441,7 +473,7 @@ int ks_op_check_and_apply(struct ks_desired *d, const struct ks_op *op, size_t l
 	if (op->type >= sizeof(kinds) / sizeof(kinds[0]) || kinds[op->type].apply == NULL)
 		return ks_refuse(reason, KS_E_UNSUPPORTED, "op type %u is not known", op->type);
 	if (op->len != len || len != kinds[op->type].size)
-		return ks_refuse(reason, KS_E_MALFORMED, "an op of type %u has %zu bytes, not %zu", op->type,
-				 kinds[op->type].size, len);
+		return ks_refuse(reason, KS_E_MALFORMED, "an op of type %u has %zu bytes, not %zu",
+				 op->type, kinds[op->type].size, len);
 	return kinds[op->type].apply(d, op, reason);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Law 5: which worker owns a packet. Towards a local address the port says it: ports are dealt out to the workers in turn, so every port has exactly
- * one owner for any number of workers. Otherwise the client's address and port are hashed, which the way back never needs.
+ * Law 5: which worker owns a packet. Towards a local address the port says it: ports are dealt out
+ * to the workers in turn, so every port has exactly one owner for any number of workers. Otherwise
+ * the client's address and port are hashed, which the way back never needs.
  */
 #include "ks_hdr.h"
 #include "ks_worker.h"

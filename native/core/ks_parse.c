@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only place that trusts nothing: every length is checked before the read behind it. Later code relies on l3, l4 and l3_len.
- * Receive order of spec: not for our MAC, ARP, other protocols to the kernel, IPv4 header, fragments, transport header.
+ * The only place that trusts nothing: every length is checked before the read behind it. Later code
+ * relies on l3, l4 and l3_len. Receive order of spec: not for our MAC, ARP, other protocols to the
+ * kernel, IPv4 header, fragments, transport header.
  */
 #include "ks_worker_int.h"
 
@@ -29,7 +30,8 @@ bool ks_l4_csum_ok(const struct ks_pkt *p)
 	uint16_t l4_len = (uint16_t)(p->l3_len - (p->l4 - p->l3));
 	uint64_t sum;
 
-	if (p->proto == KS_PROTO_UDP && ((const struct ks_udp *)(const void *)(p->data + p->l4))->csum == 0)
+	if (p->proto == KS_PROTO_UDP &&
+	    ((const struct ks_udp *)(const void *)(p->data + p->l4))->csum == 0)
 		return true; /* RFC 768: none was made */
 	sum = ks_csum_pseudo4(ip->src, ip->dst, p->proto, l4_len);
 	return ks_csum_fold(ks_csum_add(sum, p->data + p->l4, l4_len)) == 0xffff;
@@ -52,7 +54,8 @@ static bool udp_header_ok(struct ks_pkt *p, unsigned l4_len)
 	const struct ks_udp *udp = (const void *)(p->data + p->l4);
 
 	p->tcp_flags = 0;
-	return l4_len >= sizeof(*udp) && ks_ntoh16(udp->len) >= sizeof(*udp) && ks_ntoh16(udp->len) == l4_len;
+	return l4_len >= sizeof(*udp) && ks_ntoh16(udp->len) >= sizeof(*udp) &&
+		ks_ntoh16(udp->len) == l4_len;
 }
 
 /* A whole IPv4 packet whose header is sound: what is above it? */
@@ -79,7 +82,8 @@ static enum ks_class parse_l4(struct ks_worker *w, const struct ks_conf *c, stru
 			return drop(w, p, KS_DROP_L4_HEADER);
 		break;
 	case KS_PROTO_ICMP:
-		return l4_len >= sizeof(struct ks_icmp) ? KS_CLASS_ICMP : drop(w, p, KS_DROP_ICMP_HEADER);
+		return l4_len >= sizeof(struct ks_icmp) ? KS_CLASS_ICMP
+							: drop(w, p, KS_DROP_ICMP_HEADER);
 	default: {
 		const struct ks_local *l = ks_conf_local4(c, ip->dst);
 
@@ -131,7 +135,8 @@ enum ks_class ks_parse(struct ks_worker *w, const struct ks_conf *c, struct ks_p
 		return drop(w, p, KS_DROP_TRUNCATED);
 	if (p->flags & KS_RX_IP_CSUM_BAD)
 		return drop(w, p, KS_DROP_IP_CSUM);
-	if (!(p->flags & KS_RX_IP_CSUM_GOOD) && ks_csum_fold(ks_csum_add(0, p->data + p->l3, header)) != 0xffff)
+	if (!(p->flags & KS_RX_IP_CSUM_GOOD) &&
+	    ks_csum_fold(ks_csum_add(0, p->data + p->l3, header)) != 0xffff)
 		return drop(w, p, KS_DROP_IP_CSUM);
 	p->l4 = (uint16_t)(KS_ETH_LEN + header);
 	return parse_l4(w, c, p);

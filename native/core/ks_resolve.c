@@ -7,8 +7,9 @@
 #include "ks_arp.h"
 
 #define NO_ROW UINT16_MAX
-#define NEVER UINT64_MAX
-#define TICK_MS 100u	  /* due times are rounded up to it, so that many entries are looked at together */
+#define NEVER  UINT64_MAX
+#define TICK_MS \
+	100u /* due times are rounded up to it, so that many entries are looked at together */
 #define STALE_LOOK_MS 1000u
 #define FORGET_MIN_MS 600000u
 
@@ -108,7 +109,7 @@ static uint16_t get_entry(struct ks_main *m, uint8_t port, ks_be32 addr)
 	i = ks_neigh_add4(&m->shared->neigh, port, addr);
 	if (i == KS_NH_NONE)
 		return i;
-	m->nud[i] = (struct ks_nud_entry){.addr = addr, .due = NEVER};
+	m->nud[i] = (struct ks_nud_entry){ .addr = addr, .due = NEVER };
 	if (i >= m->high)
 		m->high = i + 1u;
 	return i;
@@ -118,7 +119,7 @@ static void forget(struct ks_main *m, uint16_t i)
 {
 	wait_drop(m, &m->nud[i]);
 	ks_neigh_del(&m->shared->neigh, i);
-	m->nud[i] = (struct ks_nud_entry){.due = NEVER};
+	m->nud[i] = (struct ks_nud_entry){ .due = NEVER };
 }
 
 static void frame_to(struct ks_main *m, const struct ks_conf *c, uint16_t i, struct ks_pkt *p)
@@ -150,8 +151,8 @@ static void ask(struct ks_main *m, const struct ks_conf *c, uint16_t i, bool uni
 
 	for (unsigned k = 0; k < 6; k++)
 		mac[k] = (uint8_t)(word >> (8 * k));
-	ks_main_arp(m, c, port, unicast ? mac : ks_mac_broadcast, ks_conf_source4(c, port, m->nud[i].addr), mac_none,
-		    m->nud[i].addr);
+	ks_main_arp(m, c, port, unicast ? mac : ks_mac_broadcast,
+		    ks_conf_source4(c, port, m->nud[i].addr), mac_none, m->nud[i].addr);
 }
 
 static ks_ms answer_by(const struct ks_nud_entry *e, ks_ms now)
@@ -161,7 +162,8 @@ static ks_ms answer_by(const struct ks_nud_entry *e, ks_ms now)
 	return now + (wait < KS_ARP_LAST_MS ? wait : KS_ARP_LAST_MS);
 }
 
-static void start(struct ks_main *m, const struct ks_conf *c, uint16_t i, enum ks_nud state, ks_ms now)
+static void start(struct ks_main *m, const struct ks_conf *c, uint16_t i, enum ks_nud state,
+		  ks_ms now)
 {
 	struct ks_nud_entry *e = &m->nud[i];
 
@@ -171,8 +173,8 @@ static void start(struct ks_main *m, const struct ks_conf *c, uint16_t i, enum k
 	set_due(m, e, answer_by(e, now));
 }
 
-void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 next_hop, struct ks_pkt *p,
-		     ks_ms now)
+void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 next_hop,
+		     struct ks_pkt *p, ks_ms now)
 {
 	uint16_t i = get_entry(m, port, next_hop);
 
@@ -180,8 +182,10 @@ void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, k
 		ks_main_drop(m, p, KS_DROP_NEIGH_FULL);
 		return;
 	}
-	atomic_store_explicit(&m->shared->neigh.hot[i].used_at, (uint32_t)(now / 1000), memory_order_relaxed);
-	if (ks_nh_usable(atomic_load_explicit(&m->shared->neigh.hot[i].word, memory_order_relaxed))) {
+	atomic_store_explicit(&m->shared->neigh.hot[i].used_at, (uint32_t)(now / 1000),
+			      memory_order_relaxed);
+	if (ks_nh_usable(
+		    atomic_load_explicit(&m->shared->neigh.hot[i].word, memory_order_relaxed))) {
 		frame_to(m, c, i, p);
 		return;
 	}
@@ -191,10 +195,11 @@ void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, k
 		start(m, c, i, KS_NUD_INCOMPLETE, now);
 }
 
-void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr, const uint8_t mac[6],
-		      bool create, ks_ms now)
+void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr,
+		      const uint8_t mac[6], bool create, ks_ms now)
 {
-	uint16_t i = create ? get_entry(m, port, addr) : ks_neigh_find4(&m->shared->neigh, port, addr);
+	uint16_t i =
+		create ? get_entry(m, port, addr) : ks_neigh_find4(&m->shared->neigh, port, addr);
 	struct ks_nud_entry *e;
 
 	if (i == KS_NH_NONE || m->nud[i].state == KS_NUD_STATIC)
@@ -207,8 +212,8 @@ void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, 
 	usable(m, c, i, mac);
 }
 
-void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr, const uint8_t mac[6],
-		       bool by_conf, ks_ms now)
+void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr,
+		       const uint8_t mac[6], bool by_conf, ks_ms now)
 {
 	uint16_t i = get_entry(m, port, addr);
 

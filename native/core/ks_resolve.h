@@ -1,34 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of the main lcore: what is known about each next hop beyond its MAC, the frames that wait for it, and when to ask again.
+ * Inside of the main lcore: what is known about each next hop beyond its MAC, the frames that wait
+ * for it, and when to ask again.
  *
  *   INCOMPLETE  asked by broadcast once a second, three times; frames wait
  *   REACHABLE   heard of within the reachable time (KS_PARAM_NEIGH_TIMEOUT)
  *   STALE       not heard of since, and nobody uses it; forgotten after a long disuse
- *   PROBE       not heard of since, and used: asked by unicast once a second, three times, and still used meanwhile
- *   FAILED      did not answer; the next frame starts over
- *   STATIC      told by an op: never asked
+ *   PROBE       not heard of since, and used: asked by unicast once a second, three times, and
+ * still used meanwhile FAILED      did not answer; the next frame starts over STATIC      told by
+ * an op: never asked
  */
 #ifndef KS_RESOLVE_H
 #define KS_RESOLVE_H
 
 #include "ks_main.h"
 
-#define KS_WAIT_MAX 4096u      /* frames that wait, all together */
+#define KS_WAIT_MAX       4096u /* frames that wait, all together */
 #define KS_WAIT_ENTRY_MAX 128u /* and for one next hop */
-/* A first answer that is lost costs a tenth of a second, not one: the wait doubles from the first up to RFC 4861's RETRANS_TIMER. */
-#define KS_ARP_TRIES 5u
-#define KS_ARP_FIRST_MS 100u
-#define KS_ARP_LAST_MS 1000u
+/* A first answer that is lost costs a tenth of a second, not one: the wait doubles from the first
+ * up to RFC 4861's RETRANS_TIMER. */
+#define KS_ARP_TRIES      5u
+#define KS_ARP_FIRST_MS   100u
+#define KS_ARP_LAST_MS    1000u
 #define KS_CONFLICT_SLOTS 64u
 
-enum ks_nud { KS_NUD_NONE, KS_NUD_INCOMPLETE, KS_NUD_REACHABLE, KS_NUD_STALE, KS_NUD_PROBE, KS_NUD_FAILED, KS_NUD_STATIC };
+enum ks_nud {
+	KS_NUD_NONE,
+	KS_NUD_INCOMPLETE,
+	KS_NUD_REACHABLE,
+	KS_NUD_STALE,
+	KS_NUD_PROBE,
+	KS_NUD_FAILED,
+	KS_NUD_STATIC
+};
 
 struct ks_nud_entry {
 	uint8_t state;
 	uint8_t tries;
 	bool by_conf; /* static one of the generation */
-	bool seen;    /* while the generation's static ones are compared */
+	bool seen; /* while the generation's static ones are compared */
 	uint16_t n_wait;
 	uint16_t wait_first, wait_last; /* rows of ks_main.wait */
 	uint32_t used_seen;
@@ -58,8 +68,8 @@ struct ks_main {
 	bool seen_conf;
 
 	struct ks_nud_entry *nud; /* [KS_NEIGH_MAX] */
-	uint32_t high;		  /* entries from here were never used */
-	ks_ms next_due;		  /* not later than the first entry's */
+	uint32_t high; /* entries from here were never used */
+	ks_ms next_due; /* not later than the first entry's */
 	struct ks_wait_row *wait;
 	uint16_t wait_free;
 	uint32_t n_wait;
@@ -70,13 +80,13 @@ bool ks_resolve_init(struct ks_main *m);
 void ks_resolve_fini(struct ks_main *m);
 
 /* Send the frame to that next hop, now or when it is resolved. Takes the buffer. */
-void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 next_hop, struct ks_pkt *p,
-		     ks_ms now);
+void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 next_hop,
+		     struct ks_pkt *p, ks_ms now);
 /* Heard of: an entry is changed if there is one, made if `create`. Frames that waited are sent. */
-void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr, const uint8_t mac[6],
-		      bool create, ks_ms now);
-void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr, const uint8_t mac[6],
-		       bool by_conf, ks_ms now);
+void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr,
+		      const uint8_t mac[6], bool create, ks_ms now);
+void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr,
+		       const uint8_t mac[6], bool by_conf, ks_ms now);
 /* Take over the static neighbours of a generation not seen before. */
 void ks_resolve_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now);
 void ks_resolve_tick(struct ks_main *m, const struct ks_conf *c, ks_ms now);
@@ -84,7 +94,7 @@ void ks_resolve_tick(struct ks_main *m, const struct ks_conf *c, ks_ms now);
 /* ks_main.c */
 void ks_main_drop(struct ks_main *m, struct ks_pkt *p, enum ks_drop reason);
 void ks_main_tx(struct ks_main *m, struct ks_pkt *p, uint8_t port);
-bool ks_main_arp(struct ks_main *m, const struct ks_conf *c, uint8_t port, const uint8_t dst[6], ks_be32 spa,
-		 const uint8_t tha[6], ks_be32 tpa);
+bool ks_main_arp(struct ks_main *m, const struct ks_conf *c, uint8_t port, const uint8_t dst[6],
+		 ks_be32 spa, const uint8_t tha[6], ks_be32 tpa);
 
 #endif

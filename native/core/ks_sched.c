@@ -33,7 +33,8 @@ static const struct ks_rs *rr(const struct pick *p)
 	return NULL;
 }
 
-/* Interleaved by the greatest common divisor: in each pass those whose weight is not yet served up. */
+/* Interleaved by the greatest common divisor: in each pass those whose weight is not yet served up.
+ */
 static const struct ks_rs *wrr(const struct pick *p)
 {
 	const struct ks_svc *svc = p->svc;
@@ -50,7 +51,8 @@ static const struct ks_rs *wrr(const struct pick *p)
 		st->at++;
 		if (st->at >= svc->n_rs) {
 			st->at = 0;
-			st->weight = st->weight > svc->weight_gcd ? st->weight - svc->weight_gcd : svc->weight_max;
+			st->weight = st->weight > svc->weight_gcd ? st->weight - svc->weight_gcd
+								  : svc->weight_max;
 		}
 		if (chosen)
 			return rs;
@@ -58,7 +60,8 @@ static const struct ks_rs *wrr(const struct pick *p)
 }
 
 /* The real server with the least cost/weight, compared without division. */
-static const struct ks_rs *least(const struct pick *p, uint64_t (*cost)(const struct pick *, const struct ks_rs *),
+static const struct ks_rs *least(const struct pick *p,
+				 uint64_t (*cost)(const struct pick *, const struct ks_rs *),
 				 bool weighted)
 {
 	const struct ks_rs *best = NULL;
@@ -71,7 +74,8 @@ static const struct ks_rs *least(const struct pick *p, uint64_t (*cost)(const st
 		if (rs->weight == 0)
 			continue;
 		c = cost(p, rs);
-		if (best == NULL || (weighted ? c * best->weight < best_cost * rs->weight : c < best_cost)) {
+		if (best == NULL ||
+		    (weighted ? c * best->weight < best_cost * rs->weight : c < best_cost)) {
 			best = rs;
 			best_cost = c;
 		}
@@ -117,12 +121,14 @@ static const struct ks_rs *fo(const struct pick *p)
 	const struct ks_rs *best = NULL;
 
 	for (uint32_t i = 0; i < p->svc->n_rs; i++)
-		if (p->svc->rs[i].weight > 0 && (best == NULL || p->svc->rs[i].weight > best->weight))
+		if (p->svc->rs[i].weight > 0 &&
+		    (best == NULL || p->svc->rs[i].weight > best->weight))
 			best = &p->svc->rs[i];
 	return best;
 }
 
-/* By a hash over the weights: the same client (or address) comes to the same real server while the set stays. */
+/* By a hash over the weights: the same client (or address) comes to the same real server while the
+ * set stays. */
 static const struct ks_rs *by_hash(const struct pick *p, ks_be32 addr, ks_be16 port)
 {
 	uint64_t h = ((uint64_t)addr << 16 | port) * 0x9e3779b97f4a7c15ull;
@@ -150,8 +156,9 @@ static const struct ks_rs *dh(const struct pick *p)
 }
 
 static const struct ks_rs *(*const table[])(const struct pick *) = {
-	[KS_SCHED_RR] = rr,   [KS_SCHED_WRR] = wrr, [KS_SCHED_WLC] = wlc, [KS_SCHED_LC] = lc, [KS_SCHED_SED] = sed,
-	[KS_SCHED_NQ] = nq,   [KS_SCHED_SH] = sh,   [KS_SCHED_DH] = dh,	  [KS_SCHED_FO] = fo,
+	[KS_SCHED_RR] = rr, [KS_SCHED_WRR] = wrr, [KS_SCHED_WLC] = wlc,
+	[KS_SCHED_LC] = lc, [KS_SCHED_SED] = sed, [KS_SCHED_NQ] = nq,
+	[KS_SCHED_SH] = sh, [KS_SCHED_DH] = dh,   [KS_SCHED_FO] = fo,
 };
 
 bool ks_sched_known(uint8_t sched)
@@ -159,8 +166,8 @@ bool ks_sched_known(uint8_t sched)
 	return sched < sizeof(table) / sizeof(table[0]) && table[sched] != NULL;
 }
 
-const struct ks_rs *ks_sched_pick(const struct ks_svc *svc, struct ks_sched_state *st, const uint64_t *rs_counters,
-				  const struct ks_tuple *client)
+const struct ks_rs *ks_sched_pick(const struct ks_svc *svc, struct ks_sched_state *st,
+				  const uint64_t *rs_counters, const struct ks_tuple *client)
 {
 	struct pick p = { .svc = svc, .st = st, .counters = rs_counters, .client = client };
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The session table: allocation, insertion, removal, and growth one bucket at a time. See ks_session.h. */
+/* The session table: allocation, insertion, removal, and growth one bucket at a time. See
+ * ks_session.h. */
 #include "ks_session.h"
 
 #define BUCKET_SLOTS 7u
-/* Split when there are more entries than this for each bucket: few chains, and about 30 bytes of index a session. */
+/* Split when there are more entries than this for each bucket: few chains, and about 30 bytes of
+ * index a session. */
 #define FILL_NUM 17u
 #define FILL_DEN 4u
 
@@ -16,7 +18,8 @@ static uint32_t pow2_at_least(uint64_t n)
 	return p;
 }
 
-bool ks_table_init(struct ks_table *t, const struct ks_mem *mem, uint32_t max, uint32_t expected, uint64_t seed)
+bool ks_table_init(struct ks_table *t, const struct ks_mem *mem, uint32_t max, uint32_t expected,
+		   uint64_t seed)
 {
 	uint64_t entries = 2ull * max;
 
@@ -35,7 +38,8 @@ bool ks_table_init(struct ks_table *t, const struct ks_mem *mem, uint32_t max, u
 	t->k0 = (seed ^ 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
 	t->k1 = ((seed << 32 | seed >> 32) ^ 0xc2b2ae3d27d4eb4full) * 0xa0761d6478bd642full;
 	t->session = mem->alloc(mem->ctx, (size_t)max * sizeof(*t->session), 64);
-	t->bucket = mem->alloc(mem->ctx, ((size_t)t->max_buckets + t->n_overflow) * sizeof(*t->bucket), 64);
+	t->bucket = mem->alloc(mem->ctx,
+			       ((size_t)t->max_buckets + t->n_overflow) * sizeof(*t->bucket), 64);
 	if (t->session != NULL && t->bucket != NULL)
 		return true;
 	ks_table_fini(t);
@@ -152,7 +156,8 @@ static void entry_remove(struct ks_table *t, uint32_t hash, uint32_t ref)
 	}
 }
 
-/* Split one bucket: what has the next bit of its hash set moves. The tags are whole hashes, so no session is touched. */
+/* Split one bucket: what has the next bit of its hash set moves. The tags are whole hashes, so no
+ * session is touched. */
 static void split_one(struct ks_table *t)
 {
 	uint32_t bit = t->low;
@@ -180,8 +185,10 @@ static void split_one(struct ks_table *t)
 	}
 	for (unsigned k = 0; k <= n; k++)
 		for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-			if (old[k].tag[i] != 0) /* cannot fail: the chain given back is there again */
-				(void)entry_add(t, old[k].tag[i] & bit ? to : from, old[k].tag[i], old[k].ref[i]);
+			if (old[k].tag[i] !=
+			    0) /* cannot fail: the chain given back is there again */
+				(void)entry_add(t, old[k].tag[i] & bit ? to : from, old[k].tag[i],
+						old[k].ref[i]);
 }
 
 bool ks_table_insert(struct ks_table *t, struct ks_session *s, uint32_t hash_in, uint32_t hash_out)
@@ -213,5 +220,5 @@ void ks_table_remove(struct ks_table *t, struct ks_session *s)
 uint64_t ks_table_bytes(const struct ks_table *t)
 {
 	return (uint64_t)t->fresh * sizeof(struct ks_session) +
-	       ((uint64_t)t->low + t->split + t->fresh_overflow) * sizeof(struct ks_bucket);
+		((uint64_t)t->low + t->split + t->fresh_overflow) * sizeof(struct ks_bucket);
 }

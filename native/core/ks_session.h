@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sessions of one worker. A session is one 64-byte line that holds both directions; the index holds each direction's hash and a reference, seven
- * to a 64-byte bucket. So a packet of a known session touches two lines of memory that may be far away: its bucket and its session.
+ * Sessions of one worker. A session is one 64-byte line that holds both directions; the index holds
+ * each direction's hash and a reference, seven to a 64-byte bucket. So a packet of a known session
+ * touches two lines of memory that may be far away: its bucket and its session.
  *
- * The index grows by linear hashing: one bucket is split at a time, in place, which never stalls. Memory for the largest table is taken
- * at the start but not touched before it is needed.
+ * The index grows by linear hashing: one bucket is split at a time, in place, which never stalls.
+ * Memory for the largest table is taken at the start but not touched before it is needed.
  */
 #ifndef KS_SESSION_H
 #define KS_SESSION_H
@@ -20,7 +21,7 @@
 #define KS_NONE UINT32_MAX
 
 /* Directions. */
-#define KS_IN 0u  /* from the client */
+#define KS_IN  0u /* from the client */
 #define KS_OUT 1u /* from the real server */
 
 /* A packet's addresses and ports in the order of the wire. */
@@ -32,31 +33,32 @@ static_assert(sizeof(struct ks_tuple) == 12, "compared as 12 bytes");
 
 struct ks_session {
 	struct ks_tuple key[2]; /* what a packet of each direction looks like when it arrives */
-	uint32_t last_seen;	/* low 32 bits of ks_ms */
-	uint32_t timeout;	/* ms, of the present state */
+	uint32_t last_seen; /* low 32 bits of ks_ms */
+	uint32_t timeout; /* ms, of the present state */
 	uint32_t rs_slot;
 	uint32_t svc_slot;
 	uint32_t timer_next; /* session, KS_NONE = last */
 	uint32_t timer_prev; /* session, or KS_TIMER_HEAD | slot of the wheel */
-	uint16_t nh[2];	     /* next hop of a packet that came from each direction, KS_NH_NONE = look it up */
+	uint16_t nh[2]; /* next hop of a packet that came from each direction, KS_NH_NONE = look it
+			   up */
 	uint8_t proto;
 	uint8_t state; /* enum ks_state */
 	uint8_t flags; /* KS_SF_* */
 	uint8_t spare;
 	uint16_t ip_delta; /* checksum deltas of KS_IN; KS_OUT takes the negative */
 	uint16_t l4_delta;
-	uint16_t mtu;	/* the smaller of both ways' */
+	uint16_t mtu; /* the smaller of both ways' */
 	uint16_t epoch; /* of the generation nh and mtu were looked up in */
 };
 static_assert(sizeof(struct ks_session) == 64, "one cache line");
 
-#define KS_SF_USED 0x01u
-#define KS_SF_ACTIVE 0x02u /* counted as active at its real server, not as inactive */
+#define KS_SF_USED    0x01u
+#define KS_SF_ACTIVE  0x02u /* counted as active at its real server, not as inactive */
 #define KS_TIMER_HEAD 0x80000000u
 
 struct ks_bucket {
 	uint32_t tag[7]; /* hash, 0 = free */
-	uint32_t next;	 /* overflow bucket + 1 */
+	uint32_t next; /* overflow bucket + 1 */
 	uint32_t ref[7]; /* session << 1 | direction */
 	uint32_t spare;
 };
@@ -64,14 +66,14 @@ static_assert(sizeof(struct ks_bucket) == 64, "one cache line");
 
 struct ks_table {
 	struct ks_session *session; /* [max] */
-	struct ks_bucket *bucket;   /* [max_buckets], then [n_overflow] */
+	struct ks_bucket *bucket; /* [max_buckets], then [n_overflow] */
 	uint32_t max;
-	uint32_t fresh;	    /* sessions from here on were never used */
+	uint32_t fresh; /* sessions from here on were never used */
 	uint32_t free_head; /* chained by timer_next */
 	uint32_t used;
 	uint32_t entries; /* in the index */
-	uint32_t low;	  /* buckets at this level: a power of two */
-	uint32_t split;	  /* buckets below are split already */
+	uint32_t low; /* buckets at this level: a power of two */
+	uint32_t split; /* buckets below are split already */
 	uint32_t min_buckets;
 	uint32_t max_buckets;
 	uint32_t n_overflow;
@@ -81,7 +83,8 @@ struct ks_table {
 	const struct ks_mem *mem;
 };
 
-bool ks_table_init(struct ks_table *t, const struct ks_mem *mem, uint32_t max, uint32_t expected, uint64_t seed);
+bool ks_table_init(struct ks_table *t, const struct ks_mem *mem, uint32_t max, uint32_t expected,
+		   uint64_t seed);
 void ks_table_fini(struct ks_table *t);
 
 /* A session that is not in the index yet; NULL = table full. */
@@ -100,7 +103,8 @@ static inline uint32_t ks_table_index(const struct ks_table *t, const struct ks_
 }
 
 /* 64 x 64 -> 128 bit multiplication, both halves xored; never 0. */
-static inline uint32_t ks_tuple_hash(const struct ks_table *t, const struct ks_tuple *k, uint8_t proto)
+static inline uint32_t ks_tuple_hash(const struct ks_table *t, const struct ks_tuple *k,
+				     uint8_t proto)
 {
 	uint64_t addrs;
 	uint32_t ports;
@@ -134,8 +138,10 @@ static inline bool ks_tuple_equal(const struct ks_tuple *a, const struct ks_tupl
 	return ((x ^ y) | (p ^ q)) == 0;
 }
 
-/* First reference in the bucket chain whose tag fits, KS_NONE = none. Only the index is read: the session may be prefetched before it is compared. */
-static inline uint32_t ks_table_candidate(const struct ks_table *t, const struct ks_bucket *b, uint32_t hash)
+/* First reference in the bucket chain whose tag fits, KS_NONE = none. Only the index is read: the
+ * session may be prefetched before it is compared. */
+static inline uint32_t ks_table_candidate(const struct ks_table *t, const struct ks_bucket *b,
+					  uint32_t hash)
 {
 	for (;;) {
 		for (unsigned i = 0; i < 7; i++)
@@ -148,8 +154,8 @@ static inline uint32_t ks_table_candidate(const struct ks_table *t, const struct
 }
 
 /* The whole lookup; *dir tells which direction the packet is of. */
-static inline struct ks_session *ks_table_find(const struct ks_table *t, const struct ks_tuple *k, uint8_t proto,
-					       uint32_t hash, unsigned *dir)
+static inline struct ks_session *ks_table_find(const struct ks_table *t, const struct ks_tuple *k,
+					       uint8_t proto, uint32_t hash, unsigned *dir)
 {
 	const struct ks_bucket *b = ks_table_bucket(t, hash);
 

@@ -29,7 +29,10 @@ static const char rs_names[KS_RSC_COUNT][KS_NAME_LEN] = {
 #undef X
 };
 
-static uint64_t lines(uint64_t bytes) { return (bytes + 63) & ~63ull; }
+static uint64_t lines(uint64_t bytes)
+{
+	return (bytes + 63) & ~63ull;
+}
 
 static uint32_t take(uint64_t *at, uint64_t bytes)
 {
@@ -53,9 +56,12 @@ static uint64_t lay_out(struct ks_shm *s, const struct ks_shm_opts *o)
 	s->rs_counters = KS_RSC_COUNT;
 	s->worker_stride = (uint32_t)lines(KS_C_COUNT * sizeof(uint64_t));
 	s->port_stride = (uint32_t)lines(KS_PC_COUNT * sizeof(uint64_t));
-	s->rs_worker_stride = (uint32_t)lines((uint64_t)o->rs_slots * KS_RSC_COUNT * sizeof(uint64_t));
+	s->rs_worker_stride =
+		(uint32_t)lines((uint64_t)o->rs_slots * KS_RSC_COUNT * sizeof(uint64_t));
 	s->worker_names_off = take(&at, sizeof(worker_names));
-	s->worker_off = take(&at, (o->workers + 1ull) * s->worker_stride); /* the last row is the main lcore's */
+	s->worker_off =
+		take(&at,
+		     (o->workers + 1ull) * s->worker_stride); /* the last row is the main lcore's */
 	s->port_names_off = take(&at, sizeof(port_names));
 	s->port_dev_off = take(&at, (uint64_t)o->ports * KS_NAME_LEN);
 	s->port_off = take(&at, (uint64_t)o->ports * s->port_stride);
@@ -68,7 +74,7 @@ static uint64_t lay_out(struct ks_shm *s, const struct ks_shm_opts *o)
 
 size_t ks_shm_size(const struct ks_shm_opts *o)
 {
-	struct ks_shm s = {0};
+	struct ks_shm s = { 0 };
 	uint64_t row = lines((uint64_t)o->rs_slots * KS_RSC_COUNT * sizeof(uint64_t));
 	uint64_t size = row <= UINT32_MAX ? lay_out(&s, o) : UINT64_MAX;
 
@@ -92,7 +98,8 @@ void ks_shm_dev(struct ks_shm *s, unsigned port, const char *dev)
 	size_t n = strlen(dev);
 
 	if (port < s->ports)
-		memcpy((char *)s + s->port_dev_off + port * KS_NAME_LEN, dev, n < KS_NAME_LEN ? n : KS_NAME_LEN - 1);
+		memcpy((char *)s + s->port_dev_off + port * KS_NAME_LEN, dev,
+		       n < KS_NAME_LEN ? n : KS_NAME_LEN - 1);
 }
 
 /* void * between: the offsets are multiples of 64. */
@@ -115,14 +122,16 @@ uint64_t *ks_shm_rs(struct ks_shm *s, unsigned worker)
 
 static bool same_row(const struct ks_shm_rs *a, const struct ks_shm_rs *b)
 {
-	return a->used == b->used && memcmp(&a->svc, &b->svc, sizeof(*a) - offsetof(struct ks_shm_rs, svc)) == 0;
+	return a->used == b->used &&
+		memcmp(&a->svc, &b->svc, sizeof(*a) - offsetof(struct ks_shm_rs, svc)) == 0;
 }
 
-/* Whether in use or not: a real server that comes back while its old sessions still run finds its counters as they are. */
+/* Whether in use or not: a real server that comes back while its old sessions still run finds its
+ * counters as they are. */
 static bool same_server(const struct ks_shm_rs *a, const struct ks_shm_rs *b)
 {
-	return memcmp(&a->svc, &b->svc, sizeof(a->svc)) == 0 && a->af == b->af && a->port == b->port &&
-	       memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
+	return memcmp(&a->svc, &b->svc, sizeof(a->svc)) == 0 && a->af == b->af &&
+		a->port == b->port && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
 }
 
 /* A reader that sees seq odd, or another seq after it has read the row, reads again. */
@@ -139,16 +148,24 @@ static void put_row(struct ks_shm_rs *row, const struct ks_shm_rs *to)
 static void zero_counters(struct ks_shm *s, uint32_t slot)
 {
 	for (uint32_t w = 0; w < s->workers; w++)
-		memset(ks_shm_rs(s, w) + (size_t)slot * KS_RSC_COUNT, 0, KS_RSC_COUNT * sizeof(uint64_t));
+		memset(ks_shm_rs(s, w) + (size_t)slot * KS_RSC_COUNT, 0,
+		       KS_RSC_COUNT * sizeof(uint64_t));
 }
 
-static struct ks_shm_rs *directory(struct ks_shm *s) { return (void *)((uint8_t *)s + s->rs_dir_off); }
+static struct ks_shm_rs *directory(struct ks_shm *s)
+{
+	return (void *)((uint8_t *)s + s->rs_dir_off);
+}
 
 static void put_rs(struct ks_shm *s, const struct ks_svc *svc, const struct ks_rs *rs)
 {
 	struct ks_shm_rs *row = &directory(s)[rs->slot];
-	struct ks_shm_rs to = {
-		.used = 1, .svc = svc->key, .af = rs->af, .fwd = rs->fwd, .port = rs->port, .weight = rs->weight};
+	struct ks_shm_rs to = { .used = 1,
+				.svc = svc->key,
+				.af = rs->af,
+				.fwd = rs->fwd,
+				.port = rs->port,
+				.weight = rs->weight };
 
 	memcpy(to.addr, rs->addr.b, sizeof(to.addr));
 	if (same_row(row, &to))
@@ -185,7 +202,8 @@ void ks_shm_rs_in_use(struct ks_shm *s, uint8_t *in_use)
 		const uint64_t *row = ks_shm_rs(s, w);
 
 		for (uint32_t i = 0; i < s->rs_slots; i++, row += KS_RSC_COUNT)
-			in_use[i] |= (__atomic_load_n(&row[KS_RSC_ACTIVE], __ATOMIC_RELAXED) |
-				      __atomic_load_n(&row[KS_RSC_INACTIVE], __ATOMIC_RELAXED)) != 0;
+			in_use[i] |=
+				(__atomic_load_n(&row[KS_RSC_ACTIVE], __ATOMIC_RELAXED) |
+				 __atomic_load_n(&row[KS_RSC_INACTIVE], __ATOMIC_RELAXED)) != 0;
 	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of ks_conf: the tables of one generation, all in one piece of memory (the trie apart, which generations share). Hash tables
- * are open, at most half full, and their empty rows are zero. */
+/* Inside of ks_conf: the tables of one generation, all in one piece of memory (the trie apart,
+ * which generations share). Hash tables are open, at most half full, and their empty rows are zero.
+ */
 #ifndef KS_TABLES_H
 #define KS_TABLES_H
 
@@ -33,10 +34,14 @@ static inline uint64_t ks_svc_key4(uint8_t proto, ks_be32 addr, ks_be16 port)
 	return (uint64_t)proto << 48 | (uint64_t)port << 32 | addr;
 }
 
-/* ks_build_l3.c: fill local, local_row, lip_row and port_src; make the trie anew if it must be (false = no memory). */
+/* ks_build_l3.c: fill local, local_row, lip_row and port_src; make the trie anew if it must be
+ * (false = no memory). */
 void ks_build_locals(const struct ks_desired *d, struct ks_tables *t);
 bool ks_build_fib(struct ks_desired *d);
 
-static inline uint32_t ks_hash4(ks_be32 addr) { return (uint32_t)(addr * 0x9e3779b97f4a7c15ull >> 32); }
+static inline uint32_t ks_hash4(ks_be32 addr)
+{
+	return (uint32_t)(addr * 0x9e3779b97f4a7c15ull >> 32);
+}
 
 #endif

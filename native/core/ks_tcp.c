@@ -24,21 +24,21 @@ static enum cls classify(uint8_t flags)
 }
 
 #define EST KS_ST_ESTABLISHED
-#define SR KS_ST_SYN_RECV
-#define FW KS_ST_FIN_WAIT
-#define CW KS_ST_CLOSE_WAIT
-#define TW KS_ST_TIME_WAIT
-#define CL KS_ST_CLOSE
+#define SR  KS_ST_SYN_RECV
+#define FW  KS_ST_FIN_WAIT
+#define CW  KS_ST_CLOSE_WAIT
+#define TW  KS_ST_TIME_WAIT
+#define CL  KS_ST_CLOSE
 
 /* [state][direction][class]; states not listed cannot occur for TCP and fall to CLOSE. */
 static const uint8_t next[KS_ST_COUNT][2][CLS_COUNT] = {
 	/*                         ACK  SYN  FIN  RST */
-	[KS_ST_SYN_RECV] =    { { EST, SR,  CW,  CL }, { SR,  SR,  FW,  CL } },
-	[KS_ST_ESTABLISHED] = { { EST, EST, CW,  CL }, { EST, EST, FW,  CL } },
-	[KS_ST_CLOSE_WAIT] =  { { CW,  CW,  CW,  CL }, { CW,  CW,  TW,  CL } },
-	[KS_ST_FIN_WAIT] =    { { FW,  FW,  TW,  CL }, { FW,  FW,  FW,  CL } },
-	[KS_ST_TIME_WAIT] =   { { TW,  TW,  TW,  CL }, { TW,  TW,  TW,  CL } },
-	[KS_ST_CLOSE] =       { { CL,  CL,  CL,  CL }, { CL,  CL,  CL,  CL } },
+	[KS_ST_SYN_RECV] = { { EST, SR, CW, CL }, { SR, SR, FW, CL } },
+	[KS_ST_ESTABLISHED] = { { EST, EST, CW, CL }, { EST, EST, FW, CL } },
+	[KS_ST_CLOSE_WAIT] = { { CW, CW, CW, CL }, { CW, CW, TW, CL } },
+	[KS_ST_FIN_WAIT] = { { FW, FW, TW, CL }, { FW, FW, FW, CL } },
+	[KS_ST_TIME_WAIT] = { { TW, TW, TW, CL }, { TW, TW, TW, CL } },
+	[KS_ST_CLOSE] = { { CL, CL, CL, CL }, { CL, CL, CL, CL } },
 };
 
 uint8_t ks_tcp_next(uint8_t state, unsigned dir, uint8_t tcp_flags)
@@ -49,24 +49,19 @@ uint8_t ks_tcp_next(uint8_t state, unsigned dir, uint8_t tcp_flags)
 }
 
 static const uint8_t param_of[KS_ST_COUNT] = {
-	[KS_ST_NONE] = KS_PARAM_TCP_NONE,
-	[KS_ST_ESTABLISHED] = KS_PARAM_TCP_ESTABLISHED,
-	[KS_ST_SYN_SENT] = KS_PARAM_TCP_SYN_SENT,
-	[KS_ST_SYN_RECV] = KS_PARAM_TCP_SYN_RECV,
-	[KS_ST_FIN_WAIT] = KS_PARAM_TCP_FIN_WAIT,
-	[KS_ST_TIME_WAIT] = KS_PARAM_TCP_TIME_WAIT,
-	[KS_ST_CLOSE] = KS_PARAM_TCP_CLOSE,
-	[KS_ST_CLOSE_WAIT] = KS_PARAM_TCP_CLOSE_WAIT,
-	[KS_ST_LAST_ACK] = KS_PARAM_TCP_LAST_ACK,
-	[KS_ST_LISTEN] = KS_PARAM_TCP_LISTEN,
-	[KS_ST_SYNACK] = KS_PARAM_TCP_SYNACK,
-	[KS_ST_UDP_ONEWAY] = KS_PARAM_UDP_ONEWAY,
+	[KS_ST_NONE] = KS_PARAM_TCP_NONE,         [KS_ST_ESTABLISHED] = KS_PARAM_TCP_ESTABLISHED,
+	[KS_ST_SYN_SENT] = KS_PARAM_TCP_SYN_SENT, [KS_ST_SYN_RECV] = KS_PARAM_TCP_SYN_RECV,
+	[KS_ST_FIN_WAIT] = KS_PARAM_TCP_FIN_WAIT, [KS_ST_TIME_WAIT] = KS_PARAM_TCP_TIME_WAIT,
+	[KS_ST_CLOSE] = KS_PARAM_TCP_CLOSE,       [KS_ST_CLOSE_WAIT] = KS_PARAM_TCP_CLOSE_WAIT,
+	[KS_ST_LAST_ACK] = KS_PARAM_TCP_LAST_ACK, [KS_ST_LISTEN] = KS_PARAM_TCP_LISTEN,
+	[KS_ST_SYNACK] = KS_PARAM_TCP_SYNACK,     [KS_ST_UDP_ONEWAY] = KS_PARAM_UDP_ONEWAY,
 	[KS_ST_UDP_NORMAL] = KS_PARAM_UDP_NORMAL,
 };
 
 uint32_t ks_state_timeout(const struct ks_conf *c, const struct ks_svc *svc, uint8_t state)
 {
-	bool established = state == KS_ST_ESTABLISHED || state == KS_ST_UDP_ONEWAY || state == KS_ST_UDP_NORMAL;
+	bool established = state == KS_ST_ESTABLISHED || state == KS_ST_UDP_ONEWAY ||
+		state == KS_ST_UDP_NORMAL;
 
 	if (established && svc != NULL && svc->est_timeout_ms != 0)
 		return svc->est_timeout_ms;

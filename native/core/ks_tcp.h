@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a load balancer that sees both directions knows of a TCP connection: enough to choose a timeout, no more. */
+/* What a load balancer that sees both directions knows of a TCP connection: enough to choose a
+ * timeout, no more. */
 #ifndef KS_TCP_H
 #define KS_TCP_H
 
@@ -11,7 +12,8 @@
 /* New state after a segment with these flags in this direction (KS_IN, KS_OUT). */
 uint8_t ks_tcp_next(uint8_t state, unsigned dir, uint8_t tcp_flags);
 
-/* Timeout of a state in ms under c; a service's own timeout replaces that of an established session. */
+/* Timeout of a state in ms under c; a service's own timeout replaces that of an established
+ * session. */
 uint32_t ks_state_timeout(const struct ks_conf *c, const struct ks_svc *svc, uint8_t state);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wheel of ks_timer.h: one level of 4096 slots, about nine minutes; what is due later is looked at once on the way. */
+/* The wheel of ks_timer.h: one level of 4096 slots, about nine minutes; what is due later is looked
+ * at once on the way. */
 #include "ks_timer.h"
 
 void ks_wheel_init(struct ks_wheel *w, ks_ms now)
@@ -38,7 +39,8 @@ void ks_wheel_remove(struct ks_wheel *w, struct ks_table *t, struct ks_session *
 		t->session[s->timer_next].timer_prev = s->timer_prev;
 }
 
-struct ks_session *ks_wheel_expired(struct ks_wheel *w, struct ks_table *t, unsigned *work, ks_ms now)
+struct ks_session *ks_wheel_expired(struct ks_wheel *w, struct ks_table *t, unsigned *work,
+				    ks_ms now)
 {
 	uint64_t today = now >> KS_WHEEL_SHIFT;
 

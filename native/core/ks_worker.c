@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A worker's burst: check all packets and start the loads of their index buckets, then start the loads of the sessions the buckets name, then
- * process; so the misses of a burst overlap instead of following one another.
+ * A worker's burst: check all packets and start the loads of their index buckets, then start the
+ * loads of the sessions the buckets name, then process; so the misses of a burst overlap instead of
+ * following one another.
  */
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
@@ -32,14 +33,17 @@ struct ks_worker *ks_worker_new(const struct ks_worker_opts *o)
 	w->max_svc_slots = o->max_svc_slots;
 	w->sched = o->mem->alloc(o->mem->ctx, (size_t)o->max_svc_slots * sizeof(*w->sched), 64);
 	if (w->sched == NULL ||
-	    !ks_table_init(&w->table, o->mem, o->max_sessions, o->init_sessions, o->seed + o->index)) {
+	    !ks_table_init(&w->table, o->mem, o->max_sessions, o->init_sessions,
+			   o->seed + o->index)) {
 		ks_worker_free(w);
 		return NULL;
 	}
-	/* workers begin at different real servers, so that the first ones are not all the same (DPVS does so too) */
+	/* workers begin at different real servers, so that the first ones are not all the same
+	 * (DPVS does so too) */
 	for (uint32_t i = 0; i < o->max_svc_slots; i++)
 		w->sched[i].at = o->index;
-	w->lport_cursor = (uint32_t)(o->seed >> 16) & 0xffff; /* not where the process before us began: real servers remember its ports */
+	w->lport_cursor = (uint32_t)(o->seed >> 16) &
+		0xffff; /* not where the process before us began: real servers remember its ports */
 	ks_wheel_init(&w->wheel, 0);
 	return w;
 }
@@ -54,12 +58,14 @@ void ks_worker_free(struct ks_worker *w)
 	w->mem->free(w->mem->ctx, w);
 }
 
-/* A SYN that may begin anew where an old connection is over (conn_reuse_state: close, time_wait). */
+/* A SYN that may begin anew where an old connection is over (conn_reuse_state: close, time_wait).
+ */
 static bool is_reusable(const struct ks_pkt *p, const struct ks_session *s, unsigned dir)
 {
 	return p->proto == KS_PROTO_TCP && dir == KS_IN &&
-	       (p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) == KS_TCP_SYN &&
-	       (s->state == KS_ST_CLOSE || s->state == KS_ST_TIME_WAIT);
+		(p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) ==
+		KS_TCP_SYN &&
+		(s->state == KS_ST_CLOSE || s->state == KS_ST_TIME_WAIT);
 }
 
 static bool is_source_sane(ks_be32 src)
@@ -83,7 +89,8 @@ static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct fl
 			return;
 		}
 		if (p->proto == KS_PROTO_TCP &&
-		    (p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) != KS_TCP_SYN) {
+		    (p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) !=
+			    KS_TCP_SYN) {
 			ks_tcp_reset(w, c, p, KS_DROP_NOT_SYN, now);
 			return;
 		}
@@ -131,8 +138,8 @@ static void hand_over(struct ks_worker *w, struct ks_pkt *p, unsigned owner)
 	w->c[KS_C_HANDED_OUT]++;
 }
 
-void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *pkts, unsigned n, bool handed,
-		     ks_ms now)
+void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *pkts, unsigned n,
+		     bool handed, ks_ms now)
 {
 	struct flow flow[KS_BURST];
 	unsigned n_flows = 0;
@@ -155,7 +162,8 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 		memcpy(&f->key.src, p->data + p->l3 + 12, 8);
 		memcpy(&f->key.sport, p->data + p->l4, 4);
 		if (!handed && c->n_workers > 1) {
-			unsigned owner = ks_owner4(c, f->key.src, f->key.sport, f->key.dst, f->key.dport);
+			unsigned owner =
+				ks_owner4(c, f->key.src, f->key.sport, f->key.dst, f->key.dport);
 
 			if (owner != w->index) {
 				hand_over(w, p, owner);
@@ -178,8 +186,8 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 		known_or_not(w, c, &flow[i], now);
 }
 
-unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *out, unsigned max_out,
-			unsigned max_work, ks_ms now)
+unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *out,
+			unsigned max_out, unsigned max_work, ks_ms now)
 {
 	struct ks_session *s;
 
@@ -198,7 +206,8 @@ ks_ms ks_worker_deadline(const struct ks_worker *w)
 	return w->table.used == 0 ? UINT64_MAX : w->wheel.turn << KS_WHEEL_SHIFT;
 }
 
-static void fill_row(const struct ks_worker *w, const struct ks_session *s, struct ks_session_row *row, ks_ms now)
+static void fill_row(const struct ks_worker *w, const struct ks_session *s,
+		     struct ks_session_row *row, ks_ms now)
 {
 	int32_t left = ks_session_left(s, now);
 
@@ -229,7 +238,8 @@ unsigned ks_worker_sessions(const struct ks_worker *w, const struct ks_conf *c, 
 	uint32_t i = cursor;
 
 	(void)c;
-	for (unsigned scanned = 0; i < t->fresh && n < max && scanned < SESSIONS_SCANNED; i++, scanned++)
+	for (unsigned scanned = 0; i < t->fresh && n < max && scanned < SESSIONS_SCANNED;
+	     i++, scanned++)
 		if (t->session[i].flags & KS_SF_USED)
 			fill_row(w, &t->session[i], &rows[n++], now);
 	*next = i < t->fresh ? i : UINT32_MAX;

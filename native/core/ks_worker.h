@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One worker of the data plane: its sessions, local ports, scheduler state, timers and counters are its own and nobody else writes them.
- * The shell owns the loop: it reads packets, calls ks_worker_burst, carries out the verdicts, calls ks_worker_tick now and then, and
- * reports a quiescent state between two calls. No function here allocates, locks, logs or makes a system call, except
- * ks_worker_new/free.
+ * One worker of the data plane: its sessions, local ports, scheduler state, timers and counters are
+ * its own and nobody else writes them. The shell owns the loop: it reads packets, calls
+ * ks_worker_burst, carries out the verdicts, calls ks_worker_tick now and then, and reports a
+ * quiescent state between two calls. No function here allocates, locks, logs or makes a system
+ * call, except ks_worker_new/free.
  */
 #ifndef KS_WORKER_H
 #define KS_WORKER_H
@@ -29,31 +30,33 @@ struct ks_shared {
 };
 
 struct ks_worker_opts {
-	uint32_t index;	       /* 0 .. n_workers-1 */
+	uint32_t index; /* 0 .. n_workers-1 */
 	uint32_t n_workers;
 	uint32_t max_sessions; /* hard limit of this worker */
 	uint32_t init_sessions; /* table starts for so many and grows without a stall */
-	uint64_t seed;	       /* of the hash and of the port choice; from the shell, so that a run can be repeated */
+	uint64_t seed; /* of the hash and of the port choice; from the shell, so that a run can be
+			  repeated */
 	uint32_t max_rs_slots;
 	uint32_t max_svc_slots;
 	const struct ks_mem *mem;
 	struct ks_shared *shared;
-	uint64_t *counters;    /* [KS_C_COUNT], this worker's own cache lines, in shared memory */
+	uint64_t *counters; /* [KS_C_COUNT], this worker's own cache lines, in shared memory */
 	uint64_t *rs_counters; /* [max_rs_slots][KS_RSC_COUNT], ditto */
-	/* A fresh buffer for a packet the core makes itself (RST at expiry); false = none left. The core fills it and puts it into `out`. */
+	/* A fresh buffer for a packet the core makes itself (RST at expiry); false = none left. The
+	 * core fills it and puts it into `out`. */
 	void *alloc_ctx;
 	bool (*alloc)(void *ctx, struct ks_pkt *out);
 };
 
 /* Counters a real server slot has in each worker. */
-#define KS_RS_COUNTERS(X)                                                                                              \
-	X(CONNS, "conns")                                                                                              \
-	X(IN_PACKETS, "in_packets")                                                                                    \
-	X(IN_BYTES, "in_bytes")                                                                                        \
-	X(OUT_PACKETS, "out_packets")                                                                                  \
-	X(OUT_BYTES, "out_bytes")                                                                                      \
-	X(ACTIVE, "active")                                                                                            \
-	X(INACTIVE, "inactive")                                                                                        \
+#define KS_RS_COUNTERS(X)             \
+	X(CONNS, "conns")             \
+	X(IN_PACKETS, "in_packets")   \
+	X(IN_BYTES, "in_bytes")       \
+	X(OUT_PACKETS, "out_packets") \
+	X(OUT_BYTES, "out_bytes")     \
+	X(ACTIVE, "active")           \
+	X(INACTIVE, "inactive")       \
 	X(SPARE, "spare")
 enum ks_rs_counter {
 #define X(sym, name) KS_RSC_##sym,
@@ -66,28 +69,31 @@ struct ks_worker *ks_worker_new(const struct ks_worker_opts *o);
 void ks_worker_free(struct ks_worker *w);
 
 /*
- * Process up to KS_BURST packets under generation c. Each packet leaves with a verdict. `handed`: they come from another worker's ring, so this
- * worker owns them (asserted in debug builds) and the owner function is not asked again.
+ * Process up to KS_BURST packets under generation c. Each packet leaves with a verdict. `handed`:
+ * they come from another worker's ring, so this worker owns them (asserted in debug builds) and the
+ * owner function is not asked again.
  */
-void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *pkts, unsigned n, bool handed,
-		     ks_ms now);
+void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *pkts, unsigned n,
+		     bool handed, ks_ms now);
 
 /*
- * Expire what is due, a bounded amount (max_work) a call; packets the core makes (RST on expiry) are put into out (at most max_out) with verdict
- * KS_V_TX or KS_V_MAIN; returns how many.
+ * Expire what is due, a bounded amount (max_work) a call; packets the core makes (RST on expiry)
+ * are put into out (at most max_out) with verdict KS_V_TX or KS_V_MAIN; returns how many.
  */
-unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *out, unsigned max_out,
-			unsigned max_work, ks_ms now);
+unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *out,
+			unsigned max_out, unsigned max_work, ks_ms now);
 
 /* When the next timer is due, UINT64_MAX = never: how long an idle worker may sleep. */
 ks_ms ks_worker_deadline(const struct ks_worker *w);
 
-/* A page of sessions for KS_MSG_SESSIONS; called by the worker itself between bursts. Returns rows written, sets *next. */
+/* A page of sessions for KS_MSG_SESSIONS; called by the worker itself between bursts. Returns rows
+ * written, sets *next. */
 unsigned ks_worker_sessions(const struct ks_worker *w, const struct ks_conf *c, uint32_t cursor,
 			    struct ks_session_row *rows, unsigned max, uint32_t *next, ks_ms now);
 
-/* Which worker owns this parsed packet (law 5): a pure function of the packet and the generation, the same on every lcore.
- * FNAT: client side by hash of the client's address and port, real server's side by the local port. */
+/* Which worker owns this parsed packet (law 5): a pure function of the packet and the generation,
+ * the same on every lcore. FNAT: client side by hash of the client's address and port, real
+ * server's side by the local port. */
 unsigned ks_owner4(const struct ks_conf *c, ks_be32 src, ks_be16 sport, ks_be32 dst, ks_be16 dport);
 
 #endif

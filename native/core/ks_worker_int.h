@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of a worker, shared by the files of the packet path: ks_worker.c (burst), ks_open.c (new sessions), ks_forward.c (rewrite and next hop),
- * ks_icmp.c. */
+/* Inside of a worker, shared by the files of the packet path: ks_worker.c (burst), ks_open.c (new
+ * sessions), ks_forward.c (rewrite and next hop), ks_icmp.c. */
 #ifndef KS_WORKER_INT_H
 #define KS_WORKER_INT_H
 
@@ -13,7 +13,7 @@
 
 struct ks_worker {
 	struct ks_table table;
-	uint64_t *c;  /* counters */
+	uint64_t *c; /* counters */
 	uint64_t *rs; /* [slot][KS_RSC_COUNT] */
 	struct ks_shared *shared;
 	struct ks_sched_state *sched; /* [max_svc_slots] */
@@ -62,25 +62,31 @@ enum ks_class ks_parse(struct ks_worker *w, const struct ks_conf *c, struct ks_p
 bool ks_l4_csum_ok(const struct ks_pkt *p);
 
 /* ks_open.c */
-struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, const struct ks_tuple *k,
-			   const struct ks_svc *svc, ks_ms now);
+struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			   const struct ks_tuple *k, const struct ks_svc *svc, ks_ms now);
 void ks_close(struct ks_worker *w, struct ks_session *s);
-void ks_forget(struct ks_worker *w, struct ks_session *s); /* close one that lies in no slot of the wheel */
-void ks_set_state(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s, uint8_t state, ks_ms now);
+void ks_forget(struct ks_worker *w,
+	       struct ks_session *s); /* close one that lies in no slot of the wheel */
+void ks_set_state(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s, uint8_t state,
+		  ks_ms now);
 
 /* ks_forward.c */
-void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, struct ks_session *s, unsigned dir,
-		ks_ms now);
-/* Next hop for a frame that is ready above the Ethernet header: fills it in, or sends it to the main lcore. */
-void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_be32 dst, ks_ms now);
+void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+		struct ks_session *s, unsigned dir, ks_ms now);
+/* Next hop for a frame that is ready above the Ethernet header: fills it in, or sends it to the
+ * main lcore. */
+void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_be32 dst,
+		  ks_ms now);
 /* Same, when the way is back to where the packet came from: the Ethernet addresses are swapped. */
 void ks_return(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p);
 
 /* ks_icmp.c */
-void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed, ks_ms now);
-void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type, uint8_t code,
-		   uint16_t mtu, enum ks_drop otherwise, ks_ms now);
+void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed,
+	     ks_ms now);
+void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type,
+		   uint8_t code, uint16_t mtu, enum ks_drop otherwise, ks_ms now);
 /* Answer a segment that belongs to no connection with a RST (RFC 9293 §3.10.7.1). */
-void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, enum ks_drop otherwise, ks_ms now);
+void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+		  enum ks_drop otherwise, ks_ms now);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server side of the control socket: descriptors, clients, what waits to be sent. What messages mean is in control_msg.c. */
+/* The server side of the control socket: descriptors, clients, what waits to be sent. What messages
+ * mean is in control_msg.c. */
 #include "control.h"
 
 #include <errno.h>
@@ -12,11 +13,11 @@
 #include "control_client.h"
 
 #define MESSAGES_A_TURN 2 /* of one client: the main lcore has packets to see to */
-#define EVENTS_A_TURN 16
+#define EVENTS_A_TURN   16
 
 static bool watch(struct ks_control *c, int fd, void *who)
 {
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = who};
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = who };
 
 	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0;
 }
@@ -53,16 +54,28 @@ struct ks_control *ks_control_new(const struct ks_control_opts *o, char err[KS_E
 	return c;
 }
 
-int ks_control_fd(const struct ks_control *c) { return c->epoll_fd; }
-bool ks_control_waiting(const struct ks_control *c) { return c->waiting; }
-uint64_t ks_control_generation(const struct ks_control *c) { return c->generation; }
-unsigned ks_control_clients(const struct ks_control *c) { return c->n_clients; }
+int ks_control_fd(const struct ks_control *c)
+{
+	return c->epoll_fd;
+}
+bool ks_control_waiting(const struct ks_control *c)
+{
+	return c->waiting;
+}
+uint64_t ks_control_generation(const struct ks_control *c)
+{
+	return c->generation;
+}
+unsigned ks_control_clients(const struct ks_control *c)
+{
+	return c->n_clients;
+}
 
 /* ---- sending --------------------------------------------------------------------------------------------------- */
 
 static void want_out(struct ks_control_client *cl, bool on)
 {
-	struct epoll_event ev = {.events = on ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = cl};
+	struct epoll_event ev = { .events = on ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = cl };
 
 	if (cl->fd < 0 || cl->want_out == on)
 		return;
@@ -91,14 +104,14 @@ static void flush(struct ks_control_client *cl)
 }
 
 /* A client that does not read its answers is cut off rather than waited for. */
-void ks_client_send(struct ks_control_client *cl, enum ks_msg_type type, uint32_t seq, const void *body, size_t len,
-		    const void *more, size_t more_len, int pass_fd)
+void ks_client_send(struct ks_control_client *cl, enum ks_msg_type type, uint32_t seq,
+		    const void *body, size_t len, const void *more, size_t more_len, int pass_fd)
 {
-	struct ks_msg head = {.magic = KS_IPC_MAGIC,
-			      .version = KS_IPC_VERSION,
-			      .type = (uint8_t)type,
-			      .seq = seq,
-			      .len = (uint32_t)(len + more_len)};
+	struct ks_msg head = { .magic = KS_IPC_MAGIC,
+			       .version = KS_IPC_VERSION,
+			       .type = (uint8_t)type,
+			       .seq = seq,
+			       .len = (uint32_t)(len + more_len) };
 	size_t size = sizeof(head) + len + more_len;
 	struct ks_out *o;
 
@@ -122,10 +135,12 @@ void ks_client_send(struct ks_control_client *cl, enum ks_msg_type type, uint32_
 	flush(cl);
 }
 
-void ks_client_ack(struct ks_control_client *cl, uint32_t seq, int status, uint32_t op_index, const char *reason)
+void ks_client_ack(struct ks_control_client *cl, uint32_t seq, int status, uint32_t op_index,
+		   const char *reason)
 {
-	struct ks_ack ack = {
-		.generation = cl->control->generation, .status = (uint32_t)status, .op_index = op_index};
+	struct ks_ack ack = { .generation = cl->control->generation,
+			      .status = (uint32_t)status,
+			      .op_index = op_index };
 
 	if (reason != NULL)
 		memcpy(ack.reason, reason, strnlen(reason, sizeof(ack.reason) - 1));
@@ -152,7 +167,8 @@ struct ks_control_client *ks_control_find(struct ks_control *c, uint32_t id)
 
 struct ks_control_client *ks_control_adopt(struct ks_control *c, int fd)
 {
-	struct ks_control_client *cl = c->n_clients < KS_CLIENTS_MAX ? calloc(1, sizeof(*cl)) : NULL;
+	struct ks_control_client *cl =
+		c->n_clients < KS_CLIENTS_MAX ? calloc(1, sizeof(*cl)) : NULL;
 
 	if (cl == NULL || (fd >= 0 && !watch(c, fd, cl))) {
 		free(cl);
@@ -223,7 +239,8 @@ static void client_ready(struct ks_control_client *cl, uint32_t events, ks_ms no
 {
 	struct ks_control *c = cl->control;
 
-	/* Gone: what it has left behind unread would only keep its generation open, and nobody waits for the answers. */
+	/* Gone: what it has left behind unread would only keep its generation open, and nobody
+	 * waits for the answers. */
 	if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
 		cl->closing = true;
 		return;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The data plane's end of the control socket (native/ipc/ks_ipc.h). Runs on the main lcore and never blocks: descriptors are polled
- * by one epoll descriptor, a commit is published at once and acknowledged by a later ks_control_poll, when every worker has left the
- * old generation. In: bytes from clients. Out: changes of the desired state, a new ks_conf by `publish`, requests by the other callbacks.
+ * The data plane's end of the control socket (native/ipc/ks_ipc.h). Runs on the main lcore and
+ * never blocks: descriptors are polled by one epoll descriptor, a commit is published at once and
+ * acknowledged by a later ks_control_poll, when every worker has left the old generation. In: bytes
+ * from clients. Out: changes of the desired state, a new ks_conf by `publish`, requests by the
+ * other callbacks.
  *
  * Duties of the shell's main loop:
- *   1. ks_control_poll(c, now) whenever ks_control_fd is readable, when ks_control_deadline has come, and each turn while
- *      ks_control_waiting is true (a commit waits for the workers).
- *   2. A generation of its own (kernel mirror changed, link changed): only while !ks_control_waiting and
- *      !ks_desired_in_transaction(desired); else again later.
+ *   1. ks_control_poll(c, now) whenever ks_control_fd is readable, when ks_control_deadline has
+ * come, and each turn while ks_control_waiting is true (a commit waits for the workers).
+ *   2. A generation of its own (kernel mirror changed, link changed): only while
+ * !ks_control_waiting and !ks_desired_in_transaction(desired); else again later.
  */
 #ifndef KS_CONTROL_H
 #define KS_CONTROL_H
@@ -24,10 +26,12 @@
 struct ks_control;
 struct ks_control_client;
 
-/* What the control server asks of the shell. All are called on the main lcore, from ks_control_poll/feed. */
+/* What the control server asks of the shell. All are called on the main lcore, from
+ * ks_control_poll/feed. */
 struct ks_control_cb {
 	void *ctx;
-	/* [n_rs_slots] 1 = some worker still counts sessions on that real server slot; valid until the next call. NULL = none. */
+	/* [n_rs_slots] 1 = some worker still counts sessions on that real server slot; valid until
+	 * the next call. NULL = none. */
 	const uint8_t *(*rs_in_use)(void *ctx);
 	/* Swap to conf (the callee owns it from now) and return at once. */
 	void (*publish)(void *ctx, struct ks_conf *conf);
@@ -36,7 +40,8 @@ struct ks_control_cb {
 	void (*lease)(void *ctx, uint32_t ms);
 	/* Send it; KS_OK, or another status with reason filled. dev is known to be terminated. */
 	int (*garp)(void *ctx, const struct ks_garp *garp, char reason[KS_REASON_LEN]);
-	/* Ask the worker for a page; later (or from inside) answer by ks_control_sessions with the same token. False = cannot be asked. */
+	/* Ask the worker for a page; later (or from inside) answer by ks_control_sessions with the
+	 * same token. False = cannot be asked. */
 	bool (*sessions)(void *ctx, uint64_t token, const struct ks_sessions *ask);
 	/* The client has got its ACK by now. */
 	void (*shutdown)(void *ctx, uint32_t drain_ms);
@@ -61,21 +66,23 @@ void ks_control_free(struct ks_control *c); /* closes clients, removes the socke
 int ks_control_fd(const struct ks_control *c); /* readable = call ks_control_poll */
 void ks_control_poll(struct ks_control *c, ks_ms now);
 ks_ms ks_control_deadline(const struct ks_control *c); /* UINT64_MAX = none */
-bool ks_control_waiting(const struct ks_control *c);   /* a commit waits for quiesced() */
+bool ks_control_waiting(const struct ks_control *c); /* a commit waits for quiesced() */
 
 /* Tell every client that has said HELLO. */
 void ks_control_event(struct ks_control *c, const struct ks_event *e);
 
 /* The answer to cb.sessions. A token whose client is gone is ignored. */
-void ks_control_sessions(struct ks_control *c, uint64_t token, int status, const struct ks_session_row *rows,
-			 uint32_t count, uint32_t next);
+void ks_control_sessions(struct ks_control *c, uint64_t token, int status,
+			 const struct ks_session_row *rows, uint32_t count, uint32_t next);
 
 uint64_t ks_control_generation(const struct ks_control *c);
 unsigned ks_control_clients(const struct ks_control *c);
 
-/* Add a connected SEQPACKET descriptor as a client (tests); takes it. fd -1 = a client without a socket: what is sent to it is dropped (fuzzing). */
+/* Add a connected SEQPACKET descriptor as a client (tests); takes it. fd -1 = a client without a
+ * socket: what is sent to it is dropped (fuzzing). */
 struct ks_control_client *ks_control_adopt(struct ks_control *c, int fd);
-/* One message of a client as if it had come by its socket. The client may be gone afterwards: false tells. */
+/* One message of a client as if it had come by its socket. The client may be gone afterwards: false
+ * tells. */
 bool ks_control_feed(struct ks_control_client *cl, const void *buf, size_t len, ks_ms now);
 
 #endif

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of the control server: its state, a client's state, and what its two files ask of each other. */
+/* Inside of the control server: its state, a client's state, and what its two files ask of each
+ * other. */
 #ifndef KS_CONTROL_CLIENT_H
 #define KS_CONTROL_CLIENT_H
 
 #include "control.h"
 
-#define KS_CLIENTS_MAX 32u
+#define KS_CLIENTS_MAX   32u
 #define KS_OUT_BYTES_MAX (4u * KS_IPC_MAX_MSG)
-#define KS_SESSIONS_MAX 512u
-#define KS_ASKED_MAX 16u
-#define KS_TXN_IDLE_MS 10000u /* an open generation whose client falls silent is dropped after it */
+#define KS_SESSIONS_MAX  512u
+#define KS_ASKED_MAX     16u
+#define KS_TXN_IDLE_MS   10000u /* an open generation whose client falls silent is dropped after it \
+				 */
 
 struct ks_out {
 	struct ks_out *next;
@@ -18,7 +20,8 @@ struct ks_out {
 	uint8_t bytes[];
 };
 
-/* A generation as its client sees it. FAILED: something was refused; what follows is swallowed until COMMIT or ABORT is answered. */
+/* A generation as its client sees it. FAILED: something was refused; what follows is swallowed
+ * until COMMIT or ABORT is answered. */
 enum ks_txn { KS_TXN_NONE, KS_TXN_OPEN, KS_TXN_FAILED };
 
 struct ks_control_client {
@@ -40,7 +43,8 @@ struct ks_control_client {
 	enum ks_txn txn;
 	uint32_t ops; /* taken since BEGIN */
 	ks_ms heard_at;
-	bool told; /* the refusal has been answered with told_seq: a COMMIT of that seq gets no second answer */
+	bool told; /* the refusal has been answered with told_seq: a COMMIT of that seq gets no
+		      second answer */
 	uint32_t told_seq;
 	uint32_t status, op_index; /* of the refusal */
 	char reason[KS_REASON_LEN];
@@ -65,9 +69,10 @@ struct ks_control {
 };
 
 /* control.c */
-void ks_client_send(struct ks_control_client *cl, enum ks_msg_type type, uint32_t seq, const void *body, size_t len,
-		    const void *more, size_t more_len, int pass_fd);
-void ks_client_ack(struct ks_control_client *cl, uint32_t seq, int status, uint32_t op_index, const char *reason);
+void ks_client_send(struct ks_control_client *cl, enum ks_msg_type type, uint32_t seq,
+		    const void *body, size_t len, const void *more, size_t more_len, int pass_fd);
+void ks_client_ack(struct ks_control_client *cl, uint32_t seq, int status, uint32_t op_index,
+		   const char *reason);
 void ks_control_finish(struct ks_control *c); /* acknowledge what the workers have taken over */
 struct ks_control_client *ks_control_find(struct ks_control *c, uint32_t id);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a client's messages do. Every message is answered or, inside a generation that was refused, swallowed until its COMMIT; none is believed:
- * lengths first, then the order, then the contents. A refused op leaves nothing behind.
+ * What a client's messages do. Every message is answered or, inside a generation that was refused,
+ * swallowed until its COMMIT; none is believed: lengths first, then the order, then the contents. A
+ * refused op leaves nothing behind.
  *
- *   BEGIN -> (ACK only when refused)     OPS -> nothing     COMMIT -> ACK, when the workers have left the old generation
+ *   BEGIN -> (ACK only when refused)     OPS -> nothing     COMMIT -> ACK, when the workers have
+ * left the old generation
  *
  * A client that gives the messages of one generation one seq gets exactly one ACK with it.
  */
@@ -14,8 +16,8 @@
 
 #include "control_client.h"
 
-__attribute__((format(printf, 4, 5))) static void refuse(struct ks_control_client *cl, uint32_t seq, int status,
-							  const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static void refuse(struct ks_control_client *cl, uint32_t seq,
+							 int status, const char *fmt, ...)
 {
 	char reason[KS_REASON_LEN];
 	va_list ap;
@@ -29,7 +31,8 @@ __attribute__((format(printf, 4, 5))) static void refuse(struct ks_control_clien
 /* ---- one generation -------------------------------------------------------------------------------------------- */
 
 /* The open generation comes to nothing; its COMMIT will be told why. */
-static void txn_fail(struct ks_control_client *cl, int status, uint32_t op_index, const char *reason)
+static void txn_fail(struct ks_control_client *cl, int status, uint32_t op_index,
+		     const char *reason)
 {
 	struct ks_control *c = cl->control;
 
@@ -64,7 +67,8 @@ void ks_client_txn_drop(struct ks_control_client *cl)
 void ks_control_txn_tick(struct ks_control *c, ks_ms now)
 {
 	if (c->owner != NULL && now >= c->owner->heard_at + KS_TXN_IDLE_MS)
-		txn_fail(c->owner, KS_E_STATE, UINT32_MAX, "the generation was open too long without a message");
+		txn_fail(c->owner, KS_E_STATE, UINT32_MAX,
+			 "the generation was open too long without a message");
 }
 
 static void begin(struct ks_control_client *cl, uint32_t seq, const void *body)
@@ -82,7 +86,8 @@ static void begin(struct ks_control_client *cl, uint32_t seq, const void *body)
 		snprintf(reason, sizeof(reason), "another generation is being made");
 	} else if (b->base != 0 && b->base != c->generation) {
 		status = KS_E_BASE;
-		snprintf(reason, sizeof(reason), "the base %llu is not the current generation, %llu",
+		snprintf(reason, sizeof(reason),
+			 "the base %llu is not the current generation, %llu",
 			 (unsigned long long)b->base, (unsigned long long)c->generation);
 	} else if (ks_desired_begin(c->o.desired, b->base == 0) != KS_OK) {
 		status = KS_E_NO_MEMORY;
@@ -109,8 +114,10 @@ static void ops(struct ks_control_client *cl, uint32_t seq, const uint8_t *body,
 		char reason[KS_REASON_LEN] = "";
 		int status;
 
-		if (len - at < sizeof(*op) || op->len < sizeof(*op) || op->len > len - at || op->len % 4 != 0) {
-			txn_fail(cl, KS_E_MALFORMED, cl->ops, "an op is cut off or has an impossible length");
+		if (len - at < sizeof(*op) || op->len < sizeof(*op) || op->len > len - at ||
+		    op->len % 4 != 0) {
+			txn_fail(cl, KS_E_MALFORMED, cl->ops,
+				 "an op is cut off or has an impossible length");
 			return;
 		}
 		status = ks_desired_apply(cl->control->o.desired, op, op->len, reason);
@@ -148,7 +155,8 @@ static void commit(struct ks_control_client *cl, uint32_t seq, const void *body)
 		return;
 	}
 	if (cl->txn == KS_TXN_OPEN && k->ops != cl->ops) {
-		snprintf(reason, sizeof(reason), "COMMIT speaks of %u ops, %u came", k->ops, cl->ops);
+		snprintf(reason, sizeof(reason), "COMMIT speaks of %u ops, %u came", k->ops,
+			 cl->ops);
 		txn_fail(cl, KS_E_MALFORMED, UINT32_MAX, reason);
 	}
 	if (cl->txn == KS_TXN_OPEN)
@@ -185,13 +193,13 @@ static void hello(struct ks_control_client *cl, uint32_t seq, const void *body)
 {
 	struct ks_control *c = cl->control;
 	const struct ks_hello *h = body;
-	struct ks_hello_ack ack = {.endian = KS_IPC_ENDIAN,
-				   .boot_id = c->o.boot_id,
-				   .generation = c->generation,
-				   .digest = c->digest,
-				   .workers = c->o.workers,
-				   .ports = c->o.ports,
-				   .shm_size = c->o.shm_size};
+	struct ks_hello_ack ack = { .endian = KS_IPC_ENDIAN,
+				    .boot_id = c->o.boot_id,
+				    .generation = c->generation,
+				    .digest = c->digest,
+				    .workers = c->o.workers,
+				    .ports = c->o.ports,
+				    .shm_size = c->o.shm_size };
 
 	if (h->endian != KS_IPC_ENDIAN) {
 		refuse(cl, seq, KS_E_MALFORMED, "the client's byte order is not the data plane's");
@@ -211,7 +219,8 @@ static void garp(struct ks_control_client *cl, uint32_t seq, const void *body)
 	int status;
 
 	if (memchr(g->dev, 0, sizeof(g->dev)) == NULL || (g->af != 4 && g->af != 6)) {
-		refuse(cl, seq, KS_E_INVALID, "the device or the address family of the announcement is wrong");
+		refuse(cl, seq, KS_E_INVALID,
+		       "the device or the address family of the announcement is wrong");
 		return;
 	}
 	status = c->o.cb.garp(c->o.cb.ctx, g, reason);
@@ -222,7 +231,8 @@ static void sessions(struct ks_control_client *cl, uint32_t seq, const void *bod
 {
 	struct ks_control *c = cl->control;
 	struct ks_sessions ask = *(const struct ks_sessions *)body;
-	uint64_t token = (uint64_t)cl->id << 32 | seq; /* also says whom to answer, should he still be there */
+	uint64_t token = (uint64_t)cl->id << 32 |
+		seq; /* also says whom to answer, should he still be there */
 
 	cl->asked[cl->n_asked % KS_ASKED_MAX].seq = seq;
 	cl->asked[cl->n_asked++ % KS_ASKED_MAX].worker = ask.worker;
@@ -234,18 +244,19 @@ static void sessions(struct ks_control_client *cl, uint32_t seq, const void *bod
 		ks_control_sessions(c, token, KS_E_BUSY, NULL, 0, ask.cursor);
 }
 
-void ks_control_sessions(struct ks_control *c, uint64_t token, int status, const struct ks_session_row *rows,
-			 uint32_t count, uint32_t next)
+void ks_control_sessions(struct ks_control *c, uint64_t token, int status,
+			 const struct ks_session_row *rows, uint32_t count, uint32_t next)
 {
 	struct ks_control_client *cl = ks_control_find(c, (uint32_t)(token >> 32));
-	struct ks_sessions_ack ack = {.next = next, .count = count, .status = (uint32_t)status};
+	struct ks_sessions_ack ack = { .next = next, .count = count, .status = (uint32_t)status };
 
 	if (cl == NULL || count > KS_SESSIONS_MAX)
 		return;
 	for (uint32_t i = 0; i < KS_ASKED_MAX && i < cl->n_asked; i++)
 		if (cl->asked[i].seq == (uint32_t)token)
 			ack.worker = cl->asked[i].worker;
-	ks_client_send(cl, KS_MSG_SESSIONS_ACK, (uint32_t)token, &ack, sizeof(ack), rows, count * sizeof(rows[0]), -1);
+	ks_client_send(cl, KS_MSG_SESSIONS_ACK, (uint32_t)token, &ack, sizeof(ack), rows,
+		       count * sizeof(rows[0]), -1);
 }
 
 static void lease(struct ks_control_client *cl, uint32_t seq, const void *body)
@@ -333,7 +344,8 @@ static void dispatch(struct ks_control_client *cl, const struct ks_msg *m, const
 	}
 }
 
-/* A message that does not parse may have been a part of the open generation, which therefore comes to nothing. */
+/* A message that does not parse may have been a part of the open generation, which therefore comes
+ * to nothing. */
 static void malformed(struct ks_control_client *cl, uint32_t seq, int status, const char *reason)
 {
 	if (cl->txn == KS_TXN_OPEN)
@@ -355,11 +367,13 @@ void ks_client_message(struct ks_control_client *cl, const uint8_t *buf, size_t 
 		return;
 	}
 	if (m->magic != KS_IPC_MAGIC || m->len != len - sizeof(*m)) {
-		malformed(cl, m->seq, KS_E_MALFORMED, "a message has a wrong magic number or length");
+		malformed(cl, m->seq, KS_E_MALFORMED,
+			  "a message has a wrong magic number or length");
 		return;
 	}
 	if (m->version != KS_IPC_VERSION) {
-		malformed(cl, m->seq, KS_E_UNSUPPORTED, "client and data plane are of different versions");
+		malformed(cl, m->seq, KS_E_UNSUPPORTED,
+			  "client and data plane are of different versions");
 		return;
 	}
 	want = body_size(m->type);

@@ -6,16 +6,16 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define DEFAULT_PPS 20000u
-#define BURST_MIN 256u
+#define BURST_MIN   256u
 
 /* Tokens in thousandths of a packet, so that a millisecond adds `pps` of them. */
 struct bucket {
@@ -25,7 +25,7 @@ struct bucket {
 };
 
 struct ks_kni {
-	int fd;	  /* the queue */
+	int fd; /* the queue */
 	int sock; /* for requests about the interface */
 	unsigned ifindex;
 	char name[IFNAMSIZ];
@@ -59,7 +59,10 @@ static bool bucket_take(struct bucket *b, ks_ms now)
 	return true;
 }
 
-static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
+static uint16_t get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
 
 enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP6 = 58, PROTO_OSPF = 89, PROTO_VRRP = 112 };
 enum { PORT_BGP = 179, PORT_BFD = 3784, PORT_BFD_ECHO = 3785, PORT_BFD_MULTIHOP = 4784 };
@@ -78,7 +81,8 @@ static bool l4_is_control(uint8_t proto, const uint8_t *l4, size_t len)
 	dport = get16(l4 + 2);
 	if (proto == PROTO_TCP)
 		return sport == PORT_BGP || dport == PORT_BGP;
-	return proto == PROTO_UDP && (dport == PORT_BFD || dport == PORT_BFD_ECHO || dport == PORT_BFD_MULTIHOP);
+	return proto == PROTO_UDP &&
+		(dport == PORT_BFD || dport == PORT_BFD_ECHO || dport == PORT_BFD_MULTIHOP);
 }
 
 bool ks_kni_is_control(const uint8_t *frame, size_t len)
@@ -110,18 +114,20 @@ static bool request(struct ks_kni *k, unsigned long what, struct ifreq *ifr)
 
 static int open_tap(struct ks_kni *k, char err[KS_ERR_LEN])
 {
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0) {
-		snprintf(err, KS_ERR_LEN, "cannot open /dev/net/tun, which the interface %s needs: %s", k->name,
+		snprintf(err, KS_ERR_LEN,
+			 "cannot open /dev/net/tun, which the interface %s needs: %s", k->name,
 			 strerror(errno));
 		return -1;
 	}
 	memcpy(ifr.ifr_name, k->name, IFNAMSIZ);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		snprintf(err, KS_ERR_LEN, "cannot make the interface %s: %s", k->name,
-			 errno == EBUSY || errno == EINVAL ? "one of that name exists already" : strerror(errno));
+			 errno == EBUSY || errno == EINVAL ? "one of that name exists already"
+							   : strerror(errno));
 		close(fd);
 		return -1;
 	}
@@ -130,7 +136,7 @@ static int open_tap(struct ks_kni *k, char err[KS_ERR_LEN])
 
 static bool set_up(struct ks_kni *k, const struct ks_kni_opts *o, char err[KS_ERR_LEN])
 {
-	struct ifreq ifr = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
+	struct ifreq ifr = { .ifr_hwaddr.sa_family = ARPHRD_ETHER };
 	const char *what = "hardware address";
 	bool ok;
 
@@ -152,7 +158,8 @@ static bool set_up(struct ks_kni *k, const struct ks_kni_opts *o, char err[KS_ER
 		k->ifindex = (unsigned)ifr.ifr_ifindex;
 	}
 	if (!ok)
-		snprintf(err, KS_ERR_LEN, "cannot set the %s of %s: %s", what, k->name, strerror(errno));
+		snprintf(err, KS_ERR_LEN, "cannot set the %s of %s: %s", what, k->name,
+			 strerror(errno));
 	return ok;
 }
 
@@ -161,13 +168,16 @@ struct ks_kni *ks_kni_open(const struct ks_kni_opts *o, char err[KS_ERR_LEN])
 	struct ks_kni *k;
 
 	if (o->dev[0] == 0 || strlen(o->dev) + strlen(KS_KNI_SUFFIX) >= IFNAMSIZ) {
-		snprintf(err, KS_ERR_LEN, "the name of device '%.32s' is empty, or too long for an interface %.32s%s", o->dev,
-			 o->dev, KS_KNI_SUFFIX);
+		snprintf(
+			err, KS_ERR_LEN,
+			"the name of device '%.32s' is empty, or too long for an interface %.32s%s",
+			o->dev, o->dev, KS_KNI_SUFFIX);
 		return NULL;
 	}
 	k = calloc(1, sizeof(*k));
 	if (k == NULL) {
-		snprintf(err, KS_ERR_LEN, "no memory for the interface %s%s", o->dev, KS_KNI_SUFFIX);
+		snprintf(err, KS_ERR_LEN, "no memory for the interface %s%s", o->dev,
+			 KS_KNI_SUFFIX);
 		return NULL;
 	}
 	snprintf(k->name, sizeof(k->name), "%.11s%s", o->dev, KS_KNI_SUFFIX);
@@ -197,13 +207,22 @@ void ks_kni_close(struct ks_kni *k)
 	free(k);
 }
 
-int ks_kni_fd(const struct ks_kni *k) { return k->fd; }
-unsigned ks_kni_ifindex(const struct ks_kni *k) { return k->ifindex; }
-const char *ks_kni_name(const struct ks_kni *k) { return k->name; }
+int ks_kni_fd(const struct ks_kni *k)
+{
+	return k->fd;
+}
+unsigned ks_kni_ifindex(const struct ks_kni *k)
+{
+	return k->ifindex;
+}
+const char *ks_kni_name(const struct ks_kni *k)
+{
+	return k->name;
+}
 
 bool ks_kni_set_mtu(struct ks_kni *k, uint16_t mtu)
 {
-	struct ifreq ifr = {.ifr_mtu = mtu};
+	struct ifreq ifr = { .ifr_mtu = mtu };
 
 	return request(k, SIOCSIFMTU, &ifr);
 }

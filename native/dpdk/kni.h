@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel interface of a port: a TAP device `<dev>.kni` with the port's MAC. Frames the workers do not handle go in here, frames the
- * kernel sends come out and leave by the port unchanged. A token bucket keeps a flood of unmatched packets from starving what keeps the
- * node alive: control protocols (ARP, VRRP, OSPF, BGP, BFD) have a bucket of their own.
+ * The kernel interface of a port: a TAP device `<dev>.kni` with the port's MAC. Frames the workers
+ * do not handle go in here, frames the kernel sends come out and leave by the port unchanged. A
+ * token bucket keeps a flood of unmatched packets from starving what keeps the node alive: control
+ * protocols (ARP, VRRP, OSPF, BGP, BFD) have a bucket of their own.
  */
 #ifndef KS_KNI_H
 #define KS_KNI_H
@@ -22,7 +23,7 @@ struct ks_kni_opts {
 	const char *dev; /* the port's name; the interface is `<dev>.kni` */
 	uint8_t mac[6];
 	uint16_t mtu;
-	uint32_t pps;	      /* ordinary packets a second towards the kernel; 0 = 20,000 */
+	uint32_t pps; /* ordinary packets a second towards the kernel; 0 = 20,000 */
 	uint32_t control_pps; /* control protocols; 0 = 20,000 */
 };
 
@@ -38,15 +39,16 @@ bool ks_kni_set_link(struct ks_kni *k, bool up); /* carrier follows the port's l
 
 enum ks_kni_result {
 	KS_KNI_OK = 0,
-	KS_KNI_FULL,	/* the kernel did not take it: drop as kni-full */
+	KS_KNI_FULL, /* the kernel did not take it: drop as kni-full */
 	KS_KNI_POLICED, /* over its rate: drop as kni-policed */
 };
 
 /* Give one frame (in one piece) to the kernel. Copies: the buffer stays the caller's. */
 enum ks_kni_result ks_kni_write(struct ks_kni *k, const void *frame, size_t len, ks_ms now);
 
-/* Take up to max frames from the kernel. get gives room for one frame (NULL = no buffer: stop), done hands over the filled buffer with its length; a
- * buffer got but not filled is given back by done with length 0. Returns frames read. */
+/* Take up to max frames from the kernel. get gives room for one frame (NULL = no buffer: stop),
+ * done hands over the filled buffer with its length; a buffer got but not filled is given back by
+ * done with length 0. Returns frames read. */
 struct ks_kni_reader {
 	void *ctx;
 	uint8_t *(*get)(void *ctx, void **cookie, size_t *room);

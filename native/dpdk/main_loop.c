@@ -190,10 +190,11 @@ static int on_garp(void *ctx, const struct ks_garp *g, char reason[KS_REASON_LEN
 		status = ks_main_garp(m->core, current(m), (uint8_t)i, g->af, &addr, g->repeat,
 				      shell_now(m->s));
 		snprintf(reason, KS_REASON_LEN, "%s",
-			 status == KS_OK		? "" :
-			 status == KS_E_STATE		? "the lease of the address has run out" :
-			 status == KS_E_UNSUPPORTED	? "not an IPv4 address" :
-							  "the address is not on that device");
+			 status == KS_OK                ? ""
+				 : status == KS_E_STATE ? "the lease of the address has run out"
+				 : status == KS_E_UNSUPPORTED
+				 ? "not an IPv4 address"
+				 : "the address is not on that device");
 		return status;
 	}
 	snprintf(reason, KS_REASON_LEN, "there is no device %s", g->dev);

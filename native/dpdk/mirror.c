@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The conversation with rtnetlink. Notifications and the answers to our dumps come on one socket and so in the order in which the kernel
- * made them; a set is cleared when its dump is asked for, whatever arrives is applied, and the sets are handed over when no dump is under way.
+ * The conversation with rtnetlink. Notifications and the answers to our dumps come on one socket
+ * and so in the order in which the kernel made them; a set is cleared when its dump is asked for,
+ * whatever arrives is applied, and the sets are handed over when no dump is under way.
  *
- * The kernel drops routes without a word when an interface goes down or a preferred source address goes: those cases ask for a new dump.
- * When notifications were lost (ENOBUFS) the socket is thrown away and everything starts over.
+ * The kernel drops routes without a word when an interface goes down or a preferred source address
+ * goes: those cases ask for a new dump. When notifications were lost (ENOBUFS) the socket is thrown
+ * away and everything starts over.
  */
 #include "mirror.h"
 
@@ -19,11 +21,11 @@
 #include "mirror_msg.h"
 #include "mirror_set.h"
 
-#define DEBOUNCE_MS 20u
-#define RETRY_MS 1000u
-#define ROUTES_A_MS 1000u /* a big table is handed over less often: building from it costs */
+#define DEBOUNCE_MS  20u
+#define RETRY_MS     1000u
+#define ROUTES_A_MS  1000u /* a big table is handed over less often: building from it costs */
 #define READS_A_TURN 16
-#define RECV_BUFFER (4 << 20)
+#define RECV_BUFFER  (4 << 20)
 
 enum dump { DUMP_ADDRS, DUMP_ROUTES, DUMP_NEIGHS, DUMP_NONE };
 
@@ -34,9 +36,9 @@ struct ks_mirror {
 	int fd; /* -1 = to be opened again */
 	ks_ms retry_at;
 	uint32_t seq;
-	enum dump dump;	  /* under way */
+	enum dump dump; /* under way */
 	bool interrupted; /* it must be repeated */
-	bool again;	  /* a new dump is wanted when this one is done */
+	bool again; /* a new dump is wanted when this one is done */
 	bool synced;
 	bool dirty; /* changes to hand over */
 	ks_ms due;
@@ -50,9 +52,10 @@ struct ks_mirror {
 
 static bool open_socket(struct ks_mirror *m)
 {
-	struct sockaddr_nl sa = {.nl_family = AF_NETLINK,
-				 .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_NEIGH};
-	struct epoll_event ev = {.events = EPOLLIN};
+	struct sockaddr_nl sa = { .nl_family = AF_NETLINK,
+				  .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
+					  RTMGRP_IPV4_ROUTE | RTMGRP_NEIGH };
+	struct epoll_event ev = { .events = EPOLLIN };
 	int size = RECV_BUFFER, on = 1;
 
 	m->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
@@ -60,7 +63,8 @@ static bool open_socket(struct ks_mirror *m)
 		return false;
 	if (setsockopt(m->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		(void)setsockopt(m->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	/* Lets the kernel dump the one routing table; without it (before 4.20) we sort out the others. */
+	/* Lets the kernel dump the one routing table; without it (before 4.20) we sort out the
+	 * others. */
 	(void)setsockopt(m->fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	if (bind(m->fd, (const void *)&sa, sizeof(sa)) == 0 &&
 	    epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, m->fd, &ev) == 0)
@@ -79,7 +83,7 @@ static bool ask(struct ks_mirror *m, enum dump what)
 			struct rtmsg route;
 			struct ndmsg neigh;
 		};
-	} req = {0};
+	} req = { 0 };
 
 	req.h.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	req.h.nlmsg_seq = ++m->seq;
@@ -108,7 +112,8 @@ static bool ask(struct ks_mirror *m, enum dump what)
 	return send(m->fd, &req, req.h.nlmsg_len, 0) == (ssize_t)req.h.nlmsg_len;
 }
 
-/* Without a socket; the next poll after retry_at opens another. What was handed over stays meanwhile. */
+/* Without a socket; the next poll after retry_at opens another. What was handed over stays
+ * meanwhile. */
 static void hang_up(struct ks_mirror *m, ks_ms retry_at)
 {
 	if (m->fd >= 0)
@@ -147,7 +152,8 @@ struct ks_mirror *ks_mirror_new(const struct ks_mirror_opts *o, char err[KS_ERR_
 	if (m->epoll_fd >= 0)
 		start_over(m, 0);
 	if (m->fd < 0) {
-		snprintf(err, KS_ERR_LEN, "cannot ask the kernel for its addresses and routes: %s", strerror(errno));
+		snprintf(err, KS_ERR_LEN, "cannot ask the kernel for its addresses and routes: %s",
+			 strerror(errno));
 		ks_mirror_free(m);
 		return NULL;
 	}
@@ -167,8 +173,14 @@ void ks_mirror_free(struct ks_mirror *m)
 	free(m);
 }
 
-int ks_mirror_fd(const struct ks_mirror *m) { return m->epoll_fd; }
-bool ks_mirror_synced(const struct ks_mirror *m) { return m->synced; }
+int ks_mirror_fd(const struct ks_mirror *m)
+{
+	return m->epoll_fd;
+}
+bool ks_mirror_synced(const struct ks_mirror *m)
+{
+	return m->synced;
+}
 
 /* ---- messages -------------------------------------------------------------------------------------------------- */
 
@@ -301,9 +313,10 @@ static bool messages(struct ks_mirror *m, size_t len, ks_ms now)
 static void read_all(struct ks_mirror *m, ks_ms now)
 {
 	for (unsigned i = 0; i < READS_A_TURN && m->fd >= 0; i++) {
-		struct sockaddr_nl from = {0};
+		struct sockaddr_nl from = { 0 };
 		socklen_t from_len = sizeof(from);
-		ssize_t n = recvfrom(m->fd, m->buf, sizeof(m->buf), MSG_TRUNC, (void *)&from, &from_len);
+		ssize_t n = recvfrom(m->fd, m->buf, sizeof(m->buf), MSG_TRUNC, (void *)&from,
+				     &from_len);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
@@ -311,7 +324,8 @@ static void read_all(struct ks_mirror *m, ks_ms now)
 			start_over(m, now);
 			return;
 		}
-		if (from.nl_pid == 0 && !messages(m, (size_t)n, now)) /* 0 = the kernel, nobody else */
+		if (from.nl_pid == 0 &&
+		    !messages(m, (size_t)n, now)) /* 0 = the kernel, nobody else */
 			hang_up(m, now + RETRY_MS);
 	}
 }

@@ -40,7 +40,8 @@ static bool attrs_of(const struct nlmsghdr *h, size_t fixed, const struct rtattr
 
 	if (h->nlmsg_len < NLMSG_LENGTH(fixed))
 		return false;
-	index_attrs((const void *)((const char *)h + head), h->nlmsg_len > head ? h->nlmsg_len - head : 0, at);
+	index_attrs((const void *)((const char *)h + head),
+		    h->nlmsg_len > head ? h->nlmsg_len - head : 0, at);
 	return true;
 }
 
@@ -52,7 +53,8 @@ static bool get(const struct rtattr *a, void *to, size_t size)
 	return true;
 }
 
-bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr *h, struct ks_mirror_addr *a)
+bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
+			  struct ks_mirror_addr *a)
 {
 	const struct ifaddrmsg *m = NLMSG_DATA(h);
 	const struct rtattr *at[ATTRS];
@@ -68,11 +70,13 @@ bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr
 	a->plen = m->ifa_prefixlen;
 	a->port = (uint8_t)port;
 	/* IFA_ADDRESS is the peer's on a point-to-point interface, IFA_LOCAL is always ours. */
-	return a->plen <= 32 && (get(at[IFA_LOCAL], &a->addr.v4, 4) || get(at[IFA_ADDRESS], &a->addr.v4, 4));
+	return a->plen <= 32 &&
+		(get(at[IFA_LOCAL], &a->addr.v4, 4) || get(at[IFA_ADDRESS], &a->addr.v4, 4));
 }
 
 /* Of several next hops the first that leaves by one of our interfaces. */
-static int first_hop(const struct ks_mirror_ports *p, const struct rtattr *a, struct ks_mirror_route *r)
+static int first_hop(const struct ks_mirror_ports *p, const struct rtattr *a,
+		     struct ks_mirror_route *r)
 {
 	const struct rtnexthop *nh = (const void *)((const char *)a + RTA_LENGTH(0));
 	size_t len = a->rta_len - RTA_LENGTH(0);
@@ -102,12 +106,14 @@ static uint32_t route_mtu(const struct rtattr *metrics)
 
 	if (metrics == NULL)
 		return 0;
-	index_attrs((const void *)((const char *)metrics + RTA_LENGTH(0)), metrics->rta_len - RTA_LENGTH(0), at);
+	index_attrs((const void *)((const char *)metrics + RTA_LENGTH(0)),
+		    metrics->rta_len - RTA_LENGTH(0), at);
 	get(at[RTAX_MTU], &mtu, sizeof(mtu));
 	return mtu;
 }
 
-bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghdr *h, struct ks_mirror_route *r)
+bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
+			   struct ks_mirror_route *r)
 {
 	const struct rtmsg *m = NLMSG_DATA(h);
 	const struct rtattr *at[ATTRS];
@@ -115,8 +121,9 @@ bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghd
 	int port;
 
 	memset(r, 0, sizeof(*r));
-	if (!attrs_of(h, sizeof(*m), at) || m->rtm_family != AF_INET || m->rtm_type != RTN_UNICAST ||
-	    m->rtm_dst_len > 32 || (m->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD)) != 0)
+	if (!attrs_of(h, sizeof(*m), at) || m->rtm_family != AF_INET ||
+	    m->rtm_type != RTN_UNICAST || m->rtm_dst_len > 32 ||
+	    (m->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD)) != 0)
 		return false;
 	table = m->rtm_table;
 	get(at[RTA_TABLE], &table, sizeof(table));
@@ -137,25 +144,29 @@ bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghd
 	return port >= 0;
 }
 
-bool ks_mirror_parse_neigh(const struct ks_mirror_ports *p, const struct nlmsghdr *h, struct ks_mirror_neigh *n)
+bool ks_mirror_parse_neigh(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
+			   struct ks_mirror_neigh *n)
 {
 	const struct ndmsg *m = NLMSG_DATA(h);
 	const struct rtattr *at[ATTRS];
 	int port;
 
 	memset(n, 0, sizeof(*n));
-	if (!attrs_of(h, sizeof(*m), at) || m->ndm_family != AF_INET || !get(at[NDA_DST], &n->addr.v4, 4))
+	if (!attrs_of(h, sizeof(*m), at) || m->ndm_family != AF_INET ||
+	    !get(at[NDA_DST], &n->addr.v4, 4))
 		return false;
 	port = ks_mirror_port(p, (unsigned)m->ndm_ifindex);
 	if (port < 0)
 		return false;
 	n->port = (uint8_t)port;
-	n->known = h->nlmsg_type == RTM_NEWNEIGH && (m->ndm_state & (NUD_REACHABLE | NUD_PERMANENT)) != 0 &&
-		   get(at[NDA_LLADDR], n->mac, 6);
+	n->known = h->nlmsg_type == RTM_NEWNEIGH &&
+		(m->ndm_state & (NUD_REACHABLE | NUD_PERMANENT)) != 0 &&
+		get(at[NDA_LLADDR], n->mac, 6);
 	return true;
 }
 
-bool ks_mirror_parse_link(const struct ks_mirror_ports *p, const struct nlmsghdr *h, int *port, bool *up)
+bool ks_mirror_parse_link(const struct ks_mirror_ports *p, const struct nlmsghdr *h, int *port,
+			  bool *up)
 {
 	const struct ifinfomsg *m = NLMSG_DATA(h);
 

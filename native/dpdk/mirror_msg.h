@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of the mirror: one rtnetlink message read into the record it speaks of. Attributes are taken only when they are as long as they must be. */
+/* Inside of the mirror: one rtnetlink message read into the record it speaks of. Attributes are
+ * taken only when they are as long as they must be. */
 #ifndef KS_MIRROR_MSG_H
 #define KS_MIRROR_MSG_H
 
@@ -16,8 +17,10 @@ struct ks_mirror_ports {
 int ks_mirror_port(const struct ks_mirror_ports *p, unsigned ifindex);
 
 /* False = not about one of our interfaces, or of no interest to forwarding. */
-bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr *h, struct ks_mirror_addr *a);
-bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghdr *h, struct ks_mirror_route *r);
+bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
+			  struct ks_mirror_addr *a);
+bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
+			   struct ks_mirror_route *r);
 
 struct ks_mirror_neigh {
 	union ks_addr addr;
@@ -25,7 +28,9 @@ struct ks_mirror_neigh {
 	bool known; /* mac is what the kernel holds for confirmed */
 	uint8_t mac[6];
 };
-bool ks_mirror_parse_neigh(const struct ks_mirror_ports *p, const struct nlmsghdr *h, struct ks_mirror_neigh *n);
-bool ks_mirror_parse_link(const struct ks_mirror_ports *p, const struct nlmsghdr *h, int *port, bool *up);
+bool ks_mirror_parse_neigh(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
+			   struct ks_mirror_neigh *n);
+bool ks_mirror_parse_link(const struct ks_mirror_ports *p, const struct nlmsghdr *h, int *port,
+			  bool *up);
 
 #endif

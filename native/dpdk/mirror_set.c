@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open addressing with linear probing; a hole left by a deletion is closed by moving later entries back, so no tombstones pile up. */
+/* Open addressing with linear probing; a hole left by a deletion is closed by moving later entries
+ * back, so no tombstones pile up. */
 #include "mirror_set.h"
 
 #include <stdlib.h>
@@ -7,7 +8,8 @@
 
 static uint32_t hash(const struct ks_mirror_route *r)
 {
-	uint64_t h = r->dst.q[0] ^ (r->dst.q[1] * 31) ^ ((uint64_t)r->metric << 32 | (uint64_t)r->plen << 24 | r->af);
+	uint64_t h = r->dst.q[0] ^ (r->dst.q[1] * 31) ^
+		((uint64_t)r->metric << 32 | (uint64_t)r->plen << 24 | r->af);
 
 	h = (h ^ h >> 31) * 0x9e3779b97f4a7c15ull;
 	return (uint32_t)(h >> 32);
@@ -15,8 +17,8 @@ static uint32_t hash(const struct ks_mirror_route *r)
 
 static bool rivals(const struct ks_mirror_route *a, const struct ks_mirror_route *b)
 {
-	return memcmp(&a->dst, &b->dst, sizeof(a->dst)) == 0 && a->af == b->af && a->plen == b->plen &&
-	       a->metric == b->metric;
+	return memcmp(&a->dst, &b->dst, sizeof(a->dst)) == 0 && a->af == b->af &&
+		a->plen == b->plen && a->metric == b->metric;
 }
 
 static bool same(const struct ks_mirror_route *a, const struct ks_mirror_route *b)
@@ -56,7 +58,8 @@ static bool grow(struct ks_route_set *s)
 
 /* Place in the index of the first route that match says is it; UINT32_MAX = none. */
 static uint32_t find(const struct ks_route_set *s, const struct ks_mirror_route *r,
-		     bool (*match)(const struct ks_mirror_route *a, const struct ks_mirror_route *b))
+		     bool (*match)(const struct ks_mirror_route *a,
+				   const struct ks_mirror_route *b))
 {
 	if (s->n == 0)
 		return UINT32_MAX;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel's routes as we know them: a dense array, ready to be handed over as a whole, with an index by what makes the kernel regard two routes as
- * rivals (destination, length, metric). Addresses, which are few, live in a plain array. */
+/* The kernel's routes as we know them: a dense array, ready to be handed over as a whole, with an
+ * index by what makes the kernel regard two routes as rivals (destination, length, metric).
+ * Addresses, which are few, live in a plain array. */
 #ifndef KS_MIRROR_SET_H
 #define KS_MIRROR_SET_H
 
@@ -22,11 +23,12 @@ struct ks_addr_set {
 	uint32_t n, cap;
 };
 
-/* All records must have been zeroed before they were filled: they are compared as bytes. The functions return false when nothing changed (or when
- * memory is short, which *failed tells). */
+/* All records must have been zeroed before they were filled: they are compared as bytes. The
+ * functions return false when nothing changed (or when memory is short, which *failed tells). */
 bool ks_route_set_add(struct ks_route_set *s, const struct ks_mirror_route *r, bool *failed);
 bool ks_route_set_del(struct ks_route_set *s, const struct ks_mirror_route *r);
-bool ks_route_set_replace(struct ks_route_set *s, const struct ks_mirror_route *r, bool *failed); /* its rivals go */
+bool ks_route_set_replace(struct ks_route_set *s, const struct ks_mirror_route *r,
+			  bool *failed); /* its rivals go */
 void ks_route_set_clear(struct ks_route_set *s);
 void ks_route_set_free(struct ks_route_set *s);
 

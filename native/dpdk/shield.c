@@ -28,7 +28,8 @@ struct shield *shield_open(const char *iface, char err[KS_REASON_LEN])
 	struct shield *s = calloc(1, sizeof(*s));
 	const char *why;
 
-	if (s == NULL || strchr(iface, '"') != NULL || (s->nft = nft_ctx_new(NFT_CTX_DEFAULT)) == NULL) {
+	if (s == NULL || strchr(iface, '"') != NULL ||
+	    (s->nft = nft_ctx_new(NFT_CTX_DEFAULT)) == NULL) {
 		snprintf(err, KS_REASON_LEN, "nftables is not to be had");
 		free(s);
 		return NULL;

@@ -4,8 +4,8 @@
  *
  * Such a port gets copies: the kernel sees every frame as well, and because the addresses of
  * <dev>.kni are local in the same namespace, it would answer in the port's place: second echo
- * replies, resets of connections it knows nothing of. A netdev-family ingress chain drops what comes
- * in after packet sockets have had their copy. The table is owned by this process (nftables
+ * replies, resets of connections it knows nothing of. A netdev-family ingress chain drops what
+ * comes in after packet sockets have had their copy. The table is owned by this process (nftables
  * `flags owner`), so it goes with the process however that ends.
  */
 #ifndef KS_SHIELD_H

@@ -52,11 +52,13 @@ static bool clear_path(const struct sockaddr_un *sa, char err[KS_ERR_LEN])
 		return false;
 	}
 	if (!is_dead(sa)) {
-		snprintf(err, KS_ERR_LEN, "another data plane is running: it listens on %s", sa->sun_path);
+		snprintf(err, KS_ERR_LEN, "another data plane is running: it listens on %s",
+			 sa->sun_path);
 		return false;
 	}
 	if (unlink(sa->sun_path) < 0 && errno != ENOENT) {
-		snprintf(err, KS_ERR_LEN, "cannot remove the old socket %s: %s", sa->sun_path, strerror(errno));
+		snprintf(err, KS_ERR_LEN, "cannot remove the old socket %s: %s", sa->sun_path,
+			 strerror(errno));
 		return false;
 	}
 	return true;
@@ -69,7 +71,8 @@ int ks_sock_listen(const char *path, char err[KS_ERR_LEN])
 	int fd, failed;
 
 	if (!fill_path(&sa, path)) {
-		snprintf(err, KS_ERR_LEN, "the socket path '%.100s' is empty or longer than %zu bytes", path,
+		snprintf(err, KS_ERR_LEN,
+			 "the socket path '%.100s' is empty or longer than %zu bytes", path,
 			 sizeof(sa.sun_path) - 1);
 		return -1;
 	}
@@ -99,7 +102,8 @@ int ks_sock_accept(int listen_fd)
 
 	if (fd < 0)
 		return -1;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || (peer.uid != 0 && peer.uid != geteuid())) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
+	    (peer.uid != 0 && peer.uid != geteuid())) {
 		close(fd);
 		return -1;
 	}
@@ -111,9 +115,9 @@ int ks_sock_send(int fd, const void *buf, size_t len, int pass_fd)
 	union {
 		struct cmsghdr head;
 		char space[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	if (pass_fd >= 0) {
@@ -154,8 +158,11 @@ ssize_t ks_sock_recv(int fd, void *buf, size_t cap)
 		struct cmsghdr head;
 		char space[CMSG_SPACE(8 * sizeof(int))];
 	} control;
-	struct iovec iov = {.iov_base = buf, .iov_len = cap};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct iovec iov = { .iov_base = buf, .iov_len = cap };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
 	ssize_t n;
 
 	do
@@ -175,13 +182,15 @@ void *ks_sock_shared_memory(const char *name, size_t size, int *fd, char err[KS_
 	if (*fd >= 0 && ftruncate(*fd, (off_t)size) == 0)
 		mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	if (mem == MAP_FAILED) {
-		snprintf(err, KS_ERR_LEN, "cannot make %zu bytes of shared memory for counters: %s", size, strerror(errno));
+		snprintf(err, KS_ERR_LEN, "cannot make %zu bytes of shared memory for counters: %s",
+			 size, strerror(errno));
 		if (*fd >= 0)
 			close(*fd);
 		*fd = -1;
 		return NULL;
 	}
-	/* Kernels before 5.1 have no FUTURE_WRITE; then a client, which is root as we are, must behave. */
+	/* Kernels before 5.1 have no FUTURE_WRITE; then a client, which is root as we are, must
+	 * behave. */
 	if (fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE) < 0)
 		(void)fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
 	return mem;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control contract against arbitrary messages: records of two bytes length and a message; a correct hello comes first, unless the input
- * begins with 0xff. */
+/* The control contract against arbitrary messages: records of two bytes length and a message; a
+ * correct hello comes first, unless the input begins with 0xff. */
 #include "../test/conf/check.h"
 #include "control.h"
 
@@ -86,7 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct {
 			struct ks_msg m;
 			struct ks_hello h;
-		} hi = { { KS_IPC_MAGIC, KS_IPC_VERSION, KS_MSG_HELLO, 1, sizeof(struct ks_hello), 0 },
+		} hi = { { KS_IPC_MAGIC, KS_IPC_VERSION, KS_MSG_HELLO, 1, sizeof(struct ks_hello),
+			   0 },
 			 { KS_IPC_ENDIAN, 1, "fuzz" } };
 
 		alive = ks_control_feed(cl, &hi, sizeof(hi), now);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The packet path against arbitrary bytes, with sessions present. The input is a list of records: one byte where from and how (bit 0 port, bit 1 repair
- * the checksums, bit 2 let time pass, bit 3 shorten what lies in one piece), two bytes length, the frame. Repaired checksums let mutations get past
- * the first checks; what comes out must carry right checksums.
+ * The packet path against arbitrary bytes, with sessions present. The input is a list of records:
+ * one byte where from and how (bit 0 port, bit 1 repair the checksums, bit 2 let time pass, bit 3
+ * shorten what lies in one piece), two bytes length, the frame. Repaired checksums let mutations
+ * get past the first checks; what comes out must carry right checksums.
  */
 #include "../test/path/fixture.h"
 
@@ -15,7 +16,8 @@ static void open_some_sessions(void)
 {
 	bed_open(&bed, 2, 4096);
 	for (unsigned i = 0; i < 8; i++) {
-		struct pkt t = make_tcp(1, "198.51.100.10", 40000 + i, "198.51.100.80", 80, KS_TCP_SYN, "");
+		struct pkt t = make_tcp(1, "198.51.100.10", 40000 + i, "198.51.100.80", 80,
+					KS_TCP_SYN, "");
 		struct pkt u = make_udp(1, "198.51.100.10", 40000 + i, "198.51.100.80", 80, "x");
 
 		feed(&bed, &t, 0);
@@ -45,15 +47,19 @@ static void repair(struct pkt *k)
 
 static void one_frame(uint8_t how, const uint8_t *frame, size_t len)
 {
-	/* exactly as long as it is, plus the room the shell promises: the sanitizer sees the rest */
+	/* exactly as long as it is, plus the room the shell promises: the sanitizer sees the rest
+	 */
 	struct pkt k = { .buf = malloc(len + 64) };
 
 	if (k.buf == NULL)
 		abort();
 	memcpy(k.buf, frame, len);
-	k.p = (struct ks_pkt){ .data = k.buf, .len = (uint16_t)len, .tailroom = 64, .in_port = how & 1 };
+	k.p = (struct ks_pkt){
+		.data = k.buf, .len = (uint16_t)len, .tailroom = 64, .in_port = how & 1
+	};
 	if (len >= 12)
-		memcpy(k.buf, (uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)((how & 1) + 1) }, how & 16 ? 0 : 6);
+		memcpy(k.buf, (uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)((how & 1) + 1) },
+		       how & 16 ? 0 : 6);
 	if (how & 2)
 		repair(&k);
 	feed(&bed, &k, how >> 7);

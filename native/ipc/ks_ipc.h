@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The contract between the controller and the data plane: one AF_UNIX SOCK_SEQPACKET connection, one message a packet.
+ * The contract between the controller and the data plane: one AF_UNIX SOCK_SEQPACKET connection,
+ * one message a packet.
  *
- * Integers are in host order (little-endian on every supported machine; the hello carries a check), addresses and ports are
- * in network order, as on the wire. IPv4 addresses stand in the first 4 bytes of a 16-byte field, the rest zero. Strings are
- * NUL-terminated and zero-padded. Every structure is a multiple of 4 bytes and has no hidden padding (asserted below);
- * the TypeScript codec in src/dataplane/codec.ts has the same fields in the same order.
+ * Integers are in host order (little-endian on every supported machine; the hello carries a check),
+ * addresses and ports are in network order, as on the wire. IPv4 addresses stand in the first 4
+ * bytes of a 16-byte field, the rest zero. Strings are NUL-terminated and zero-padded. Every
+ * structure is a multiple of 4 bytes and has no hidden padding (asserted below); the TypeScript
+ * codec in src/dataplane/codec.ts has the same fields in the same order.
  *
  * Flow: HELLO -> HELLO_ACK (with the counters' memory as SCM_RIGHTS descriptor), then any number of
  *   BEGIN, OPS..., COMMIT -> ACK      one generation: all or nothing
  *   LEASE, GARP, SESSIONS, ...        single requests, each answered by a message with the same seq
- * and EVENT messages from the data plane at any time (seq 0). Several clients may be connected; one generation is
- * open at a time (a second BEGIN is answered by ACK with KS_E_BUSY). A client that goes away drops its open generation.
- * A refused op is told by the ACK of COMMIT. The messages of a generation may all have one seq: then one ACK with it comes, whatever was refused.
+ * and EVENT messages from the data plane at any time (seq 0). Several clients may be connected; one
+ * generation is open at a time (a second BEGIN is answered by ACK with KS_E_BUSY). A client that
+ * goes away drops its open generation. A refused op is told by the ACK of COMMIT. The messages of a
+ * generation may all have one seq: then one ACK with it comes, whatever was refused.
  */
 #ifndef KS_IPC_H
 #define KS_IPC_H
@@ -20,13 +23,13 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define KS_IPC_MAGIC 0x534bu /* "KS" */
+#define KS_IPC_MAGIC   0x534bu /* "KS" */
 #define KS_IPC_VERSION 1u
 #define KS_IPC_MAX_MSG 65536u
-#define KS_IPC_ENDIAN 0x01020304u
+#define KS_IPC_ENDIAN  0x01020304u
 
-#define KS_DEV_NAME 16
-#define KS_REASON_LEN 160
+#define KS_DEV_NAME    16
+#define KS_REASON_LEN  160
 
 enum ks_msg_type {
 	KS_MSG_HELLO = 1,
@@ -59,12 +62,12 @@ static_assert(sizeof(struct ks_msg) == 16, "wire size");
 enum ks_status {
 	KS_OK = 0,
 	KS_E_MALFORMED = 1, /* a message or op that does not parse */
-	KS_E_BUSY = 2,	    /* another client's generation is open */
-	KS_E_BASE = 3,	    /* BEGIN named a base that is not the current generation */
-	KS_E_INVALID = 4,   /* an op that cannot be applied: reason and op_index tell */
+	KS_E_BUSY = 2, /* another client's generation is open */
+	KS_E_BASE = 3, /* BEGIN named a base that is not the current generation */
+	KS_E_INVALID = 4, /* an op that cannot be applied: reason and op_index tell */
 	KS_E_NO_MEMORY = 5,
 	KS_E_NOT_FOUND = 6,
-	KS_E_STATE = 7,	    /* message out of order (OPS without BEGIN ...) */
+	KS_E_STATE = 7, /* message out of order (OPS without BEGIN ...) */
 	KS_E_UNSUPPORTED = 8,
 };
 
@@ -78,38 +81,44 @@ static_assert(sizeof(struct ks_hello) == 40, "wire size");
 struct ks_hello_ack {
 	uint32_t endian;
 	uint32_t pid;
-	uint64_t boot_id;    /* random at each start of the data plane */
+	uint64_t boot_id; /* random at each start of the data plane */
 	uint64_t generation; /* current; 0 = nothing was ever committed */
-	uint64_t digest;     /* the controller's own digest of the state of that generation, as given at COMMIT */
+	uint64_t digest; /* the controller's own digest of the state of that generation, as given at
+			    COMMIT */
 	uint32_t workers;
 	uint32_t ports;
-	uint32_t shm_size; /* bytes of the counters' memory, the descriptor that comes with this message */
+	uint32_t shm_size; /* bytes of the counters' memory, the descriptor that comes with this
+			      message */
 	uint32_t reserved;
 	char version[32];
 };
 static_assert(sizeof(struct ks_hello_ack) == 80, "wire size");
 
 struct ks_begin {
-	uint64_t base; /* generation the ops are a difference to; 0 = start from an empty state and name all of it */
+	uint64_t base; /* generation the ops are a difference to; 0 = start from an empty state and
+			  name all of it */
 };
 
 struct ks_commit {
 	uint64_t generation; /* > current, chosen by the client */
-	uint64_t digest;     /* opaque, handed back at HELLO so that a restarted controller knows what it finds */
-	uint32_t ops;	     /* number of ops sent since BEGIN; a mismatch rejects the generation */
+	uint64_t digest; /* opaque, handed back at HELLO so that a restarted controller knows what
+			    it finds */
+	uint32_t ops; /* number of ops sent since BEGIN; a mismatch rejects the generation */
 	uint32_t reserved;
 };
 
 struct ks_ack {
 	uint64_t generation; /* current after this message */
-	uint32_t status;     /* enum ks_status */
-	uint32_t op_index;   /* of the op that was refused, counted from 0 since BEGIN; UINT32_MAX if none */
+	uint32_t status; /* enum ks_status */
+	uint32_t op_index; /* of the op that was refused, counted from 0 since BEGIN; UINT32_MAX if
+			      none */
 	char reason[KS_REASON_LEN];
 };
 static_assert(sizeof(struct ks_ack) == 176, "wire size");
 
 struct ks_lease {
-	uint32_t ms; /* VIPs flagged KS_ADDR_LEASED are answered for so long from now; 0 = stop at once */
+	uint32_t ms; /* VIPs flagged KS_ADDR_LEASED are answered for so long from now; 0 = stop at
+			once */
 	uint32_t reserved;
 };
 
@@ -147,14 +156,13 @@ enum ks_op_type {
 };
 
 /*
- * OPS body: ops one behind another; len counts this head and the body, a multiple of 4. SET makes or replaces, DEL of what is not there
- * is refused (KS_E_NOT_FOUND) and reads only the fields of the identity:
- *   address    dev, af, addr              (an address on two devices is refused at COMMIT)
- *   route      dev, af, dst, plen, metric, gw
- *   neighbour  dev, af, addr
- *   service    key                        (must be there before its real servers and local addresses)
- *   real server  svc, af, addr, port      local address  svc, af, addr
- * Ops take effect in their order, so an object deleted and set again is as if only set.
+ * OPS body: ops one behind another; len counts this head and the body, a multiple of 4. SET makes
+ * or replaces, DEL of what is not there is refused (KS_E_NOT_FOUND) and reads only the fields of
+ * the identity: address    dev, af, addr              (an address on two devices is refused at
+ * COMMIT) route      dev, af, dst, plen, metric, gw neighbour  dev, af, addr service    key (must
+ * be there before its real servers and local addresses) real server  svc, af, addr, port      local
+ * address  svc, af, addr Ops take effect in their order, so an object deleted and set again is as
+ * if only set.
  */
 struct ks_op {
 	uint16_t type; /* enum ks_op_type */
@@ -162,7 +170,7 @@ struct ks_op {
 };
 
 #define KS_ADDR_LEASED 0x1u /* a VIP held by VRRP: answered for only while the lease runs */
-#define KS_ADDR_LIP 0x2u    /* a local address: its ports are the workers' pools */
+#define KS_ADDR_LIP    0x2u /* a local address: its ports are the workers' pools */
 
 struct ks_op_addr {
 	struct ks_op op;
@@ -180,10 +188,10 @@ struct ks_op_route {
 	uint8_t af;
 	uint8_t plen;
 	uint16_t reserved;
-	uint32_t mtu;	 /* 0 = the device's */
+	uint32_t mtu; /* 0 = the device's */
 	uint32_t metric; /* lower wins */
 	uint8_t dst[16];
-	uint8_t gw[16];	 /* zero = on-link */
+	uint8_t gw[16]; /* zero = on-link */
 	uint8_t src[16]; /* zero = none preferred */
 };
 static_assert(sizeof(struct ks_op_route) == 80, "wire size");
@@ -199,7 +207,7 @@ struct ks_op_neigh {
 static_assert(sizeof(struct ks_op_neigh) == 44, "wire size");
 
 struct ks_svc_key {
-	uint8_t af;    /* 4 or 6 */
+	uint8_t af; /* 4 or 6 */
 	uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP ... */
 	uint16_t port; /* network order */
 	uint8_t addr[16];
@@ -226,20 +234,20 @@ struct ks_op_svc {
 	struct ks_svc_key key;
 	uint8_t sched; /* enum ks_sched */
 	uint8_t reserved[3];
-	uint32_t flags;		 /* KS_SVC_* */
+	uint32_t flags; /* KS_SVC_* */
 	uint32_t est_timeout_ms; /* 0 = the parameter's */
-	uint32_t persist_ms;	 /* 0 = off */
+	uint32_t persist_ms; /* 0 = off */
 	uint8_t persist_plen;
 	uint8_t reserved2[3];
 };
 static_assert(sizeof(struct ks_op_svc) == 44, "wire size");
 
 #define KS_SVC_EXPIRE_QUIESCENT 0x1u
-#define KS_SVC_SYNPROXY 0x2u
-#define KS_SVC_ONE_PACKET 0x4u
-#define KS_SVC_QUIC 0x8u
-#define KS_SVC_SCHED_PORT 0x10u	    /* sh-port, mh-port */
-#define KS_SVC_SCHED_FALLBACK 0x20u /* sh-fallback, mh-fallback */
+#define KS_SVC_SYNPROXY         0x2u
+#define KS_SVC_ONE_PACKET       0x4u
+#define KS_SVC_QUIC             0x8u
+#define KS_SVC_SCHED_PORT       0x10u /* sh-port, mh-port */
+#define KS_SVC_SCHED_FALLBACK   0x20u /* sh-fallback, mh-fallback */
 
 enum ks_fwd {
 	KS_FWD_FNAT = 1,
@@ -253,7 +261,7 @@ struct ks_op_rs {
 	struct ks_op op;
 	struct ks_svc_key svc;
 	uint8_t af;
-	uint8_t fwd;   /* enum ks_fwd */
+	uint8_t fwd; /* enum ks_fwd */
 	uint16_t port; /* network order */
 	uint8_t addr[16];
 	uint32_t weight; /* 0 = no new sessions, those there go on */
@@ -271,7 +279,8 @@ struct ks_op_lip {
 };
 static_assert(sizeof(struct ks_op_lip) == 60, "wire size");
 
-/* Parameters: timeouts in milliseconds. Defaults are DPVS's (spec: tcp established 90 s ...), set by the data plane itself. */
+/* Parameters: timeouts in milliseconds. Defaults are DPVS's (spec: tcp established 90 s ...), set
+ * by the data plane itself. */
 enum ks_param {
 	KS_PARAM_TCP_NONE = 0,
 	KS_PARAM_TCP_ESTABLISHED = 1,
@@ -306,7 +315,8 @@ static_assert(sizeof(struct ks_op_param) == 16, "wire size");
 
 /* ---- sessions ------------------------------------------------------------------------------------------------- */
 
-/* Ask for a page of one worker's sessions; cursor 0 starts, the answer tells where to go on (UINT32_MAX = that was all). */
+/* Ask for a page of one worker's sessions; cursor 0 starts, the answer tells where to go on
+ * (UINT32_MAX = that was all). */
 struct ks_sessions {
 	uint32_t worker;
 	uint32_t cursor;
@@ -315,7 +325,7 @@ struct ks_sessions {
 };
 
 struct ks_session_row {
-	uint8_t af_in;	/* of the client and the VIP */
+	uint8_t af_in; /* of the client and the VIP */
 	uint8_t af_out; /* of the LIP and the real server */
 	uint8_t proto;
 	uint8_t state; /* enum ks_state */
@@ -360,9 +370,9 @@ enum ks_state {
 /* ---- events --------------------------------------------------------------------------------------------------- */
 
 enum ks_event_type {
-	KS_EV_LINK = 1,		  /* a = 1 up, 0 down */
+	KS_EV_LINK = 1, /* a = 1 up, 0 down */
 	KS_EV_LEASE_EXPIRED = 2,
-	KS_EV_ADDR_CONFLICT = 3,  /* addr: somebody else answers for it, mac in text */
+	KS_EV_ADDR_CONFLICT = 3, /* addr: somebody else answers for it, mac in text */
 	KS_EV_LPORT_EXHAUSTED = 4,
 	KS_EV_TABLE_FULL = 5,
 	KS_EV_STOPPING = 6,
@@ -383,11 +393,12 @@ static_assert(sizeof(struct ks_event) == 204, "wire size");
 /* ---- shared counters ------------------------------------------------------------------------------------------ */
 
 /*
- * One memory, written by the data plane and mapped read-only by clients. Every counter is a naturally aligned uint64 that has
- * one writer. A reader may see counters of different moments, never a torn one. Tables lie at the offsets given.
+ * One memory, written by the data plane and mapped read-only by clients. Every counter is a
+ * naturally aligned uint64 that has one writer. A reader may see counters of different moments,
+ * never a torn one. Tables lie at the offsets given.
  */
 #define KS_SHM_MAGIC 0x314d48534bull /* "KSHM1" */
-#define KS_NAME_LEN 32
+#define KS_NAME_LEN  32
 
 struct ks_shm {
 	uint64_t magic;
@@ -398,16 +409,19 @@ struct ks_shm {
 	uint32_t port_counters;
 	uint32_t rs_slots;
 	uint32_t rs_counters;
-	uint32_t worker_names_off; /* worker_counters names of KS_NAME_LEN: "rx_packets", "drop.ttl", ... */
-	uint32_t worker_off;	   /* uint64[workers + 1][worker_stride / 8]; the last row is the main lcore's */
-	uint32_t worker_stride;	   /* bytes, a multiple of 64 */
+	uint32_t worker_names_off; /* worker_counters names of KS_NAME_LEN: "rx_packets",
+				      "drop.ttl", ... */
+	uint32_t worker_off; /* uint64[workers + 1][worker_stride / 8]; the last row is the main
+				lcore's */
+	uint32_t worker_stride; /* bytes, a multiple of 64 */
 	uint32_t port_names_off;
 	uint32_t port_dev_off; /* ports device names of KS_NAME_LEN */
-	uint32_t port_off;     /* uint64[ports][port_stride / 8] */
+	uint32_t port_off; /* uint64[ports][port_stride / 8] */
 	uint32_t port_stride;
-	uint32_t rs_dir_off;   /* struct ks_shm_rs[rs_slots] */
+	uint32_t rs_dir_off; /* struct ks_shm_rs[rs_slots] */
 	uint32_t rs_names_off; /* rs_counters names of KS_NAME_LEN */
-	uint32_t rs_off;       /* [workers] blocks of rs_worker_stride bytes, each uint64[rs_slots][rs_counters] */
+	uint32_t rs_off; /* [workers] blocks of rs_worker_stride bytes, each
+			    uint64[rs_slots][rs_counters] */
 	uint32_t rs_worker_stride;
 	uint64_t generation; /* current */
 	uint64_t lease_left_ms;

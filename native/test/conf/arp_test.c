@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The main lcore on a hand-moved clock: ARP answered, learnt from, asked; frames that wait; conflicts; gratuitous ARP; the lease. */
+/* The main lcore on a hand-moved clock: ARP answered, learnt from, asked; frames that wait;
+ * conflicts; gratuitous ARP; the lease. */
 #include "check.h"
 #include "ks_arp.h"
 #include "ks_drop.h"
@@ -8,8 +9,8 @@
 
 #define SENT 256
 
-static const uint8_t peer_mac[6] = {2, 0xaa, 0, 0, 0, 1}, other_mac[6] = {2, 0xaa, 0, 0, 0, 2};
-static const uint8_t own_mac[6] = {2, 0, 0, 0, 0, 1};
+static const uint8_t peer_mac[6] = { 2, 0xaa, 0, 0, 0, 1 }, other_mac[6] = { 2, 0xaa, 0, 0, 0, 2 };
+static const uint8_t own_mac[6] = { 2, 0, 0, 0, 0, 1 };
 
 struct out {
 	char how; /* t sent, k to the kernel */
@@ -43,7 +44,7 @@ static bool lab_alloc(void *ctx, struct ks_pkt *p)
 
 	(void)ctx;
 	CHECK(b != NULL);
-	*p = (struct ks_pkt){.data = b + 64, .cookie = b, .headroom = 64, .tailroom = 192};
+	*p = (struct ks_pkt){ .data = b + 64, .cookie = b, .headroom = 64, .tailroom = 192 };
 	lab.buffers++;
 	return true;
 }
@@ -60,7 +61,7 @@ static void keep(struct ks_pkt *p, char how, uint8_t port)
 	struct out *o = &lab.out[lab.n_out++];
 
 	CHECK(lab.n_out < SENT && p->len <= sizeof(o->bytes));
-	*o = (struct out){.how = how, .port = port, .len = p->len};
+	*o = (struct out){ .how = how, .port = port, .len = p->len };
 	memcpy(o->bytes, p->data, p->len);
 	lab_release(NULL, p);
 }
@@ -90,7 +91,8 @@ static void commit(const void *op)
 
 	CHECK_EQ(ks_desired_begin(lab.d, false), KS_OK);
 	if (op != NULL)
-		CHECK_EQ(ks_desired_apply(lab.d, op, ((const struct ks_op *)op)->len, reason), KS_OK);
+		CHECK_EQ(ks_desired_apply(lab.d, op, ((const struct ks_op *)op)->len, reason),
+			 KS_OK);
 	CHECK_EQ(ks_desired_commit(lab.d, ++lab.generation, reason), KS_OK);
 	if (lab.c != NULL)
 		ks_conf_free(lab.c);
@@ -98,11 +100,15 @@ static void commit(const void *op)
 	CHECK(lab.c != NULL);
 }
 
-/* dpdk0 has 10.0.0.5/24 and the leased VIP 10.0.0.100; dpdk1 has the local address 10.1.0.5/24; the default gateway is 10.0.0.1. */
+/* dpdk0 has 10.0.0.5/24 and the leased VIP 10.0.0.100; dpdk1 has the local address 10.1.0.5/24; the
+ * default gateway is 10.0.0.1. */
 static void set_up(void)
 {
-	static const struct ks_main_io io = {
-		.alloc = lab_alloc, .send = lab_send, .release = lab_release, .kni = lab_kni, .event = lab_event};
+	static const struct ks_main_io io = { .alloc = lab_alloc,
+					      .send = lab_send,
+					      .release = lab_release,
+					      .kni = lab_kni,
+					      .event = lab_event };
 	struct ks_op_addr plain = op_addr("dpdk0", "10.0.0.5", 24, 0);
 	struct ks_op_addr vip = op_addr("dpdk0", "10.0.0.100", 32, KS_ADDR_LEASED);
 	struct ks_op_addr lip = op_addr("dpdk1", "10.1.0.5", 24, KS_ADDR_LIP);
@@ -131,7 +137,10 @@ static void tear_down(void)
 
 /* ---- words of the tests ---------------------------------------------------------------------------------------- */
 
-static uint64_t drops(enum ks_drop reason) { return lab.counters[KS_C_DROP_FIRST + reason]; }
+static uint64_t drops(enum ks_drop reason)
+{
+	return lab.counters[KS_C_DROP_FIRST + reason];
+}
 
 static void pass(ks_ms ms)
 {
@@ -154,9 +163,10 @@ static void receive(uint8_t port, const uint8_t *frame, uint16_t len)
 	ks_main_packet(lab.m, lab.c, &p, lab.now);
 }
 
-static void arp_in(uint8_t port, uint16_t op, const uint8_t sha[6], const char *spa, const char *tpa)
+static void arp_in(uint8_t port, uint16_t op, const uint8_t sha[6], const char *spa,
+		   const char *tpa)
 {
-	struct ks_arp a = {.op = op, .spa = ip4(spa), .tpa = ip4(tpa)};
+	struct ks_arp a = { .op = op, .spa = ip4(spa), .tpa = ip4(tpa) };
 	uint8_t frame[KS_ETH_MIN];
 
 	memcpy(a.sha, sha, 6);
@@ -166,7 +176,7 @@ static void arp_in(uint8_t port, uint16_t op, const uint8_t sha[6], const char *
 
 static void ip_frame(const char *dst)
 {
-	uint8_t f[60] = {[12] = 0x08, [14] = 0x45, [22] = 64, [23] = 17};
+	uint8_t f[60] = { [12] = 0x08, [14] = 0x45, [22] = 64, [23] = 17 };
 	ks_be32 a = ip4(dst);
 
 	memcpy(f + 30, &a, 4);
@@ -184,7 +194,8 @@ static const struct out *next_out(void)
 	return &first;
 }
 
-static void expect_arp(uint8_t port, uint16_t op, const uint8_t dst[6], const char *spa, const char *tpa)
+static void expect_arp(uint8_t port, uint16_t op, const uint8_t dst[6], const char *spa,
+		       const char *tpa)
 {
 	const struct out *o = next_out();
 	struct ks_arp a;
@@ -209,7 +220,10 @@ static void expect_frame_to(const uint8_t mac[6])
 	CHECK(memcmp(o->bytes + 6, own_mac, 6) == 0);
 }
 
-static void expect_to_kernel(void) { CHECK_EQ(next_out()->how, 'k'); }
+static void expect_to_kernel(void)
+{
+	CHECK_EQ(next_out()->how, 'k');
+}
 
 static bool usable(const char *addr)
 {
@@ -232,12 +246,16 @@ static void use(const char *addr)
 /* A request and its answer as arping and Linux put them on the wire. */
 static void a_request_for_our_address_is_answered(void)
 {
-	static const uint8_t request[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0xaa, 0x00, 0x00, 0x00, 0x01, 0x08, 0x06,
-					    0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x01, 0x02, 0xaa, 0x00, 0x00, 0x00, 0x01,
-					    10,	  0,	0,    9,    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 10,   0,    0,	  5};
-	static const uint8_t reply[42] = {0x02, 0xaa, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x08, 0x06,
-					  0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x02, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01,
-					  10,	0,    0,    5,	  0x02, 0xaa, 0x00, 0x00, 0x00, 0x01, 10,   0,	  0,	9};
+	static const uint8_t request[42] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0xaa, 0x00,
+					     0x00, 0x00, 0x01, 0x08, 0x06, 0x00, 0x01, 0x08, 0x00,
+					     0x06, 0x04, 0x00, 0x01, 0x02, 0xaa, 0x00, 0x00, 0x00,
+					     0x01, 10,   0,    0,    9,    0x00, 0x00, 0x00, 0x00,
+					     0x00, 0x00, 10,   0,    0,    5 };
+	static const uint8_t reply[42] = { 0x02, 0xaa, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x00,
+					   0x00, 0x00, 0x01, 0x08, 0x06, 0x00, 0x01, 0x08, 0x00,
+					   0x06, 0x04, 0x00, 0x02, 0x02, 0x00, 0x00, 0x00, 0x00,
+					   0x01, 10,   0,    0,    5,    0x02, 0xaa, 0x00, 0x00,
+					   0x00, 0x01, 10,   0,    0,    9 };
 	const struct out *o;
 
 	set_up();
@@ -274,9 +292,9 @@ static void a_probe_is_answered_and_teaches_nothing(void)
 
 static void garbled_arp_is_counted(void)
 {
-	static const uint8_t group[6] = {1, 0, 0, 0, 0, 1};
+	static const uint8_t group[6] = { 1, 0, 0, 0, 0, 1 };
 	uint8_t f[KS_ETH_MIN];
-	struct ks_arp a = {.op = KS_ARP_REQUEST, .spa = ip4("10.0.0.9"), .tpa = ip4("10.0.0.5")};
+	struct ks_arp a = { .op = KS_ARP_REQUEST, .spa = ip4("10.0.0.9"), .tpa = ip4("10.0.0.5") };
 
 	set_up();
 	ks_arp_write(f, ks_mac_broadcast, peer_mac, &a);
@@ -304,11 +322,13 @@ static void replies_teach_and_go_to_the_kernel(void)
 	CHECK(usable("10.0.0.9"));
 	ip_frame("10.0.0.9");
 	expect_frame_to(peer_mac);
-	arp_in(0, KS_ARP_REQUEST, other_mac, "10.0.0.9", "10.0.0.9"); /* it has moved, and says so */
+	arp_in(0, KS_ARP_REQUEST, other_mac, "10.0.0.9",
+	       "10.0.0.9"); /* it has moved, and says so */
 	expect_to_kernel();
 	ip_frame("10.0.0.9");
 	expect_frame_to(other_mac);
-	arp_in(0, KS_ARP_REPLY, peer_mac, "192.0.2.9", "10.0.0.5"); /* by the default route it would be on this port */
+	arp_in(0, KS_ARP_REPLY, peer_mac, "192.0.2.9",
+	       "10.0.0.5"); /* by the default route it would be on this port */
 	expect_to_kernel();
 	arp_in(1, KS_ARP_REPLY, peer_mac, "192.0.2.8", "10.1.0.5"); /* but not on that one */
 	expect_to_kernel();
@@ -321,7 +341,8 @@ static void frames_wait_for_their_next_hop(void)
 	set_up();
 	ip_frame("8.8.8.8");
 	ip_frame("9.9.9.9");
-	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5", "10.0.0.1"); /* once: both have the same gateway */
+	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5",
+		   "10.0.0.1"); /* once: both have the same gateway */
 	CHECK_EQ(lab.n_out, 0);
 	pass(50);
 	arp_in(0, KS_ARP_REPLY, peer_mac, "10.0.0.1", "10.0.0.5");
@@ -335,7 +356,7 @@ static void frames_wait_for_their_next_hop(void)
 
 static void five_tries_then_the_frames_are_dropped(void)
 {
-	static const ks_ms wait[KS_ARP_TRIES] = {100, 200, 400, 800, 1000};
+	static const ks_ms wait[KS_ARP_TRIES] = { 100, 200, 400, 800, 1000 };
 
 	set_up();
 	ip_frame("10.0.0.9");
@@ -419,7 +440,7 @@ static void an_unused_neighbour_is_forgotten(void)
 static void static_and_kernel_neighbours(void)
 {
 	struct ks_op_neigh n = op_neigh("dpdk0", "10.0.0.9", peer_mac);
-	union ks_addr a = {.v4 = ip4("10.0.0.8")};
+	union ks_addr a = { .v4 = ip4("10.0.0.8") };
 
 	set_up();
 	ks_main_neigh_set(lab.m, lab.c, 0, 4, &a, other_mac, false, lab.now);
@@ -442,7 +463,7 @@ static void static_and_kernel_neighbours(void)
 
 static void the_lease_decides_about_the_vip(void)
 {
-	union ks_addr vip = {.v4 = ip4("10.0.0.100")};
+	union ks_addr vip = { .v4 = ip4("10.0.0.100") };
 
 	set_up();
 	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.9", "10.0.0.100");
@@ -482,10 +503,12 @@ static void the_lease_decides_about_the_vip(void)
 /* The frame keepalived 2.2.7 sends, but for the hardware addresses. */
 static void gratuitous_arp_looks_as_keepalived_sends_it(void)
 {
-	static const uint8_t want[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x08, 0x06,
-					 0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01,
-					 10,   0,    0,	   100,	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 10,   0,	 0,    100};
-	union ks_addr vip = {.v4 = ip4("10.0.0.100")};
+	static const uint8_t want[42] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x00, 0x00,
+					  0x00, 0x00, 0x01, 0x08, 0x06, 0x00, 0x01, 0x08, 0x00,
+					  0x06, 0x04, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00,
+					  0x01, 10,   0,    0,    100,  0xff, 0xff, 0xff, 0xff,
+					  0xff, 0xff, 10,   0,    0,    100 };
+	union ks_addr vip = { .v4 = ip4("10.0.0.100") };
 
 	set_up();
 	ks_main_lease(lab.m, 3000, lab.now);
@@ -494,7 +517,8 @@ static void gratuitous_arp_looks_as_keepalived_sends_it(void)
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(memcmp(lab.out[i].bytes, want, sizeof(want)) == 0);
 	lab.n_out = 0;
-	CHECK_EQ(ks_main_garp(lab.m, lab.c, 1, 4, &vip, 3, lab.now), KS_E_NOT_FOUND); /* not on that port */
+	CHECK_EQ(ks_main_garp(lab.m, lab.c, 1, 4, &vip, 3, lab.now),
+		 KS_E_NOT_FOUND); /* not on that port */
 	CHECK_EQ(lab.n_out, 0);
 	tear_down();
 }
@@ -507,8 +531,9 @@ static void somebody_else_with_our_address_is_told(void)
 	CHECK_EQ(lab.event[0].type, KS_EV_ADDR_CONFLICT);
 	CHECK_STR(lab.event[0].dev, "dpdk0");
 	CHECK_STR(lab.event[0].text, "02:aa:00:00:00:01");
-	CHECK(memcmp(lab.event[0].addr, (uint8_t[4]){10, 0, 0, 5}, 4) == 0);
-	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5", "10.0.0.5"); /* defended, RFC 5227 §2.4 (b) */
+	CHECK(memcmp(lab.event[0].addr, (uint8_t[4]){ 10, 0, 0, 5 }, 4) == 0);
+	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5",
+		   "10.0.0.5"); /* defended, RFC 5227 §2.4 (b) */
 	expect_to_kernel();
 	CHECK(!usable("10.0.0.5"));
 	arp_in(0, KS_ARP_REPLY, peer_mac, "10.0.0.5", "10.0.0.9");
@@ -528,11 +553,13 @@ static void somebody_else_with_our_address_is_told(void)
 static void a_vip_is_left_to_vrrp(void)
 {
 	set_up();
-	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.100", "10.0.0.100"); /* we are standby: the peer's announcement */
+	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.100",
+	       "10.0.0.100"); /* we are standby: the peer's announcement */
 	CHECK_EQ(lab.n_events, 0);
 	expect_to_kernel();
 	ks_main_lease(lab.m, 3000, lab.now);
-	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.100", "10.0.0.100"); /* two owners: told, not fought over */
+	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.100",
+	       "10.0.0.100"); /* two owners: told, not fought over */
 	CHECK_EQ(lab.n_events, 1);
 	expect_to_kernel();
 	CHECK_EQ(lab.n_out, 0);
@@ -547,9 +574,9 @@ static void frames_that_cannot_be_sent_have_named_drops(void)
 	ip_frame("224.0.0.18");
 	ip_frame("0.0.0.0");
 	CHECK_EQ(drops(KS_DROP_NO_ROUTE), 2);
-	receive(0, (uint8_t[20]){[12] = 0x08}, 20);
+	receive(0, (uint8_t[20]){ [12] = 0x08 }, 20);
 	CHECK_EQ(drops(KS_DROP_TRUNCATED), 1);
-	receive(0, (uint8_t[60]){[12] = 0x86, [13] = 0xdd}, 60);
+	receive(0, (uint8_t[60]){ [12] = 0x86, [13] = 0xdd }, 60);
 	CHECK_EQ(drops(KS_DROP_ETHERTYPE), 1);
 	CHECK_EQ(lab.n_out, 0);
 	tear_down();
@@ -557,7 +584,7 @@ static void frames_that_cannot_be_sent_have_named_drops(void)
 
 static void the_table_fills_and_empties(void)
 {
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
 	struct ks_neigh_table t;
 	uint16_t first, i;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control server over real SEQPACKET sockets: generations, single requests, several clients, and every kind of malformed message. */
+/* The control server over real SEQPACKET sockets: generations, single requests, several clients,
+ * and every kind of malformed message. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -78,20 +79,20 @@ static void on_shutdown(void *ctx, uint32_t drain_ms)
 
 static struct ks_control *control_new(const char *path, char err[KS_ERR_LEN])
 {
-	struct ks_control_opts o = {.path = path,
-				    .desired = lab.d,
-				    .cb = {.publish = on_publish,
-					   .quiesced = on_quiesced,
-					   .lease = on_lease,
-					   .garp = on_garp,
-					   .sessions = on_sessions,
-					   .shutdown = on_shutdown},
-				    .boot_id = 0x1122334455667788,
-				    .workers = 2,
-				    .ports = 2,
-				    .shm_fd = lab.shm_fd,
-				    .shm_size = 4096,
-				    .version = "1.2.3"};
+	struct ks_control_opts o = { .path = path,
+				     .desired = lab.d,
+				     .cb = { .publish = on_publish,
+					     .quiesced = on_quiesced,
+					     .lease = on_lease,
+					     .garp = on_garp,
+					     .sessions = on_sessions,
+					     .shutdown = on_shutdown },
+				     .boot_id = 0x1122334455667788,
+				     .workers = 2,
+				     .ports = 2,
+				     .shm_fd = lab.shm_fd,
+				     .shm_size = 4096,
+				     .version = "1.2.3" };
 
 	return ks_control_new(&o, err);
 }
@@ -141,8 +142,11 @@ static void turn(void)
 static void tell(int fd, unsigned type, uint32_t seq, const void *body, size_t len)
 {
 	static uint8_t buf[KS_IPC_MAX_MSG];
-	struct ks_msg m = {
-		.magic = KS_IPC_MAGIC, .version = KS_IPC_VERSION, .type = (uint8_t)type, .seq = seq, .len = (uint32_t)len};
+	struct ks_msg m = { .magic = KS_IPC_MAGIC,
+			    .version = KS_IPC_VERSION,
+			    .type = (uint8_t)type,
+			    .seq = seq,
+			    .len = (uint32_t)len };
 
 	memcpy(buf, &m, sizeof(m));
 	if (len > 0)
@@ -194,7 +198,7 @@ static void expect_ack(int fd, uint32_t seq, uint32_t status, uint32_t op_index,
 
 static void greet(int fd)
 {
-	struct ks_hello h = {.endian = KS_IPC_ENDIAN, .name = "test"};
+	struct ks_hello h = { .endian = KS_IPC_ENDIAN, .name = "test" };
 	struct ks_hello_ack a;
 
 	tell(fd, KS_MSG_HELLO, 1, &h, sizeof(h));
@@ -202,11 +206,16 @@ static void greet(int fd)
 	CHECK_EQ(a.endian, KS_IPC_ENDIAN);
 }
 
-static void begin(int fd, uint64_t base) { tell(fd, KS_MSG_BEGIN, 2, &(struct ks_begin){base}, sizeof(struct ks_begin)); }
+static void begin(int fd, uint64_t base)
+{
+	tell(fd, KS_MSG_BEGIN, 2, &(struct ks_begin){ base }, sizeof(struct ks_begin));
+}
 
 static void commit(int fd, uint32_t seq, uint64_t generation, uint32_t n_ops)
 {
-	tell(fd, KS_MSG_COMMIT, seq, &(struct ks_commit){.generation = generation, .digest = generation * 7, .ops = n_ops},
+	tell(fd, KS_MSG_COMMIT, seq,
+	     &(struct ks_commit){
+		     .generation = generation, .digest = generation * 7, .ops = n_ops },
 	     sizeof(struct ks_commit));
 }
 
@@ -219,7 +228,8 @@ static void service(int fd, unsigned port)
 
 static bool serves(unsigned port)
 {
-	return lab.conf != NULL && ks_conf_svc4(lab.conf, 6, ip4("192.0.2.1"), htons((uint16_t)port)) != NULL;
+	return lab.conf != NULL &&
+		ks_conf_svc4(lab.conf, 6, ip4("192.0.2.1"), htons((uint16_t)port)) != NULL;
 }
 
 /* ---- tests ----------------------------------------------------------------------------------------------------- */
@@ -230,11 +240,14 @@ static void hello_passes_the_counters_read_only(void)
 		struct cmsghdr head;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct ks_hello h = {.endian = KS_IPC_ENDIAN, .name = "test"};
+	struct ks_hello h = { .endian = KS_IPC_ENDIAN, .name = "test" };
 	struct ks_hello_ack a;
 	char buf[256], *shm;
-	struct iovec iov = {buf, sizeof(buf)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct iovec iov = { buf, sizeof(buf) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
 	int fd, passed;
 
 	set_up();
@@ -264,7 +277,7 @@ static void hello_passes_the_counters_read_only(void)
 
 static void a_generation_is_acknowledged_when_the_workers_have_left_the_old_one(void)
 {
-	struct ks_hello h = {.endian = KS_IPC_ENDIAN};
+	struct ks_hello h = { .endian = KS_IPC_ENDIAN };
 	struct ks_hello_ack hello;
 	int fd, later;
 	struct ks_ack a;
@@ -303,7 +316,8 @@ static void a_generation_is_acknowledged_when_the_workers_have_left_the_old_one(
 
 static void a_refused_op_rejects_the_whole_and_names_it(void)
 {
-	struct ks_op_svc v[3] = {op_svc("192.0.2.1", 81), op_svc("192.0.2.1", 82), op_svc("192.0.2.1", 83)};
+	struct ks_op_svc v[3] = { op_svc("192.0.2.1", 81), op_svc("192.0.2.1", 82),
+				  op_svc("192.0.2.1", 83) };
 	int fd;
 
 	set_up();
@@ -420,7 +434,11 @@ static void an_open_generation_goes_with_its_client(void)
 		struct {
 			struct ks_msg m;
 			struct ks_op_svc v;
-		} ops = {{.magic = KS_IPC_MAGIC, .version = KS_IPC_VERSION, .type = KS_MSG_OPS, .len = sizeof(v)}, v};
+		} ops = { { .magic = KS_IPC_MAGIC,
+			    .version = KS_IPC_VERSION,
+			    .type = KS_MSG_OPS,
+			    .len = sizeof(v) },
+			  v };
 
 		CHECK(send(a, &ops, sizeof(ops), 0) == sizeof(ops));
 	}
@@ -440,7 +458,8 @@ static void an_open_generation_goes_with_its_client(void)
 	turn();
 	CHECK(!ks_desired_in_transaction(lab.d));
 	commit(b, 5, 2, 1);
-	expect_ack(b, 5, KS_E_STATE, UINT32_MAX, "the generation was open too long without a message");
+	expect_ack(b, 5, KS_E_STATE, UINT32_MAX,
+		   "the generation was open too long without a message");
 	close(b);
 	tear_down();
 }
@@ -468,8 +487,8 @@ static void a_commit_whose_client_has_gone_still_stands(void)
 
 static void single_requests(void)
 {
-	struct ks_garp g = {.dev = "dpdk0", .af = 4, .repeat = 5};
-	struct ks_event e = {.type = KS_EV_LINK, .a = 1, .dev = "dpdk1"}, heard;
+	struct ks_garp g = { .dev = "dpdk0", .af = 4, .repeat = 5 };
+	struct ks_event e = { .type = KS_EV_LINK, .a = 1, .dev = "dpdk1" }, heard;
 	int fd, mute;
 
 	set_up();
@@ -478,7 +497,7 @@ static void single_requests(void)
 	greet(fd);
 	tell(fd, KS_MSG_PING, 2, NULL, 0);
 	expect_ack(fd, 2, KS_OK, UINT32_MAX, "");
-	tell(fd, KS_MSG_LEASE, 3, &(struct ks_lease){.ms = 3000}, sizeof(struct ks_lease));
+	tell(fd, KS_MSG_LEASE, 3, &(struct ks_lease){ .ms = 3000 }, sizeof(struct ks_lease));
 	expect_ack(fd, 3, KS_OK, UINT32_MAX, "");
 	CHECK_EQ(lab.lease_ms, 3000);
 	tell(fd, KS_MSG_GARP, 4, &g, sizeof(g));
@@ -489,12 +508,14 @@ static void single_requests(void)
 	expect_ack(fd, 5, KS_E_NOT_FOUND, UINT32_MAX, "there is no device eth9");
 	memset(g.dev, 'x', sizeof(g.dev));
 	tell(fd, KS_MSG_GARP, 6, &g, sizeof(g));
-	expect_ack(fd, 6, KS_E_INVALID, UINT32_MAX, "the device or the address family of the announcement is wrong");
+	expect_ack(fd, 6, KS_E_INVALID, UINT32_MAX,
+		   "the device or the address family of the announcement is wrong");
 	ks_control_event(lab.c, &e);
 	hear(fd, KS_MSG_EVENT, 0, &heard, sizeof(heard));
 	CHECK_STR(heard.dev, "dpdk1");
 	CHECK(silent(mute));
-	tell(fd, KS_MSG_SHUTDOWN, 7, &(struct ks_shutdown){.drain_ms = 500}, sizeof(struct ks_shutdown));
+	tell(fd, KS_MSG_SHUTDOWN, 7, &(struct ks_shutdown){ .drain_ms = 500 },
+	     sizeof(struct ks_shutdown));
 	expect_ack(fd, 7, KS_OK, UINT32_MAX, "");
 	CHECK_EQ(lab.shutdowns, 1);
 	CHECK_EQ(lab.drain_ms, 500);
@@ -509,13 +530,15 @@ static void sessions_are_answered_later(void)
 		struct ks_sessions_ack head;
 		struct ks_session_row row[2];
 	} got;
-	struct ks_session_row rows[2] = {{.worker = 1, .cport = 7}, {.worker = 1, .cport = 8}};
+	struct ks_session_row rows[2] = { { .worker = 1, .cport = 7 },
+					  { .worker = 1, .cport = 8 } };
 	int fd;
 
 	set_up();
 	fd = client();
 	greet(fd);
-	tell(fd, KS_MSG_SESSIONS, 5, &(struct ks_sessions){.worker = 1, .cursor = 3, .max = 9999}, sizeof(struct ks_sessions));
+	tell(fd, KS_MSG_SESSIONS, 5, &(struct ks_sessions){ .worker = 1, .cursor = 3, .max = 9999 },
+	     sizeof(struct ks_sessions));
 	CHECK(silent(fd));
 	CHECK_EQ(lab.ask.max, 512);
 	CHECK_EQ(lab.ask.cursor, 3);
@@ -525,13 +548,16 @@ static void sessions_are_answered_later(void)
 	CHECK_EQ(got.head.count, 2);
 	CHECK_EQ(got.head.next, 44);
 	CHECK_EQ(got.row[1].cport, 8);
-	tell(fd, KS_MSG_SESSIONS, 6, &(struct ks_sessions){.worker = 2}, sizeof(struct ks_sessions));
+	tell(fd, KS_MSG_SESSIONS, 6, &(struct ks_sessions){ .worker = 2 },
+	     sizeof(struct ks_sessions));
 	hear(fd, KS_MSG_SESSIONS_ACK, 6, &got.head, sizeof(got.head));
 	CHECK_EQ(got.head.status, KS_E_NOT_FOUND);
-	tell(fd, KS_MSG_SESSIONS, 7, &(struct ks_sessions){.worker = 0}, sizeof(struct ks_sessions));
+	tell(fd, KS_MSG_SESSIONS, 7, &(struct ks_sessions){ .worker = 0 },
+	     sizeof(struct ks_sessions));
 	close(fd);
 	turn();
-	ks_control_sessions(lab.c, lab.token, KS_OK, rows, 2, 44); /* the client is gone: nobody to tell */
+	ks_control_sessions(lab.c, lab.token, KS_OK, rows, 2,
+			    44); /* the client is gone: nobody to tell */
 	CHECK_EQ(ks_control_clients(lab.c), 0);
 	tear_down();
 }
@@ -544,8 +570,10 @@ static void raw(int fd, const void *buf, size_t len)
 
 static void malformed_messages_are_answered(void)
 {
-	struct ks_msg m = {.magic = KS_IPC_MAGIC, .version = KS_IPC_VERSION, .type = KS_MSG_PING, .seq = 8};
-	struct ks_op bad = {.type = KS_OP_SVC_SET, .len = 2};
+	struct ks_msg m = {
+		.magic = KS_IPC_MAGIC, .version = KS_IPC_VERSION, .type = KS_MSG_PING, .seq = 8
+	};
+	struct ks_op bad = { .type = KS_OP_SVC_SET, .len = 2 };
 	static uint8_t big[KS_IPC_MAX_MSG + 8];
 	int fd;
 
@@ -553,8 +581,10 @@ static void malformed_messages_are_answered(void)
 	fd = client();
 	tell(fd, KS_MSG_PING, 2, NULL, 0);
 	expect_ack(fd, 2, KS_E_STATE, UINT32_MAX, "the first message must be HELLO");
-	tell(fd, KS_MSG_HELLO, 3, &(struct ks_hello){.endian = 0x04030201}, sizeof(struct ks_hello));
-	expect_ack(fd, 3, KS_E_MALFORMED, UINT32_MAX, "the client's byte order is not the data plane's");
+	tell(fd, KS_MSG_HELLO, 3, &(struct ks_hello){ .endian = 0x04030201 },
+	     sizeof(struct ks_hello));
+	expect_ack(fd, 3, KS_E_MALFORMED, UINT32_MAX,
+		   "the client's byte order is not the data plane's");
 	greet(fd);
 	raw(fd, &m, 7);
 	expect_ack(fd, 0, KS_E_MALFORMED, UINT32_MAX, "a message is cut off or too long");
@@ -562,11 +592,13 @@ static void malformed_messages_are_answered(void)
 	expect_ack(fd, 0, KS_E_MALFORMED, UINT32_MAX, "a message is cut off or too long");
 	m.len = 4;
 	raw(fd, &m, sizeof(m));
-	expect_ack(fd, 8, KS_E_MALFORMED, UINT32_MAX, "a message has a wrong magic number or length");
+	expect_ack(fd, 8, KS_E_MALFORMED, UINT32_MAX,
+		   "a message has a wrong magic number or length");
 	m.len = 0;
 	m.version = 9;
 	raw(fd, &m, sizeof(m));
-	expect_ack(fd, 8, KS_E_UNSUPPORTED, UINT32_MAX, "client and data plane are of different versions");
+	expect_ack(fd, 8, KS_E_UNSUPPORTED, UINT32_MAX,
+		   "client and data plane are of different versions");
 	tell(fd, KS_MSG_LEASE, 4, NULL, 0);
 	expect_ack(fd, 4, KS_E_MALFORMED, UINT32_MAX, "a message has not the length of its type");
 	tell(fd, 77, 5, NULL, 0);
@@ -580,7 +612,8 @@ static void malformed_messages_are_answered(void)
 	tear_down();
 }
 
-/* Random bytes, and messages that are right but for one random byte, never crash and never leave a generation open behind their client. */
+/* Random bytes, and messages that are right but for one random byte, never crash and never leave a
+ * generation open behind their client. */
 static void random_messages_never_crash(void)
 {
 	struct ks_op_rs r = op_rs(svc_key_of("192.0.2.1", 80), "10.0.0.1", 80, 1);
@@ -593,26 +626,36 @@ static void random_messages_never_crash(void)
 		bool alive = cl != NULL;
 
 		for (unsigned k = 0; k < 40 && alive; k++) {
-			static const uint8_t types[] = {KS_MSG_HELLO,	 KS_MSG_BEGIN, KS_MSG_OPS,  KS_MSG_COMMIT,
-							KS_MSG_SESSIONS, KS_MSG_GARP,  KS_MSG_LEASE};
-			static const uint32_t sizes[] = {sizeof(struct ks_hello),    sizeof(struct ks_begin),
-							 sizeof(v) + sizeof(r),	     sizeof(struct ks_commit),
-							 sizeof(struct ks_sessions), sizeof(struct ks_garp),
-							 sizeof(struct ks_lease)};
+			static const uint8_t types[] = { KS_MSG_HELLO,    KS_MSG_BEGIN,
+							 KS_MSG_OPS,      KS_MSG_COMMIT,
+							 KS_MSG_SESSIONS, KS_MSG_GARP,
+							 KS_MSG_LEASE };
+			static const uint32_t sizes[] = {
+				sizeof(struct ks_hello),    sizeof(struct ks_begin),
+				sizeof(v) + sizeof(r),      sizeof(struct ks_commit),
+				sizeof(struct ks_sessions), sizeof(struct ks_garp),
+				sizeof(struct ks_lease)
+			};
 			unsigned t = k < 3 ? k : below(&s, 7);
-			uint8_t buf[256] = {0};
-			struct ks_msg m = {.magic = KS_IPC_MAGIC, .version = 1, .type = types[t], .len = sizes[t]};
+			uint8_t buf[256] = { 0 };
+			struct ks_msg m = { .magic = KS_IPC_MAGIC,
+					    .version = 1,
+					    .type = types[t],
+					    .len = sizes[t] };
 			size_t len = sizeof(m) + sizes[t];
 
 			memcpy(buf, &m, sizeof(m));
 			if (types[t] == KS_MSG_HELLO)
-				memcpy(buf + sizeof(m), &(uint32_t){KS_IPC_ENDIAN}, 4);
+				memcpy(buf + sizeof(m), &(uint32_t){ KS_IPC_ENDIAN }, 4);
 			if (types[t] == KS_MSG_OPS) {
 				memcpy(buf + sizeof(m), &v, sizeof(v));
 				memcpy(buf + sizeof(m) + sizeof(v), &r, sizeof(r));
 			}
 			if (types[t] == KS_MSG_COMMIT)
-				memcpy(buf + sizeof(m), &(struct ks_commit){.generation = ks_control_generation(lab.c) + 1, .ops = 2},
+				memcpy(buf + sizeof(m),
+				       &(struct ks_commit){
+					       .generation = ks_control_generation(lab.c) + 1,
+					       .ops = 2 },
 				       sizeof(struct ks_commit));
 			if (below(&s, k < 3 ? 4 : 2) == 0)
 				buf[below(&s, (uint32_t)len)] = (uint8_t)rnd(&s);
@@ -623,7 +666,7 @@ static void random_messages_never_crash(void)
 		lab.now += 1;
 		ks_control_free(lab.c);
 		CHECK(!ks_desired_in_transaction(lab.d));
-		lab.c = control_new(NULL, (char[KS_ERR_LEN]){0});
+		lab.c = control_new(NULL, (char[KS_ERR_LEN]){ 0 });
 	}
 	CHECK(lab.published > 20);
 	tear_down();
@@ -631,7 +674,7 @@ static void random_messages_never_crash(void)
 
 static void a_client_that_does_not_read_is_cut_off(void)
 {
-	struct ks_event e = {.type = KS_EV_LOG};
+	struct ks_event e = { .type = KS_EV_LOG };
 	int fd;
 
 	set_up();
@@ -648,7 +691,7 @@ static void a_client_that_does_not_read_is_cut_off(void)
 
 static void what_waits_is_sent_in_order_when_there_is_room(void)
 {
-	struct ks_event e = {.type = KS_EV_LOG}, got;
+	struct ks_event e = { .type = KS_EV_LOG }, got;
 	int fd;
 
 	set_up();
@@ -668,8 +711,9 @@ static void what_waits_is_sent_in_order_when_there_is_room(void)
 
 static void the_socket_file(void)
 {
-	char dir[] = "/tmp/ks-control-XXXXXX", path[64], err[KS_ERR_LEN] = "", want[KS_ERR_LEN], deep[200];
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	char dir[] = "/tmp/ks-control-XXXXXX", path[64], err[KS_ERR_LEN] = "", want[KS_ERR_LEN],
+	     deep[200];
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct ks_control *c;
 	struct stat st;
 	int fd;
@@ -688,7 +732,7 @@ static void the_socket_file(void)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
 	memcpy(sa.sun_path, path, strlen(path));
 	CHECK(connect(fd, (const void *)&sa, sizeof(sa)) == 0);
-	CHECK(poll(&(struct pollfd){.fd = ks_control_fd(c), .events = POLLIN}, 1, 1000) == 1);
+	CHECK(poll(&(struct pollfd){ .fd = ks_control_fd(c), .events = POLLIN }, 1, 1000) == 1);
 	for (unsigned i = 0; i < 3; i++) /* one of them was the attempt of the second data plane */
 		ks_control_poll(c, 0);
 	CHECK_EQ(ks_control_clients(c), 1);

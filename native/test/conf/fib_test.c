@@ -30,7 +30,10 @@ static const struct ks_fib_in *naive(const struct ks_fib_in *in, uint32_t n, uin
 }
 
 /* Few distinct high bits, so that prefixes nest and collide. */
-static uint32_t crowded(uint64_t *s) { return (below(s, 3) << 30) | (below(s, 3) << 15) | (rnd(s) & 0x0003c3c3); }
+static uint32_t crowded(uint64_t *s)
+{
+	return (below(s, 3) << 30) | (below(s, 3) << 15) | (rnd(s) & 0x0003c3c3);
+}
 
 static void check_one_table(const struct ks_mem *mem, uint64_t *s)
 {
@@ -43,7 +46,7 @@ static void check_one_table(const struct ks_mem *mem, uint64_t *s)
 		uint32_t mask = plen == 0 ? 0 : UINT32_MAX << (32 - plen);
 
 		/* rank and metric make one winner, the gateway tells which it was */
-		in[i] = (struct ks_fib_in){.dst = crowded(s) & mask, .rank = i};
+		in[i] = (struct ks_fib_in){ .dst = crowded(s) & mask, .rank = i };
 		in[i].route.plen = (uint8_t)plen;
 		in[i].route.metric = below(s, 3);
 		in[i].route.gw.v4 = i + 1;
@@ -61,9 +64,10 @@ static void check_one_table(const struct ks_mem *mem, uint64_t *s)
 			CHECK_EQ(got->gw.v4, want->route.gw.v4);
 	}
 	for (uint32_t i = 0; i < n; i++) { /* both ends of every prefix and what lies beside them */
-		uint32_t last = in[i].dst | (in[i].route.plen == 0 ? UINT32_MAX
-								    : (uint32_t)((1ull << (32 - in[i].route.plen)) - 1));
-		uint32_t probe[] = {in[i].dst, last, in[i].dst - 1, last + 1};
+		uint32_t last = in[i].dst |
+			(in[i].route.plen == 0 ? UINT32_MAX
+					       : (uint32_t)((1ull << (32 - in[i].route.plen)) - 1));
+		uint32_t probe[] = { in[i].dst, last, in[i].dst - 1, last + 1 };
 
 		for (unsigned k = 0; k < 4; k++) {
 			const struct ks_route *got = ks_fib_find(f, probe[k]);
@@ -79,7 +83,7 @@ static void check_one_table(const struct ks_mem *mem, uint64_t *s)
 
 static void lookup_equals_a_naive_search(void)
 {
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
 	uint64_t s = 0x5eed;
 
@@ -90,9 +94,9 @@ static void lookup_equals_a_naive_search(void)
 
 static void short_of_memory_gives_none_and_leaks_none(void)
 {
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
-	struct ks_fib_in in[1] = {{.dst = 0x0a000001, .route = {.plen = 32}}};
+	struct ks_fib_in in[1] = { { .dst = 0x0a000001, .route = { .plen = 32 } } };
 
 	for (long k = 1; k <= 3; k++) {
 		tm.fail_in = k;

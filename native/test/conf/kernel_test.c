@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel interface and the mirror against the real kernel, in a network namespace of the test's own (and a user namespace where it does
- * not run as root). Nothing leaves it, and it goes with the process.
+ * The kernel interface and the mirror against the real kernel, in a network namespace of the test's
+ * own (and a user namespace where it does not run as root). Nothing leaves it, and it goes with the
+ * process.
  */
 #include <net/if.h>
 #include <netinet/in.h>
@@ -16,7 +17,7 @@
 #include "kni.h"
 #include "mirror.h"
 
-static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
 
 static ks_ms clock_ms(void)
 {
@@ -66,7 +67,7 @@ static void ip(const char *args)
 
 static struct ks_kni *open_kni(const char *dev, uint32_t pps)
 {
-	struct ks_kni_opts o = {.dev = dev, .mtu = 1400, .pps = pps, .control_pps = pps};
+	struct ks_kni_opts o = { .dev = dev, .mtu = 1400, .pps = pps, .control_pps = pps };
 	char err[KS_ERR_LEN] = "";
 	struct ks_kni *k;
 
@@ -79,12 +80,15 @@ static struct ks_kni *open_kni(const char *dev, uint32_t pps)
 }
 
 /* Every test starts with nothing but a loopback interface that is down. */
-static void fresh_namespace(void) { CHECK(unshare(CLONE_NEWNET) == 0); }
+static void fresh_namespace(void)
+{
+	CHECK(unshare(CLONE_NEWNET) == 0);
+}
 
-#define RUN_FRESH(test)                                                                                                \
-	do {                                                                                                           \
-		fresh_namespace();                                                                                     \
-		RUN(test);                                                                                             \
+#define RUN_FRESH(test)            \
+	do {                       \
+		fresh_namespace(); \
+		RUN(test);         \
 	} while (0)
 
 /* ---- the kernel interface -------------------------------------------------------------------------------------- */
@@ -92,9 +96,9 @@ static void fresh_namespace(void) { CHECK(unshare(CLONE_NEWNET) == 0); }
 static void it_has_the_ports_name_mac_and_mtu(void)
 {
 	struct ks_kni *k = open_kni("dpdk0", 0);
-	struct ks_kni_opts o = {.dev = "dpdk0", .mac = {2}, .mtu = 1500};
+	struct ks_kni_opts o = { .dev = "dpdk0", .mac = { 2 }, .mtu = 1500 };
 	char err[KS_ERR_LEN];
-	struct ifreq ifr = {0};
+	struct ifreq ifr = { 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	strcpy(ifr.ifr_name, "dpdk0.kni");
@@ -107,7 +111,8 @@ static void it_has_the_ports_name_mac_and_mtu(void)
 	CHECK(ks_kni_set_mtu(k, 1300) && ioctl(fd, SIOCGIFMTU, &ifr) == 0);
 	CHECK_EQ(ifr.ifr_mtu, 1300);
 	CHECK(ks_kni_set_link(k, false));
-	for (ks_ms end = clock_ms() + 3000; clock_ms() < end; poll(NULL, 0, 5)) /* the kernel does it when it finds time */
+	for (ks_ms end = clock_ms() + 3000; clock_ms() < end;
+	     poll(NULL, 0, 5)) /* the kernel does it when it finds time */
 		if (ioctl(fd, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & IFF_RUNNING) == 0)
 			break;
 	CHECK((ifr.ifr_flags & IFF_RUNNING) == 0);
@@ -153,10 +158,10 @@ static void reader_done(void *ctx, void *cookie, size_t len)
 /* The next frame of that type the kernel sends; others (IPv6 settling in) are passed over. */
 static void read_frame(struct ks_kni *k, struct reader *r, uint16_t ethertype)
 {
-	struct ks_kni_reader how = {.ctx = r, .get = reader_get, .done = reader_done};
+	struct ks_kni_reader how = { .ctx = r, .get = reader_get, .done = reader_done };
 
 	for (ks_ms end = clock_ms() + 3000; clock_ms() < end;) {
-		poll(&(struct pollfd){.fd = ks_kni_fd(k), .events = POLLIN}, 1, 100);
+		poll(&(struct pollfd){ .fd = ks_kni_fd(k), .events = POLLIN }, 1, 100);
 		if (ks_kni_read(k, &how, 1) == 1 && r->len >= 14 &&
 		    (r->buf[12] << 8 | r->buf[13]) == ethertype)
 			return;
@@ -177,13 +182,15 @@ static uint16_t sum16(const uint8_t *p, size_t len)
 
 static void frames_pass_both_ways(void)
 {
-	static const uint8_t peer[6] = {2, 0xaa, 0, 0, 0, 9};
+	static const uint8_t peer[6] = { 2, 0xaa, 0, 0, 0, 9 };
 	struct ks_kni *k = open_kni("dpdk0", 0);
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7), .sin_addr.s_addr = ip4("10.9.0.2")};
-	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(4000)};
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(7),
+				  .sin_addr.s_addr = ip4("10.9.0.2") };
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(4000) };
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	uint8_t reply[42], frame[46];
-	struct reader r = {0};
+	struct reader r = { 0 };
 	char heard[16];
 
 	ip("addr add 10.9.0.1/24 dev dpdk0.kni");
@@ -197,12 +204,13 @@ static void frames_pass_both_ways(void)
 	memcpy(reply + 22, peer, 6);
 	memcpy(reply + 28, &to.sin_addr, 4);
 	memcpy(reply + 32, mac, 6);
-	memcpy(reply + 38, &(ks_be32){ip4("10.9.0.1")}, 4);
+	memcpy(reply + 38, &(ks_be32){ ip4("10.9.0.1") }, 4);
 	CHECK_EQ(ks_kni_write(k, reply, sizeof(reply), clock_ms()), KS_KNI_OK);
 	read_frame(k, &r, 0x0800);
 	CHECK(memcmp(r.buf, peer, 6) == 0);
 	CHECK(memcmp(r.buf + 42, "ping", 4) == 0);
-	CHECK_EQ(sum16(r.buf + 14, 20), 0); /* checksums are complete: no offload is promised to the kernel */
+	CHECK_EQ(sum16(r.buf + 14, 20),
+		 0); /* checksums are complete: no offload is promised to the kernel */
 
 	memcpy(frame, r.buf, sizeof(frame)); /* send it back, ends exchanged */
 	memcpy(frame, mac, 6);
@@ -214,7 +222,7 @@ static void frames_pass_both_ways(void)
 	memcpy(frame + 42, "pong", 4);
 	frame[40] = frame[41] = 0; /* no UDP checksum, RFC 768 */
 	CHECK_EQ(ks_kni_write(k, frame, sizeof(frame), clock_ms()), KS_KNI_OK);
-	poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 3000);
+	poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 3000);
 	CHECK_EQ(recv(fd, heard, sizeof(heard), MSG_DONTWAIT), 4);
 	CHECK(memcmp(heard, "pong", 4) == 0);
 	close(fd);
@@ -223,10 +231,13 @@ static void frames_pass_both_ways(void)
 
 static void multicast_the_kernel_has_joined_arrives(void)
 {
-	static const uint8_t vrrp[46] = {0x01, 0x00, 0x5e, 0, 0, 18, 2, 0xaa, 0, 0, 0, 9, 0x08, 0x00,
-					 0x45, 0, 0, 32, 0, 0, 0, 0, 255, 112, 0, 0, 10, 9, 0, 2, 224, 0, 0, 18, 'v', 'r', 'r', 'p'};
+	static const uint8_t vrrp[46] = { 0x01, 0x00, 0x5e, 0,    0,    18,  2,   0xaa, 0, 0,
+					  0,    9,    0x08, 0x00, 0x45, 0,   0,   32,   0, 0,
+					  0,    0,    255,  112,  0,    0,   10,  9,    0, 2,
+					  224,  0,    0,    18,   'v',  'r', 'r', 'p' };
 	struct ks_kni *k = open_kni("dpdk0", 0);
-	struct ip_mreqn join = {.imr_multiaddr.s_addr = ip4("224.0.0.18"), .imr_ifindex = (int)ks_kni_ifindex(k)};
+	struct ip_mreqn join = { .imr_multiaddr.s_addr = ip4("224.0.0.18"),
+				 .imr_ifindex = (int)ks_kni_ifindex(k) };
 	int fd = socket(AF_INET, SOCK_RAW, 112);
 	uint8_t frame[46], heard[128];
 	uint16_t sum;
@@ -238,7 +249,7 @@ static void multicast_the_kernel_has_joined_arrives(void)
 	frame[24] = (uint8_t)(sum >> 8);
 	frame[25] = (uint8_t)sum;
 	CHECK_EQ(ks_kni_write(k, frame, sizeof(frame), clock_ms()), KS_KNI_OK);
-	poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 3000);
+	poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 3000);
 	CHECK_EQ(recv(fd, heard, sizeof(heard), MSG_DONTWAIT), 32);
 	CHECK(memcmp(heard + 20, "vrrp", 4) == 0);
 	close(fd);
@@ -247,7 +258,8 @@ static void multicast_the_kernel_has_joined_arrives(void)
 
 static void a_flood_does_not_take_the_control_protocols_share(void)
 {
-	uint8_t junk[60] = {2, 0, 0, 0, 0, 1, [12] = 0x08, [14] = 0x45, [23] = 6, [36] = 0x1f}, arp[42] = {[12] = 0x08, [13] = 6};
+	uint8_t junk[60] = { 2, 0, 0, 0, 0, 1, [12] = 0x08, [14] = 0x45, [23] = 6, [36] = 0x1f },
+		arp[42] = { [12] = 0x08, [13] = 6 };
 	struct ks_kni *k = open_kni("dpdk0", 1000);
 	unsigned passed = 0, policed = 0;
 	ks_ms now = 1000;
@@ -270,7 +282,7 @@ static void a_flood_does_not_take_the_control_protocols_share(void)
 
 static void control_protocols_are_recognised(void)
 {
-	uint8_t f[60] = {[12] = 0x08, [14] = 0x45};
+	uint8_t f[60] = { [12] = 0x08, [14] = 0x45 };
 
 	f[23] = 112;
 	CHECK(ks_kni_is_control(f, 34));
@@ -281,7 +293,7 @@ static void control_protocols_are_recognised(void)
 	f[37] = 179;
 	CHECK(ks_kni_is_control(f, 60));
 	CHECK(!ks_kni_is_control(f, 36)); /* cut off */
-	f[21] = 1;			  /* not the first fragment: these are no ports */
+	f[21] = 1; /* not the first fragment: these are no ports */
 	CHECK(!ks_kni_is_control(f, 60));
 	f[21] = 0;
 	f[23] = 17;
@@ -323,7 +335,8 @@ static void on_changed(void *ctx)
 	CHECK(lab.conf != NULL);
 }
 
-static void on_neigh(void *ctx, uint8_t port, uint8_t af, const union ks_addr *addr, const uint8_t *hw)
+static void on_neigh(void *ctx, uint8_t port, uint8_t af, const union ks_addr *addr,
+		     const uint8_t *hw)
 {
 	(void)ctx;
 	CHECK_EQ(af, 4);
@@ -336,7 +349,7 @@ static void on_neigh(void *ctx, uint8_t port, uint8_t af, const union ks_addr *a
 
 static void mirror_up(void)
 {
-	struct ks_mirror_opts o = {.n_ports = 2, .changed = on_changed, .neigh = on_neigh};
+	struct ks_mirror_opts o = { .n_ports = 2, .changed = on_changed, .neigh = on_neigh };
 	char err[KS_ERR_LEN] = "";
 
 	lab.mem = test_mem_of(&lab.tm);
@@ -364,14 +377,15 @@ static void mirror_down(void)
 }
 
 /* Turns of the main loop until it is so. */
-#define EVENTUALLY(cond)                                                                                               \
-	do {                                                                                                           \
-		ks_ms end_ = clock_ms() + 3000;                                                                        \
-		while (!(cond) && clock_ms() < end_) {                                                                 \
-			poll(&(struct pollfd){.fd = ks_mirror_fd(lab.m), .events = POLLIN}, 1, 5);                     \
-			ks_mirror_poll(lab.m, clock_ms());                                                             \
-		}                                                                                                      \
-		CHECK(cond);                                                                                           \
+#define EVENTUALLY(cond)                                                                         \
+	do {                                                                                     \
+		ks_ms end_ = clock_ms() + 3000;                                                  \
+		while (!(cond) && clock_ms() < end_) {                                           \
+			poll(&(struct pollfd){ .fd = ks_mirror_fd(lab.m), .events = POLLIN }, 1, \
+			     5);                                                                 \
+			ks_mirror_poll(lab.m, clock_ms());                                       \
+		}                                                                                \
+		CHECK(cond);                                                                     \
 	} while (0)
 
 static bool routed(const char *dst, const char *gw)
@@ -381,7 +395,10 @@ static bool routed(const char *dst, const char *gw)
 	return gw == NULL ? r == NULL : r != NULL && r->gw.v4 == ip4(gw);
 }
 
-static bool local(const char *addr) { return lab.conf != NULL && ks_conf_local4(lab.conf, ip4(addr)) != NULL; }
+static bool local(const char *addr)
+{
+	return lab.conf != NULL && ks_conf_local4(lab.conf, ip4(addr)) != NULL;
+}
 
 static void what_is_there_is_dumped(void)
 {
@@ -394,7 +411,9 @@ static void what_is_there_is_dumped(void)
 	EVENTUALLY(local("10.9.0.1") && routed("192.0.2.7", "10.9.0.254"));
 	ks_mirror_free(lab.m); /* a data plane that starts late finds all of it */
 	{
-		struct ks_mirror_opts o = {.desired = lab.d, .n_ports = 1, .changed = on_changed, .neigh = on_neigh};
+		struct ks_mirror_opts o = {
+			.desired = lab.d, .n_ports = 1, .changed = on_changed, .neigh = on_neigh
+		};
 		char err[KS_ERR_LEN];
 
 		o.ifindex[0] = ks_kni_ifindex(lab.kni[0]);
@@ -405,7 +424,8 @@ static void what_is_there_is_dumped(void)
 	}
 	EVENTUALLY(ks_mirror_synced(lab.m));
 	CHECK_EQ(lab.changes, 1);
-	CHECK(local("10.9.0.1") && routed("10.9.0.2", "0.0.0.0") && routed("192.0.2.7", "10.9.0.254"));
+	CHECK(local("10.9.0.1") && routed("10.9.0.2", "0.0.0.0") &&
+	      routed("192.0.2.7", "10.9.0.254"));
 	CHECK_EQ(ks_conf_route4(lab.conf, ip4("192.0.2.7"))->mtu, 1280);
 	CHECK_EQ(ks_conf_route4(lab.conf, ip4("192.0.2.7"))->metric, 20);
 	CHECK_EQ(ks_conf_route4(lab.conf, ip4("10.9.0.2"))->src.v4, ip4("10.9.0.1"));
@@ -431,7 +451,8 @@ static void changes_are_followed(void)
 	EVENTUALLY(routed("203.0.113.1", "10.9.0.7"));
 	ip("route del 203.0.113.0/24");
 	EVENTUALLY(routed("203.0.113.1", "10.9.0.252"));
-	ip("route add blackhole 198.51.100.0/24"); /* none of ours: neither are other tables, nor lo */
+	ip("route add blackhole 198.51.100.0/24"); /* none of ours: neither are other tables, nor lo
+						    */
 	ip("route add 198.51.100.0/25 via 10.9.0.9 table 77");
 	ip("addr add 10.77.0.1/24 dev lo");
 	changes = lab.changes;
@@ -463,7 +484,7 @@ static void routes_the_kernel_drops_silently_go(void)
 
 static void neighbours_are_handed_over(void)
 {
-	static const uint8_t hw[6] = {2, 0xaa, 0, 0, 0, 5};
+	static const uint8_t hw[6] = { 2, 0xaa, 0, 0, 0, 5 };
 
 	mirror_up();
 	EVENTUALLY(ks_mirror_synced(lab.m));
@@ -477,7 +498,8 @@ static void neighbours_are_handed_over(void)
 	mirror_down();
 }
 
-/* Far more notifications than the socket holds while nobody reads: the mirror notices and ends with the kernel's state all the same. */
+/* Far more notifications than the socket holds while nobody reads: the mirror notices and ends with
+ * the kernel's state all the same. */
 static void lost_notifications_are_made_good(void)
 {
 	FILE *batch;
@@ -489,8 +511,8 @@ static void lost_notifications_are_made_good(void)
 	batch = popen("ip -batch -", "w");
 	CHECK(batch != NULL);
 	for (unsigned i = 0; i < 40000; i++)
-		fprintf(batch, "route %s 100.%u.%u.0/24 via 10.9.0.2\n", i < 20000 ? "add" : "replace", i % 20000 / 250,
-			i % 250);
+		fprintf(batch, "route %s 100.%u.%u.0/24 via 10.9.0.2\n",
+			i < 20000 ? "add" : "replace", i % 20000 / 250, i % 250);
 	fprintf(batch, "route add 200.0.0.0/8 via 10.9.0.3\n");
 	CHECK_EQ(pclose(batch), 0);
 	EVENTUALLY(routed("200.1.2.3", "10.9.0.3"));
@@ -500,7 +522,8 @@ static void lost_notifications_are_made_good(void)
 		snprintf(a, sizeof(a), "100.%u.%u.9", i / 250, i % 250);
 		CHECK(routed(a, "10.9.0.2"));
 	}
-	batch = popen("ip -batch -", "w"); /* and when nothing is left of which a message could tell */
+	batch = popen("ip -batch -",
+		      "w"); /* and when nothing is left of which a message could tell */
 	CHECK(batch != NULL);
 	for (unsigned i = 0; i < 40000; i++)
 		fprintf(batch, "route replace 100.1.%u.0/24 via 10.9.0.%u\n", i % 250, 2 + i % 2);

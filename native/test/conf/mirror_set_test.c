@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mirror's set of routes does what a plain list does, through any sequence of additions, replacements and deletions. */
+/* The mirror's set of routes does what a plain list does, through any sequence of additions,
+ * replacements and deletions. */
 #include "check.h"
 #include "mirror_set.h"
 
@@ -31,7 +32,10 @@ static void list_del(struct list *l, const struct ks_mirror_route *r,
 	l->n = n;
 }
 
-static int by_bytes(const void *a, const void *b) { return memcmp(a, b, sizeof(struct ks_mirror_route)); }
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct ks_mirror_route));
+}
 
 static void check_same(struct list *l, const struct ks_route_set *s)
 {
@@ -49,7 +53,7 @@ static void check_same(struct list *l, const struct ks_route_set *s)
 static void routes_are_a_set(void)
 {
 	static struct list l;
-	struct ks_route_set set = {0};
+	struct ks_route_set set = { 0 };
 	bool failed = false;
 	uint64_t s = 99;
 
@@ -93,7 +97,7 @@ static void routes_are_a_set(void)
 
 static void addresses_are_a_set(void)
 {
-	struct ks_addr_set set = {0};
+	struct ks_addr_set set = { 0 };
 	struct ks_mirror_addr a[40];
 	bool failed = false;
 

@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Laws of the desired state: whatever transactions led to a state, its generation is the one built from an empty state with the same
- * objects in any order; a transaction that is refused, aborted or rolled back changes nothing; slots stay with their owners.
+ * Laws of the desired state: whatever transactions led to a state, its generation is the one built
+ * from an empty state with the same objects in any order; a transaction that is refused, aborted or
+ * rolled back changes nothing; slots stay with their owners.
  */
 #include "check.h"
 
-/* A model: the ops whose objects are there. Small ranges make sets, replacements and deletions meet. */
-#define SVCS 6u
-#define RSS 5u
-#define LIPS 3u
-#define ADDRS 8u
+/* A model: the ops whose objects are there. Small ranges make sets, replacements and deletions
+ * meet. */
+#define SVCS   6u
+#define RSS    5u
+#define LIPS   3u
+#define ADDRS  8u
 #define ROUTES 10u
 #define NEIGHS 4u
 
 struct model {
 	bool svc[SVCS], rs[SVCS][RSS], lip[SVCS][LIPS], addr[ADDRS], route[ROUTES], neigh[NEIGHS];
-	unsigned est[SVCS], weight[SVCS][RSS], lip_dev[LIPS], flags[ADDRS], mtu[ROUTES], mac[NEIGHS], ttl;
+	unsigned est[SVCS], weight[SVCS][RSS], lip_dev[LIPS], flags[ADDRS], mtu[ROUTES],
+		mac[NEIGHS], ttl;
 };
 
-static const char *dev_name[] = {"dpdk0", "dpdk1"};
+static const char *dev_name[] = { "dpdk0", "dpdk1" };
 
 static struct ks_op_svc make_svc(const struct model *m, unsigned i)
 {
@@ -57,9 +60,10 @@ static struct ks_op_addr make_addr(const struct model *m, unsigned i)
 
 static struct ks_op_route make_route(const struct model *m, unsigned i)
 {
-	static const char *dst[] = {"0.0.0.0", "10.0.0.0", "10.0.0.0", "10.128.0.0", "10.0.0.0"};
-	static const unsigned plen[] = {0, 8, 24, 9, 30};
-	struct ks_op_route o = op_route(dev_name[i % 2], dst[i / 2], plen[i / 2], i % 3 ? "172.16.0.9" : "0.0.0.0");
+	static const char *dst[] = { "0.0.0.0", "10.0.0.0", "10.0.0.0", "10.128.0.0", "10.0.0.0" };
+	static const unsigned plen[] = { 0, 8, 24, 9, 30 };
+	struct ks_op_route o = op_route(dev_name[i % 2], dst[i / 2], plen[i / 2],
+					i % 3 ? "172.16.0.9" : "0.0.0.0");
 
 	o.metric = i;
 	o.mtu = m->mtu[i];
@@ -71,7 +75,7 @@ static struct ks_op_neigh make_neigh(const struct model *m, unsigned i)
 	char a[40];
 
 	snprintf(a, sizeof(a), "172.16.0.%u", 100 + i);
-	return op_neigh("dpdk0", a, (uint8_t[6]){2, 0, 0, 0, 9, (uint8_t)m->mac[i]});
+	return op_neigh("dpdk0", a, (uint8_t[6]){ 2, 0, 0, 0, 9, (uint8_t)m->mac[i] });
 }
 
 /* Apply SET or DEL of one op to d; what the model says must be what is answered. */
@@ -96,7 +100,7 @@ static bool random_op(struct model *m, struct ks_desired *d, uint64_t *s)
 	case 0:
 		there = m->svc[i];
 		m->est[i] = del ? m->est[i] : below(s, 3);
-		expect(d, &((struct ks_op_svc[]){make_svc(m, i)})->op, del, there);
+		expect(d, &((struct ks_op_svc[]){ make_svc(m, i) })->op, del, there);
 		m->svc[i] = !del;
 		if (del) {
 			memset(m->rs[i], 0, sizeof(m->rs[i]));
@@ -111,7 +115,7 @@ static bool random_op(struct model *m, struct ks_desired *d, uint64_t *s)
 		k = below(s, RSS);
 		there = m->rs[i][k];
 		m->weight[i][k] = del ? m->weight[i][k] : below(s, 4) * 3;
-		expect(d, &((struct ks_op_rs[]){make_rs(m, i, k)})->op, del, there);
+		expect(d, &((struct ks_op_rs[]){ make_rs(m, i, k) })->op, del, there);
 		m->rs[i][k] = !del;
 		break;
 	case 4:
@@ -119,32 +123,35 @@ static bool random_op(struct model *m, struct ks_desired *d, uint64_t *s)
 			return true;
 		k = below(s, LIPS);
 		there = m->lip[i][k];
-		expect(d, &((struct ks_op_lip[]){make_lip(m, i, k)})->op, del, there);
+		expect(d, &((struct ks_op_lip[]){ make_lip(m, i, k) })->op, del, there);
 		m->lip[i][k] = !del;
 		break;
 	case 5:
 		k = below(s, ADDRS);
 		there = m->addr[k];
 		m->flags[k] = del ? m->flags[k] : below(s, 4);
-		expect(d, &((struct ks_op_addr[]){make_addr(m, k)})->op, del, there);
+		expect(d, &((struct ks_op_addr[]){ make_addr(m, k) })->op, del, there);
 		m->addr[k] = !del;
 		break;
 	case 6:
 		k = below(s, ROUTES);
 		there = m->route[k];
 		m->mtu[k] = del ? m->mtu[k] : below(s, 2) * 1400;
-		expect(d, &((struct ks_op_route[]){make_route(m, k)})->op, del, there);
+		expect(d, &((struct ks_op_route[]){ make_route(m, k) })->op, del, there);
 		m->route[k] = !del;
 		break;
 	default:
 		k = below(s, NEIGHS);
 		there = m->neigh[k];
 		m->mac[k] = del ? m->mac[k] : below(s, 3);
-		expect(d, &((struct ks_op_neigh[]){make_neigh(m, k)})->op, del, there);
+		expect(d, &((struct ks_op_neigh[]){ make_neigh(m, k) })->op, del, there);
 		m->neigh[k] = !del;
 		if (!del && below(s, 4) == 0) {
 			m->ttl = 1 + below(s, 255);
-			expect(d, &((struct ks_op_param[]){op_param(KS_PARAM_DEFAULT_TTL, m->ttl)})->op, false, true);
+			expect(d,
+			       &((struct ks_op_param[]){ op_param(KS_PARAM_DEFAULT_TTL, m->ttl) })
+					->op,
+			       false, true);
 		}
 		return del ? there : true;
 	}
@@ -159,29 +166,39 @@ static void apply_all(struct ks_desired *d, const struct model *m, bool backward
 
 		if (!m->svc[i])
 			continue;
-		expect(d, &((struct ks_op_svc[]){make_svc(m, i)})->op, false, true);
+		expect(d, &((struct ks_op_svc[]){ make_svc(m, i) })->op, false, true);
 		for (unsigned q = 0; q < RSS; q++) {
 			unsigned k = backwards ? RSS - 1 - q : q;
 
 			if (m->rs[i][k])
-				expect(d, &((struct ks_op_rs[]){make_rs(m, i, k)})->op, false, true);
+				expect(d, &((struct ks_op_rs[]){ make_rs(m, i, k) })->op, false,
+				       true);
 		}
 		for (unsigned k = 0; k < LIPS; k++)
 			if (m->lip[i][k])
-				expect(d, &((struct ks_op_lip[]){make_lip(m, i, k)})->op, false, true);
+				expect(d, &((struct ks_op_lip[]){ make_lip(m, i, k) })->op, false,
+				       true);
 	}
 	for (unsigned n = 0; n < ADDRS; n++)
 		if (m->addr[backwards ? ADDRS - 1 - n : n])
-			expect(d, &((struct ks_op_addr[]){make_addr(m, backwards ? ADDRS - 1 - n : n)})->op, false, true);
+			expect(d,
+			       &((struct ks_op_addr[]){
+					 make_addr(m, backwards ? ADDRS - 1 - n : n) })
+					->op,
+			       false, true);
 	for (unsigned n = 0; n < ROUTES; n++)
 		if (m->route[backwards ? ROUTES - 1 - n : n])
-			expect(d, &((struct ks_op_route[]){make_route(m, backwards ? ROUTES - 1 - n : n)})->op, false,
-			       true);
+			expect(d,
+			       &((struct ks_op_route[]){
+					 make_route(m, backwards ? ROUTES - 1 - n : n) })
+					->op,
+			       false, true);
 	for (unsigned n = 0; n < NEIGHS; n++)
 		if (m->neigh[n])
-			expect(d, &((struct ks_op_neigh[]){make_neigh(m, n)})->op, false, true);
+			expect(d, &((struct ks_op_neigh[]){ make_neigh(m, n) })->op, false, true);
 	if (m->ttl != 64)
-		expect(d, &((struct ks_op_param[]){op_param(KS_PARAM_DEFAULT_TTL, m->ttl)})->op, false, true);
+		expect(d, &((struct ks_op_param[]){ op_param(KS_PARAM_DEFAULT_TTL, m->ttl) })->op,
+		       false, true);
 }
 
 /* ---- what a generation says, as one text ----------------------------------------------------------------------- */
@@ -190,22 +207,25 @@ static void apply_all(struct ks_desired *d, const struct model *m, bool backward
 
 static char *tell_services(char *t, const struct ks_conf *c)
 {
-	static const char *vip[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3"};
+	static const char *vip[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3" };
 
 	for (unsigned i = 0; i < SVCS; i++) {
-		const struct ks_svc *v = ks_conf_svc4(c, 6, ip4(vip[i / 2]), htons((uint16_t)(80 + i % 2)));
+		const struct ks_svc *v =
+			ks_conf_svc4(c, 6, ip4(vip[i / 2]), htons((uint16_t)(80 + i % 2)));
 
 		if (v == NULL)
 			continue;
 		CHECK(ks_conf_svc(c, &v->key) == v);
-		t += sprintf(t, "svc %u est %u sum %u gcd %u max %u:", i, v->est_timeout_ms, v->weight_sum, v->weight_gcd,
-			     v->weight_max);
+		t += sprintf(t, "svc %u est %u sum %u gcd %u max %u:", i, v->est_timeout_ms,
+			     v->weight_sum, v->weight_gcd, v->weight_max);
 		for (unsigned k = 0; k < v->n_rs; k++) {
 			CHECK(c->rs_by_slot[v->rs[k].slot] == &v->rs[k]);
-			t += sprintf(t, " %08x.%u/%u", ntohl(v->rs[k].addr.v4), ntohs(v->rs[k].port), v->rs[k].weight);
+			t += sprintf(t, " %08x.%u/%u", ntohl(v->rs[k].addr.v4),
+				     ntohs(v->rs[k].port), v->rs[k].weight);
 		}
 		for (unsigned k = 0; k < v->n_lip; k++)
-			t += sprintf(t, " lip %08x on %u", ntohl(v->lip[k].addr.v4), v->lip[k].port);
+			t += sprintf(t, " lip %08x on %u", ntohl(v->lip[k].addr.v4),
+				     v->lip[k].port);
 		t += sprintf(t, "\n");
 	}
 	return t;
@@ -225,7 +245,7 @@ static void tell(char text[TEXT], const struct ks_conf *c)
 {
 	uint32_t n;
 	const struct ks_static_neigh *neigh = ks_conf_neighs(c, &n);
-	uint32_t order[256] = {0};
+	uint32_t order[256] = { 0 };
 	char *t = tell_services(text, c);
 
 	for (uint32_t i = 0; i < 4; i++)
@@ -240,15 +260,18 @@ static void tell(char text[TEXT], const struct ks_conf *c)
 		if (order[i] != 0)
 			t += sprintf(t, "neigh %u %u\n", i, order[i]);
 	for (uint64_t i = 0, s = 77; i < 60; i++) {
-		static const uint32_t base[] = {0, 0x0a000000, 0x0a000000, 0x0a800000, 0xac100000, 0xc6336400};
+		static const uint32_t base[] = { 0,          0x0a000000, 0x0a000000,
+						 0x0a800000, 0xac100000, 0xc6336400 };
 		uint32_t dst = base[i % 6] | (rnd(&s) & (i % 12 < 6 ? 0x3ff : 0x7fffff));
 		const struct ks_route *r = ks_conf_route4(c, htonl(dst));
 
 		if (r != NULL)
-			t += sprintf(t, "%08x -> %08x src %08x port %u plen %u mtu %u metric %u\n", dst, ntohl(r->gw.v4),
-				     ntohl(r->src.v4), r->port, r->plen, r->mtu, r->metric);
+			t += sprintf(t, "%08x -> %08x src %08x port %u plen %u mtu %u metric %u\n",
+				     dst, ntohl(r->gw.v4), ntohl(r->src.v4), r->port, r->plen,
+				     r->mtu, r->metric);
 	}
-	sprintf(t, "ttl %u est %u svcs %u\n", c->param[KS_PARAM_DEFAULT_TTL], c->param[KS_PARAM_TCP_ESTABLISHED], c->n_svc);
+	sprintf(t, "ttl %u est %u svcs %u\n", c->param[KS_PARAM_DEFAULT_TTL],
+		c->param[KS_PARAM_TCP_ESTABLISHED], c->n_svc);
 	CHECK(strlen(text) < TEXT - 1);
 }
 
@@ -267,7 +290,7 @@ static struct ks_conf *build(struct ks_desired *d, const uint8_t *in_use)
 static const char *scratch(const struct model *m, bool backwards)
 {
 	static char text[TEXT];
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
 	struct ks_desired *d = test_desired(&mem, 64, 256);
 	char reason[KS_REASON_LEN];
@@ -289,7 +312,7 @@ static void check_slots(const struct ks_conf *before, const struct ks_conf *now)
 {
 	uint32_t n;
 	const struct ks_svc *svc = ks_conf_services(now, &n);
-	uint8_t seen_svc[64] = {0}, seen_rs[256] = {0};
+	uint8_t seen_svc[64] = { 0 }, seen_rs[256] = { 0 };
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct ks_svc *old = before != NULL ? ks_conf_svc(before, &svc[i].key) : NULL;
@@ -310,10 +333,10 @@ static void check_slots(const struct ks_conf *before, const struct ks_conf *now)
 static void any_history_gives_the_generation_of_its_end(void)
 {
 	static char text[TEXT], again[TEXT];
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
 	struct ks_desired *d = test_desired(&mem, 64, 256);
-	struct model m = {.ttl = 64};
+	struct model m = { .ttl = 64 };
 	struct ks_conf *last = NULL;
 	uint64_t s = 0xc0ffee, generation = 0;
 	char reason[KS_REASON_LEN];
@@ -386,12 +409,18 @@ static struct ks_conf *try_many(struct ks_desired *d)
 	return c;
 }
 
-/* Every allocation of a transaction and its build fails once: the state before is the state after. */
+/* Every allocation of a transaction and its build fails once: the state before is the state after.
+ */
 static void short_of_memory_changes_nothing(void)
 {
 	static char before[TEXT], after[TEXT];
-	struct model m = {.ttl = 64, .svc = {1, 1}, .rs = {{1, 1}, {1}}, .weight = {{1, 2}, {3}}, .lip = {{1}}, .addr = {1}};
-	struct test_mem tm = {0};
+	struct model m = { .ttl = 64,
+			   .svc = { 1, 1 },
+			   .rs = { { 1, 1 }, { 1 } },
+			   .weight = { { 1, 2 }, { 3 } },
+			   .lip = { { 1 } },
+			   .addr = { 1 } };
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
 	char reason[KS_REASON_LEN];
 	unsigned refused = 0;
@@ -467,20 +496,22 @@ static uint32_t commit_other(struct ks_desired *d, uint64_t g, unsigned n, const
 
 static void a_slot_waits_for_its_sessions_and_for_the_workers(void)
 {
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
 	struct ks_desired *d = test_desired(&mem, 8, 8);
-	uint8_t in_use[8] = {0};
+	uint8_t in_use[8] = { 0 };
 
 	CHECK_EQ(commit_one(d, 1, true, in_use), 0);
 	in_use[0] = 1;
 	commit_one(d, 2, false, in_use);
 	for (unsigned i = 1; i <= 3; i++)
 		CHECK_EQ(commit_other(d, 2 + i, i, in_use), i); /* sessions still on slot 0 */
-	CHECK_EQ(commit_one(d, 6, true, in_use), 0); /* it is back before they are gone: as if it had never left */
+	CHECK_EQ(commit_one(d, 6, true, in_use),
+		 0); /* it is back before they are gone: as if it had never left */
 	commit_one(d, 7, false, in_use);
 	in_use[0] = 0;
-	CHECK_EQ(commit_other(d, 8, 4, in_use), 4); /* 7 is perhaps just being taken over: a worker in 6 may start a session on it */
+	CHECK_EQ(commit_other(d, 8, 4, in_use), 4); /* 7 is perhaps just being taken over: a worker
+						       in 6 may start a session on it */
 	CHECK_EQ(commit_other(d, 9, 5, in_use), 0); /* gone since 7, no session */
 	CHECK_EQ(commit_one(d, 10, true, in_use), 5);
 	ks_desired_free(d);
@@ -489,12 +520,12 @@ static void a_slot_waits_for_its_sessions_and_for_the_workers(void)
 
 static void no_slot_left_is_said_and_changes_nothing(void)
 {
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
 	struct ks_desired *d = test_desired(&mem, 8, 1);
 	struct ks_op_svc v = op_svc("192.0.2.1", 80);
 	struct ks_op_rs a = op_rs(v.key, "10.0.0.1", 80, 1), b = op_rs(v.key, "10.0.0.2", 80, 1);
-	uint8_t in_use[1] = {1};
+	uint8_t in_use[1] = { 1 };
 	char reason[KS_REASON_LEN];
 	struct ks_conf *c;
 
@@ -524,11 +555,11 @@ static void no_slot_left_is_said_and_changes_nothing(void)
 
 static void what_the_kernel_has_is_merged_below_what_ops_say(void)
 {
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
 	struct ks_desired *d = test_desired(&mem, 8, 8);
-	struct ks_mirror_addr a = {.af = 4, .plen = 24, .port = 0};
-	struct ks_mirror_route r = {.af = 4, .plen = 0, .port = 0};
+	struct ks_mirror_addr a = { .af = 4, .plen = 24, .port = 0 };
+	struct ks_mirror_route r = { .af = 4, .plen = 0, .port = 0 };
 	struct ks_op_route op = op_route("dpdk1", "0.0.0.0", 0, "10.1.1.1");
 	char reason[KS_REASON_LEN];
 	struct ks_conf *c;
@@ -569,7 +600,7 @@ static void what_the_kernel_has_is_merged_below_what_ops_say(void)
 
 static void ten_thousand_services_are_quick(void)
 {
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem mem = test_mem_of(&tm);
 	struct ks_desired *d = test_desired(&mem, 10000, 100000);
 	char reason[KS_REASON_LEN];

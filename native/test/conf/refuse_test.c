@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every op that cannot be applied is refused with a status and one clear sentence, and leaves nothing behind. */
+/* Every op that cannot be applied is refused with a status and one clear sentence, and leaves
+ * nothing behind. */
 #include "check.h"
 
 struct fixture {
@@ -26,11 +27,11 @@ static void tear_down(struct fixture *f)
 	CHECK_EQ(f->tm.live, 0);
 }
 
-#define REFUSED(o, status, why)                                                                                        \
-	do {                                                                                                           \
-		char reason_[KS_REASON_LEN] = "";                                                                      \
-		CHECK_EQ(APPLY(f.d, o, reason_), status);                                                              \
-		CHECK_STR(reason_, why);                                                                               \
+#define REFUSED(o, status, why)                           \
+	do {                                              \
+		char reason_[KS_REASON_LEN] = "";         \
+		CHECK_EQ(APPLY(f.d, o, reason_), status); \
+		CHECK_STR(reason_, why);                  \
 	} while (0)
 
 static void addresses(void)
@@ -62,7 +63,7 @@ static void addresses(void)
 
 static void routes_and_neighbours(void)
 {
-	static const uint8_t multicast[6] = {1, 0, 0x5e, 0, 0, 1};
+	static const uint8_t multicast[6] = { 1, 0, 0x5e, 0, 0, 1 };
 	struct fixture f;
 	struct ks_op_route r;
 	struct ks_op_neigh n;
@@ -93,7 +94,8 @@ static void services(void)
 	REFUSED(v, KS_E_UNSUPPORTED, "an IPv6 service cannot be served: only IPv4 is forwarded");
 	v = op_svc("192.0.2.2", 80);
 	v.key.proto = 132;
-	REFUSED(v, KS_E_UNSUPPORTED, "a service of IP protocol 132 cannot be served: only TCP and UDP are");
+	REFUSED(v, KS_E_UNSUPPORTED,
+		"a service of IP protocol 132 cannot be served: only TCP and UDP are");
 	v = op_svc("192.0.2.2", 0);
 	REFUSED(v, KS_E_INVALID, "a service needs a port");
 	v = op_svc("192.0.2.2", 80);
@@ -137,7 +139,8 @@ static void what_hangs_on_services(void)
 	r.fwd = 9;
 	REFUSED(r, KS_E_INVALID, "real server 10.0.0.1: there is no forwarding mode 9");
 	r.fwd = KS_FWD_DR;
-	REFUSED(r, KS_E_UNSUPPORTED, "real server 10.0.0.1: of the forwarding modes only FNAT is supported");
+	REFUSED(r, KS_E_UNSUPPORTED,
+		"real server 10.0.0.1: of the forwarding modes only FNAT is supported");
 	r = op_rs(there, "10.0.0.1", 80, 70000);
 	REFUSED(r, KS_E_INVALID, "real server 10.0.0.1: a weight is at most 65535, not 70000");
 	r = op_rs(there, "10.0.0.1", 80, 1);
@@ -177,7 +180,8 @@ static void refused_at_commit(const char *why, const void *ops[], size_t n)
 
 	set_up(&f);
 	for (size_t i = 0; i < n; i++)
-		CHECK_EQ(ks_desired_apply(f.d, ops[i], ((const struct ks_op *)ops[i])->len, reason), KS_OK);
+		CHECK_EQ(ks_desired_apply(f.d, ops[i], ((const struct ks_op *)ops[i])->len, reason),
+			 KS_OK);
 	CHECK_EQ(ks_desired_commit(f.d, 1, reason), KS_E_INVALID);
 	CHECK_STR(reason, why);
 	CHECK(ks_desired_in_transaction(f.d));
@@ -187,13 +191,18 @@ static void refused_at_commit(const char *why, const void *ops[], size_t n)
 
 static void contradictions_of_the_whole(void)
 {
-	struct ks_op_addr a = op_addr("dpdk0", "10.0.0.1", 24, 0), b = op_addr("dpdk1", "10.0.0.1", 24, 0);
+	struct ks_op_addr a = op_addr("dpdk0", "10.0.0.1", 24, 0),
+			  b = op_addr("dpdk1", "10.0.0.1", 24, 0);
 	struct ks_op_lip l = op_lip(svc_key_of("192.0.2.1", 80), "dpdk1", "192.0.2.1");
-	struct ks_op_param lo = op_param(KS_PARAM_LPORT_MIN, 5000), hi = op_param(KS_PARAM_LPORT_MAX, 4000);
+	struct ks_op_param lo = op_param(KS_PARAM_LPORT_MIN, 5000),
+			   hi = op_param(KS_PARAM_LPORT_MAX, 4000);
 
-	refused_at_commit("address 10.0.0.1 is wanted on dpdk1 and on dpdk0", (const void *[]){&a, &b}, 2);
-	refused_at_commit("192.0.2.1 is the address of a service and a local address as well", (const void *[]){&l}, 1);
-	refused_at_commit("the lowest local port 5000 is above the highest, 4000", (const void *[]){&lo, &hi}, 2);
+	refused_at_commit("address 10.0.0.1 is wanted on dpdk1 and on dpdk0",
+			  (const void *[]){ &a, &b }, 2);
+	refused_at_commit("192.0.2.1 is the address of a service and a local address as well",
+			  (const void *[]){ &l }, 1);
+	refused_at_commit("the lowest local port 5000 is above the highest, 4000",
+			  (const void *[]){ &lo, &hi }, 2);
 }
 
 static void the_order_of_calls(void)

@@ -5,7 +5,7 @@
 #include "ks_shm.h"
 #include "ks_worker.h"
 
-static const struct ks_shm_opts opts = {.workers = 2, .ports = 2, .rs_slots = 8};
+static const struct ks_shm_opts opts = { .workers = 2, .ports = 2, .rs_slots = 8 };
 
 static const char *name_at(const struct ks_shm *s, uint32_t off, uint32_t i)
 {
@@ -28,15 +28,15 @@ static void every_part_lies_inside_and_apart(void)
 		uint32_t off;
 		size_t len;
 	} part[] = {
-		{0, sizeof(*s)},
-		{s->worker_names_off, (size_t)s->worker_counters * KS_NAME_LEN},
-		{s->worker_off, 3ul * s->worker_stride},
-		{s->port_names_off, (size_t)s->port_counters * KS_NAME_LEN},
-		{s->port_dev_off, (size_t)s->ports * KS_NAME_LEN},
-		{s->port_off, (size_t)s->ports * s->port_stride},
-		{s->rs_dir_off, s->rs_slots * sizeof(struct ks_shm_rs)},
-		{s->rs_names_off, (size_t)s->rs_counters * KS_NAME_LEN},
-		{s->rs_off, (size_t)s->workers * s->rs_worker_stride},
+		{ 0, sizeof(*s) },
+		{ s->worker_names_off, (size_t)s->worker_counters * KS_NAME_LEN },
+		{ s->worker_off, 3ul * s->worker_stride },
+		{ s->port_names_off, (size_t)s->port_counters * KS_NAME_LEN },
+		{ s->port_dev_off, (size_t)s->ports * KS_NAME_LEN },
+		{ s->port_off, (size_t)s->ports * s->port_stride },
+		{ s->rs_dir_off, s->rs_slots * sizeof(struct ks_shm_rs) },
+		{ s->rs_names_off, (size_t)s->rs_counters * KS_NAME_LEN },
+		{ s->rs_off, (size_t)s->workers * s->rs_worker_stride },
 	};
 	for (unsigned i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
 		CHECK_EQ(part[i].off % 64, 0);
@@ -68,12 +68,17 @@ static void every_part_lies_inside_and_apart(void)
 
 static void a_size_the_contract_cannot_express_is_refused(void)
 {
-	CHECK_EQ(ks_shm_size(&(struct ks_shm_opts){.workers = 64, .ports = 2, .rs_slots = 1 << 21}), 0);
-	CHECK_EQ(ks_shm_size(&(struct ks_shm_opts){.workers = 1, .ports = 2, .rs_slots = UINT32_MAX}), 0);
+	CHECK_EQ(ks_shm_size(
+			 &(struct ks_shm_opts){ .workers = 64, .ports = 2, .rs_slots = 1 << 21 }),
+		 0);
+	CHECK_EQ(ks_shm_size(
+			 &(struct ks_shm_opts){ .workers = 1, .ports = 2, .rs_slots = UINT32_MAX }),
+		 0);
 }
 
 /* One service with that one real server, or with none. */
-static struct ks_conf *commit(struct ks_desired *d, uint64_t g, const char *del, const char *add, const uint8_t *in_use)
+static struct ks_conf *commit(struct ks_desired *d, uint64_t g, const char *del, const char *add,
+			      const uint8_t *in_use)
 {
 	struct ks_op_svc v = op_svc("192.0.2.1", 80);
 	char reason[KS_REASON_LEN] = "";
@@ -99,7 +104,7 @@ static struct ks_conf *commit(struct ks_desired *d, uint64_t g, const char *del,
 
 static void the_directory_follows_the_generations(void)
 {
-	struct test_mem tm = {0};
+	struct test_mem tm = { 0 };
 	struct ks_mem m = test_mem_of(&tm);
 	struct ks_desired *d = test_desired(&m, 8, 8);
 	uint8_t *mem = test_alloc(&tm, ks_shm_size(&opts), 64), in_use[8];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A data plane without a shell: real configuration, real workers, packets made and judged here. dpdk0 is the LAN (10.1.0.0/24), dpdk1 the WAN
- * (198.51.100.0/24); the service is 198.51.100.80:80, its local addresses 10.1.0.200 and .201, its real servers 10.1.0.11 and .12.
+ * A data plane without a shell: real configuration, real workers, packets made and judged here.
+ * dpdk0 is the LAN (10.1.0.0/24), dpdk1 the WAN (198.51.100.0/24); the service is 198.51.100.80:80,
+ * its local addresses 10.1.0.200 and .201, its real servers 10.1.0.11 and .12.
  */
 #ifndef KS_PATH_FIXTURE_H
 #define KS_PATH_FIXTURE_H
@@ -13,9 +14,9 @@
 #include "ks_session.h"
 #include "ks_worker.h"
 
-#define ROOM 2048
+#define ROOM        2048
 #define MAX_WORKERS 8
-#define RS_SLOTS 64
+#define RS_SLOTS    64
 
 static const uint8_t client_mac[6] = { 2, 0xc, 0, 0, 0, 1 };
 static const uint8_t rs_mac[6] = { 2, 0xe, 0, 0, 0, 1 };
@@ -73,12 +74,14 @@ static inline struct ks_svc_key key_of(uint8_t proto, const char *addr, unsigned
 }
 
 /* The service of the head comment for one protocol, inside an open transaction. */
-static inline void bed_service(struct bed *b, uint8_t proto, uint8_t sched, const char *const *rs, const unsigned *weight)
+static inline void bed_service(struct bed *b, uint8_t proto, uint8_t sched, const char *const *rs,
+			       const unsigned *weight)
 {
 	char reason[KS_REASON_LEN] = "";
 	struct ks_svc_key key = key_of(proto, "198.51.100.80", 80);
 	struct ks_op_svc svc = op_svc("198.51.100.80", 80);
-	struct ks_op_lip lip0 = op_lip(key, "dpdk0", "10.1.0.200"), lip1 = op_lip(key, "dpdk0", "10.1.0.201");
+	struct ks_op_lip lip0 = op_lip(key, "dpdk0", "10.1.0.200"),
+			 lip1 = op_lip(key, "dpdk0", "10.1.0.201");
 
 	svc.key = key;
 	svc.sched = sched;
@@ -96,10 +99,12 @@ static inline void bed_open(struct bed *b, unsigned n_workers, uint32_t max_sess
 {
 	static const char *const rs[] = { "10.1.0.11", "10.1.0.12", NULL };
 	static const unsigned weight[] = { 1, 1 };
-	struct ks_limits limits = {
-		.max_services = 16, .max_rs_slots = RS_SLOTS, .max_routes = 1024, .n_workers = n_workers
-	};
-	struct ks_mirror_addr own[2] = { { .af = 4, .plen = 24, .port = 0 }, { .af = 4, .plen = 24, .port = 1 } };
+	struct ks_limits limits = { .max_services = 16,
+				    .max_rs_slots = RS_SLOTS,
+				    .max_routes = 1024,
+				    .n_workers = n_workers };
+	struct ks_mirror_addr own[2] = { { .af = 4, .plen = 24, .port = 0 },
+					 { .af = 4, .plen = 24, .port = 1 } };
 	struct ks_op_addr vip = op_addr("dpdk1", "198.51.100.80", 32, KS_ADDR_LEASED);
 	char reason[KS_REASON_LEN];
 
@@ -110,7 +115,9 @@ static inline void bed_open(struct bed *b, unsigned n_workers, uint32_t max_sess
 	b->desired = ks_desired_new(&b->mem, &limits);
 	CHECK(b->desired != NULL);
 	for (unsigned i = 0; i < 2; i++) {
-		struct ks_port_info info = { .mac = { 2, 0, 0, 0, 0, (uint8_t)(i + 1) }, .mtu = 1500, .up = true };
+		struct ks_port_info info = { .mac = { 2, 0, 0, 0, 0, (uint8_t)(i + 1) },
+					     .mtu = 1500,
+					     .up = true };
 
 		snprintf(info.dev, sizeof(info.dev), "dpdk%u", i);
 		ks_desired_port(b->desired, i, &info);
@@ -222,15 +229,20 @@ static inline void fill_sums(struct pkt *k)
 		udp_of(k)->csum = ks_csum_finish(sum) == 0 ? 0xffff : ks_csum_finish(sum);
 }
 
-/* An IPv4 packet on a port, to our MAC, with a transport part of l4_len bytes (zeroed). tail bytes may grow behind it. */
-static inline struct pkt make_ip(unsigned port, uint8_t proto, const char *src, const char *dst, unsigned l4_len)
+/* An IPv4 packet on a port, to our MAC, with a transport part of l4_len bytes (zeroed). tail bytes
+ * may grow behind it. */
+static inline struct pkt make_ip(unsigned port, uint8_t proto, const char *src, const char *dst,
+				 unsigned l4_len)
 {
 	unsigned len = KS_ETH_LEN + 20 + l4_len, tail = 64;
 	struct pkt k = { .buf = calloc(1, len + tail) };
 	struct ks_eth *eth = (struct ks_eth *)(void *)k.buf;
 
 	CHECK(k.buf != NULL);
-	k.p = (struct ks_pkt){ .data = k.buf, .len = (uint16_t)len, .tailroom = (uint16_t)tail, .in_port = (uint8_t)port };
+	k.p = (struct ks_pkt){ .data = k.buf,
+			       .len = (uint16_t)len,
+			       .tailroom = (uint16_t)tail,
+			       .in_port = (uint8_t)port };
 	memcpy(eth->dst, (uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)(port + 1) }, 6);
 	memcpy(eth->src, port == 1 ? client_mac : rs_mac, 6);
 	eth->type = ks_hton16(KS_ETHERTYPE_IPV4);
@@ -245,8 +257,8 @@ static inline struct pkt make_ip(unsigned port, uint8_t proto, const char *src, 
 	return k;
 }
 
-static inline struct pkt make_tcp(unsigned port, const char *src, unsigned sport, const char *dst, unsigned dport,
-				  uint8_t flags, const char *data)
+static inline struct pkt make_tcp(unsigned port, const char *src, unsigned sport, const char *dst,
+				  unsigned dport, uint8_t flags, const char *data)
 {
 	unsigned n = (unsigned)strlen(data);
 	struct pkt k = make_ip(port, KS_PROTO_TCP, src, dst, 20 + n);
@@ -263,8 +275,8 @@ static inline struct pkt make_tcp(unsigned port, const char *src, unsigned sport
 	return k;
 }
 
-static inline struct pkt make_udp(unsigned port, const char *src, unsigned sport, const char *dst, unsigned dport,
-				  const char *data)
+static inline struct pkt make_udp(unsigned port, const char *src, unsigned sport, const char *dst,
+				  unsigned dport, const char *data)
 {
 	unsigned n = (unsigned)strlen(data);
 	struct pkt k = make_ip(port, KS_PROTO_UDP, src, dst, 8 + n);
@@ -283,7 +295,8 @@ static inline void drop_pkt(struct pkt *k)
 	k->buf = NULL;
 }
 
-/* Give it to the worker that takes it from the port; handed over as the shell would. Returns the worker that had the last word. */
+/* Give it to the worker that takes it from the port; handed over as the shell would. Returns the
+ * worker that had the last word. */
 static inline unsigned feed(struct bed *b, struct pkt *k, unsigned at)
 {
 	ks_worker_burst(b->w[at], b->conf, &k->p, 1, false, b->now);
@@ -310,7 +323,8 @@ static inline uint64_t dropped(const struct bed *b, enum ks_drop reason)
 	return counted(b, KS_C_DROP_FIRST + reason);
 }
 
-/* The answer of whoever got `k`: addresses and ports turned round, coming in by the port it left by. */
+/* The answer of whoever got `k`: addresses and ports turned round, coming in by the port it left
+ * by. */
 static inline struct pkt answer_to(struct pkt *k, uint8_t flags, const char *data)
 {
 	char src[16], dst[16];
@@ -321,8 +335,9 @@ static inline struct pkt answer_to(struct pkt *k, uint8_t flags, const char *dat
 	inet_ntop(AF_INET, &ip->src, dst, sizeof(dst));
 	sport = ks_ntoh16(tcp_of(k)->dport);
 	dport = ks_ntoh16(tcp_of(k)->sport);
-	return ip->proto == KS_PROTO_TCP ? make_tcp(k->p.out_port, src, sport, dst, dport, flags, data)
-					 : make_udp(k->p.out_port, src, sport, dst, dport, data);
+	return ip->proto == KS_PROTO_TCP
+		? make_tcp(k->p.out_port, src, sport, dst, dport, flags, data)
+		: make_udp(k->p.out_port, src, sport, dst, dport, data);
 }
 
 #endif

@@ -3,7 +3,7 @@
 #include "fixture.h"
 
 #define CLIENT "198.51.100.10"
-#define VIP "198.51.100.80"
+#define VIP    "198.51.100.80"
 
 static void expect_addrs(struct pkt *k, const char *src, const char *dst)
 {
@@ -70,8 +70,9 @@ static void checksums_are_those_of_a_full_recomputation(void)
 			data[k] = (char)(1 + below(&seed, 255));
 		data[n] = '\0';
 		snprintf(src, sizeof(src), "198.51.100.%u", 1 + below(&seed, 250));
-		in = below(&seed, 2) ? make_tcp(1, src, below(&seed, 65536), VIP, 80, KS_TCP_SYN, data)
-				     : make_udp(1, src, below(&seed, 65536), VIP, 80, data);
+		in = below(&seed, 2)
+			? make_tcp(1, src, below(&seed, 65536), VIP, 80, KS_TCP_SYN, data)
+			: make_udp(1, src, below(&seed, 65536), VIP, 80, data);
 		feed(&b, &in, 0);
 		if (in.p.verdict == KS_V_DROP) { /* our own address as source */
 			CHECK_EQ(in.p.reason, KS_DROP_IP_SOURCE);
@@ -131,14 +132,38 @@ struct drop_case {
 	void (*spoil)(struct pkt *k);
 };
 
-static void cut_ip(struct pkt *k) { k->p.len = 30; }
-static void cut_eth(struct pkt *k) { k->p.len = 13; }
-static void cut_body(struct pkt *k) { k->p.len = (uint16_t)(k->p.len - 1); }
-static void wrong_mac(struct pkt *k) { k->p.data[5] = 9; }
-static void wrong_version(struct pkt *k) { ip_of(k)->ver_ihl = 0x65; }
-static void short_header(struct pkt *k) { ip_of(k)->ver_ihl = 0x44; }
-static void wrong_ip_sum(struct pkt *k) { ip_of(k)->csum ^= 1; }
-static void wrong_l4_sum(struct pkt *k) { tcp_of(k)->csum ^= 1; }
+static void cut_ip(struct pkt *k)
+{
+	k->p.len = 30;
+}
+static void cut_eth(struct pkt *k)
+{
+	k->p.len = 13;
+}
+static void cut_body(struct pkt *k)
+{
+	k->p.len = (uint16_t)(k->p.len - 1);
+}
+static void wrong_mac(struct pkt *k)
+{
+	k->p.data[5] = 9;
+}
+static void wrong_version(struct pkt *k)
+{
+	ip_of(k)->ver_ihl = 0x65;
+}
+static void short_header(struct pkt *k)
+{
+	ip_of(k)->ver_ihl = 0x44;
+}
+static void wrong_ip_sum(struct pkt *k)
+{
+	ip_of(k)->csum ^= 1;
+}
+static void wrong_l4_sum(struct pkt *k)
+{
+	tcp_of(k)->csum ^= 1;
+}
 static void fragment(struct pkt *k)
 {
 	ip_of(k)->frag = ks_hton16(0x2000);
@@ -217,7 +242,8 @@ static void what_is_wrong_ends_under_its_name(void)
 		cases[i].spoil(&k);
 		feed(&b, &k, 0);
 		if (dropped(&b, cases[i].reason) != 1)
-			fprintf(stderr, "%s: verdict %u reason %u\n", cases[i].what, k.p.verdict, k.p.reason);
+			fprintf(stderr, "%s: verdict %u reason %u\n", cases[i].what, k.p.verdict,
+				k.p.reason);
 		CHECK_EQ(dropped(&b, cases[i].reason), 1);
 		drop_pkt(&k);
 		bed_close(&b);
@@ -256,7 +282,8 @@ static void a_stray_segment_is_reset_at_most_so_often(void)
 
 	bed_open(&b, 1, 4096);
 	for (unsigned i = 0; i < 1500; i++) {
-		struct pkt k = make_tcp(1, CLIENT, 1000 + i, VIP, 80, KS_TCP_ACK | KS_TCP_PSH, "late");
+		struct pkt k =
+			make_tcp(1, CLIENT, 1000 + i, VIP, 80, KS_TCP_ACK | KS_TCP_PSH, "late");
 
 		feed(&b, &k, 0);
 		if (k.p.verdict == KS_V_TX) {
@@ -279,7 +306,8 @@ static struct pkt make_echo(const char *dst)
 {
 	struct pkt k = make_ip(1, KS_PROTO_ICMP, CLIENT, dst, 16);
 
-	*(struct ks_icmp *)(void *)l4_of(&k) = (struct ks_icmp){ .type = KS_ICMP_ECHO, .rest = { 1, 2, 3, 4 } };
+	*(struct ks_icmp *)(void *)l4_of(&k) =
+		(struct ks_icmp){ .type = KS_ICMP_ECHO, .rest = { 1, 2, 3, 4 } };
 	memcpy(l4_of(&k) + 8, "payload!", 8);
 	fill_sums(&k);
 	return k;
@@ -327,7 +355,8 @@ static void an_echo_of_zeros_has_a_right_checksum(void)
 }
 
 /* An ICMP error that quotes `about`, from a host, coming in by a port. */
-static struct pkt make_error(unsigned port, const char *from, struct pkt *about, uint8_t type, uint8_t code)
+static struct pkt make_error(unsigned port, const char *from, struct pkt *about, uint8_t type,
+			     uint8_t code)
 {
 	char to[16];
 	struct pkt k;
@@ -434,7 +463,8 @@ static void an_unknown_next_hop_goes_to_the_main_lcore(void)
 	struct pkt back = answer_to(&k, KS_TCP_SYN | KS_TCP_ACK, "");
 	feed(&b, &back, 0);
 	CHECK_EQ(back.p.verdict, KS_V_MAIN);
-	expect_addrs(&back, VIP, "198.51.100.77"); /* rewritten already: only the Ethernet header is missing */
+	expect_addrs(&back, VIP,
+		     "198.51.100.77"); /* rewritten already: only the Ethernet header is missing */
 	CHECK(sums_right(&back));
 	bed_neigh(&b, 1, "198.51.100.77", client_mac);
 	drop_pkt(&back);

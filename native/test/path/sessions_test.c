@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions over time: states and timeouts, owners, local ports, growth, schedulers, and generations that change beneath them. */
+/* Sessions over time: states and timeouts, owners, local ports, growth, schedulers, and generations
+ * that change beneath them. */
 #include "fixture.h"
 #include "ks_worker_int.h"
 
 #define CLIENT "198.51.100.10"
-#define VIP "198.51.100.80"
+#define VIP    "198.51.100.80"
 
 static unsigned send_client(struct bed *b, unsigned sport, uint8_t flags)
 {
@@ -25,7 +26,8 @@ static struct ks_session *find(struct bed *b, unsigned sport)
 	for (unsigned i = 0; i < b->n; i++) {
 		unsigned dir;
 		struct ks_table *t = &b->w[i]->table;
-		struct ks_session *s = ks_table_find(t, &k, KS_PROTO_TCP, ks_tuple_hash(t, &k, KS_PROTO_TCP), &dir);
+		struct ks_session *s = ks_table_find(t, &k, KS_PROTO_TCP,
+						     ks_tuple_hash(t, &k, KS_PROTO_TCP), &dir);
 
 		if (s != NULL)
 			return s;
@@ -42,7 +44,8 @@ static void send_server(struct bed *b, unsigned sport, uint8_t flags)
 	CHECK(s != NULL);
 	inet_ntop(AF_INET, &s->key[KS_OUT].src, src, sizeof(src));
 	inet_ntop(AF_INET, &s->key[KS_OUT].dst, dst, sizeof(dst));
-	k = make_tcp(0, src, ks_ntoh16(s->key[KS_OUT].sport), dst, ks_ntoh16(s->key[KS_OUT].dport), flags, "");
+	k = make_tcp(0, src, ks_ntoh16(s->key[KS_OUT].sport), dst, ks_ntoh16(s->key[KS_OUT].dport),
+		     flags, "");
 	feed(b, &k, 0);
 	CHECK_EQ(k.p.verdict, KS_V_TX);
 	drop_pkt(&k);
@@ -105,7 +108,10 @@ static void states_follow_the_connection_and_give_its_timeout(void)
 		    { 0, KS_TCP_FIN | KS_TCP_ACK, KS_ST_TIME_WAIT } },
 		  5,
 		  7000 },
-		{ { { 0, KS_TCP_SYN, KS_ST_SYN_RECV }, { 1, KS_TCP_RST | KS_TCP_ACK, KS_ST_CLOSE } }, 2, 3000 },
+		{ { { 0, KS_TCP_SYN, KS_ST_SYN_RECV },
+		    { 1, KS_TCP_RST | KS_TCP_ACK, KS_ST_CLOSE } },
+		  2,
+		  3000 },
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -167,7 +173,8 @@ static void a_syn_begins_anew_where_a_connection_is_over(void)
 	bed_close(&b);
 }
 
-/* Law 5: whoever takes the packet from the port, both directions end at the same worker, for any number of workers. */
+/* Law 5: whoever takes the packet from the port, both directions end at the same worker, for any
+ * number of workers. */
 static void both_directions_belong_to_one_worker(void)
 {
 	static const unsigned counts[] = { 1, 2, 3, 4, 5, 8 };
@@ -180,7 +187,8 @@ static void both_directions_belong_to_one_worker(void)
 		bed_open(&b, counts[c], 1 << 14);
 		for (unsigned i = 0; i < 3000; i++) {
 			unsigned taker = below(&seed, counts[c]), owner, back_owner;
-			struct pkt in = make_tcp(1, CLIENT, 1024 + i, VIP, 80, KS_TCP_SYN, ""), back;
+			struct pkt in = make_tcp(1, CLIENT, 1024 + i, VIP, 80, KS_TCP_SYN, ""),
+				   back;
 
 			owner = feed(&b, &in, taker);
 			CHECK_EQ(in.p.verdict, KS_V_TX);
@@ -192,14 +200,17 @@ static void both_directions_belong_to_one_worker(void)
 			drop_pkt(&in);
 			drop_pkt(&back);
 		}
-		for (unsigned i = 0; i < counts[c]; i++) /* no worker is left out, none has it all */
-			CHECK(per[i] > 3000 / counts[c] * 7 / 10 && per[i] < 3000 / counts[c] * 13 / 10 + 1);
+		for (unsigned i = 0; i < counts[c];
+		     i++) /* no worker is left out, none has it all */
+			CHECK(per[i] > 3000 / counts[c] * 7 / 10 &&
+			      per[i] < 3000 / counts[c] * 13 / 10 + 1);
 		CHECK_EQ(counted(&b, KS_C_HANDED_OUT) == 0, counts[c] == 1);
 		bed_close(&b);
 	}
 }
 
-/* One real server and two local addresses: exactly as many connections as there are ports, each port once, then exhaustion by name. */
+/* One real server and two local addresses: exactly as many connections as there are ports, each
+ * port once, then exhaustion by name. */
 static void every_port_of_every_local_address_is_used(void)
 {
 	static const unsigned counts[] = { 1, 3, 4 };
@@ -208,7 +219,8 @@ static void every_port_of_every_local_address_is_used(void)
 		static const char *const rs[] = { "10.1.0.11", NULL };
 		static const unsigned weight[] = { 1 };
 		static uint8_t used[2][65536];
-		struct ks_op_param lo = op_param(KS_PARAM_LPORT_MIN, 1025), hi = op_param(KS_PARAM_LPORT_MAX, 5000);
+		struct ks_op_param lo = op_param(KS_PARAM_LPORT_MIN, 1025),
+				   hi = op_param(KS_PARAM_LPORT_MAX, 5000);
 		struct bed b;
 		char reason[KS_REASON_LEN];
 		unsigned opened = 0, wanted = 2 * (5000 - 1025 + 1);
@@ -224,11 +236,13 @@ static void every_port_of_every_local_address_is_used(void)
 			char src[16];
 			struct pkt k;
 
-			snprintf(src, sizeof(src), "198.51.%u.%u", 100 + i / 50000, 10 + i / 1000 % 50);
+			snprintf(src, sizeof(src), "198.51.%u.%u", 100 + i / 50000,
+				 10 + i / 1000 % 50);
 			k = make_tcp(1, src, 1024 + i % 1000, VIP, 80, KS_TCP_SYN, "");
 			feed(&b, &k, 0);
 			if (k.p.verdict == KS_V_TX) {
-				unsigned lip = ip_of(&k)->src == ip4("10.1.0.201"), port = ks_ntoh16(tcp_of(&k)->sport);
+				unsigned lip = ip_of(&k)->src == ip4("10.1.0.201"),
+					 port = ks_ntoh16(tcp_of(&k)->sport);
 
 				CHECK(port >= 1025 && port <= 5000);
 				CHECK_EQ(used[lip][port]++, 0);
@@ -340,7 +354,8 @@ static void weight_zero_everywhere_is_no_server(void)
 	bed_close(&b);
 }
 
-/* A removed real server: its sessions go on, new ones go elsewhere; with expire-quiescent they end with their next packet. */
+/* A removed real server: its sessions go on, new ones go elsewhere; with expire-quiescent they end
+ * with their next packet. */
 static void sessions_outlive_their_server_unless_told_not_to(void)
 {
 	for (unsigned quiescent = 0; quiescent < 2; quiescent++) {
@@ -415,7 +430,8 @@ static void counters_agree_with_the_table(void)
 	bed_open(&b, 2, 512);
 	for (unsigned i = 0; i < 40000; i++) {
 		unsigned port = 1024 + below(&seed, 600);
-		static const uint8_t flags[] = { KS_TCP_SYN, KS_TCP_ACK, KS_TCP_FIN | KS_TCP_ACK, KS_TCP_RST };
+		static const uint8_t flags[] = { KS_TCP_SYN, KS_TCP_ACK, KS_TCP_FIN | KS_TCP_ACK,
+						 KS_TCP_RST };
 
 		send_client(&b, port, flags[below(&seed, 4)]);
 		if (find(&b, port) != NULL && below(&seed, 2))
@@ -429,7 +445,8 @@ static void counters_agree_with_the_table(void)
 
 			for (unsigned w = 0; w < 2; w++)
 				for (unsigned s = 0; s < RS_SLOTS; s++)
-					rs += b.rs[w][s][KS_RSC_ACTIVE] + b.rs[w][s][KS_RSC_INACTIVE];
+					rs += b.rs[w][s][KS_RSC_ACTIVE] +
+						b.rs[w][s][KS_RSC_INACTIVE];
 			CHECK_EQ(rs, counted(&b, KS_C_SESSIONS));
 			CHECK_EQ(rs, b.w[0]->table.used + b.w[1]->table.used);
 			CHECK_EQ(2 * rs, b.w[0]->table.entries + b.w[1]->table.entries);
