@@ -90,8 +90,10 @@ Napi::Value MapReadOnly(const Napi::CallbackInfo &info)
 		code = errno;
 	else if (wanted <= 0 || st.st_size < wanted)
 		code = EINVAL;
-	else if ((p = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
-		code = errno;
+	if (code == 0) {
+		p = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+		code = p == MAP_FAILED ? errno : 0;
+	}
 	close(fd);
 	if (code != 0)
 		throw SystemError(env, "map of " + std::to_string(wanted) + " bytes", code);

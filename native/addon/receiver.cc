@@ -2,6 +2,8 @@
 #include "receiver.h"
 
 #include <cerrno>
+#include <cstdio>
+#include <exception>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -41,7 +43,12 @@ std::shared_ptr<Receiver> Receiver::Own(int fd)
 
 Receiver::~Receiver()
 {
-	Close();
+	try {
+		Close();
+	} catch (const std::exception &e) {
+		// a thread that cannot be joined has not ended: its sockets stay its own
+		(void)fprintf(stderr, "keelson addon: %s\n", e.what());
+	}
 }
 
 void Receiver::OnExit(void *self)

@@ -10,8 +10,7 @@
 #define KS_OUT_BYTES_MAX (4u * KS_IPC_MAX_MSG)
 #define KS_SESSIONS_MAX  512u
 #define KS_ASKED_MAX     16u
-#define KS_TXN_IDLE_MS   10000u /* an open generation whose client falls silent is dropped after it \
-				 */
+#define KS_TXN_IDLE_MS   10000u /* until the open generation of a silent client is dropped */
 
 struct ks_out {
 	struct ks_out *next;
