@@ -47,6 +47,8 @@ void ks_main_free(struct ks_main *m)
 void ks_main_drop(struct ks_main *m, struct ks_pkt *p, enum ks_drop reason)
 {
 	m->counters[KS_C_DROP_FIRST + reason]++;
+	p->verdict = KS_V_DROP;
+	p->reason = (uint8_t)reason;
 	m->io.release(m->io.ctx, p);
 }
 

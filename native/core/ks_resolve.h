@@ -3,12 +3,12 @@
  * Inside of the main lcore: what is known about each next hop beyond its MAC, the frames that wait
  * for it, and when to ask again.
  *
- *   INCOMPLETE  asked by broadcast once a second, three times; frames wait
+ *   INCOMPLETE  asked by broadcast, KS_ARP_TRIES times; frames wait
  *   REACHABLE   heard of within the reachable time (KS_PARAM_NEIGH_TIMEOUT)
  *   STALE       not heard of since, and nobody uses it; forgotten after a long disuse
- *   PROBE       not heard of since, and used: asked by unicast once a second, three times, and
- * still used meanwhile FAILED      did not answer; the next frame starts over STATIC      told by
- * an op: never asked
+ *   PROBE       not heard of since, and used: asked by unicast as often, and used meanwhile
+ *   FAILED      did not answer; the next frame starts over
+ *   STATIC      told by an op: never asked
  */
 #ifndef KS_RESOLVE_H
 #define KS_RESOLVE_H

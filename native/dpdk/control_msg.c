@@ -4,8 +4,9 @@
  * swallowed until its COMMIT; none is believed: lengths first, then the order, then the contents. A
  * refused op leaves nothing behind.
  *
- *   BEGIN -> (ACK only when refused)     OPS -> nothing     COMMIT -> ACK, when the workers have
- * left the old generation
+ *   BEGIN  -> ACK only when refused
+ *   OPS    -> nothing
+ *   COMMIT -> ACK, when the workers have left the old generation
  *
  * A client that gives the messages of one generation one seq gets exactly one ACK with it.
  */

@@ -158,11 +158,16 @@ enum ks_op_type {
 /*
  * OPS body: ops one behind another; len counts this head and the body, a multiple of 4. SET makes
  * or replaces, DEL of what is not there is refused (KS_E_NOT_FOUND) and reads only the fields of
- * the identity: address    dev, af, addr              (an address on two devices is refused at
- * COMMIT) route      dev, af, dst, plen, metric, gw neighbour  dev, af, addr service    key (must
- * be there before its real servers and local addresses) real server  svc, af, addr, port      local
- * address  svc, af, addr Ops take effect in their order, so an object deleted and set again is as
- * if only set.
+ * the identity:
+ *
+ *   - address: dev, af, addr (an address on two devices is refused at COMMIT)
+ *   - route: dev, af, dst, plen, metric, gw
+ *   - neighbour: dev, af, addr
+ *   - service: key (must be there before its real servers and local addresses)
+ *   - real server: svc, af, addr, port
+ *   - local address: svc, af, addr
+ *
+ * Ops take effect in their order, so an object deleted and set again is as if only set.
  */
 struct ks_op {
 	uint16_t type; /* enum ks_op_type */
