@@ -200,7 +200,8 @@ static void hash_svc(struct ks_tables *t, const struct ks_svc *svc, const struct
 }
 
 static int fill_services(struct ks_desired *d, struct ks_tables *t, struct ks_svc *svc,
-			 struct ks_rs *rs, struct ks_lip *lip, const struct ks_rs **by_slot)
+			 struct ks_rs *rs, struct ks_lip *lip, const struct ks_rs **by_slot,
+			 bool *passes)
 {
 	int status = KS_OK;
 
@@ -219,8 +220,10 @@ static int fill_services(struct ks_desired *d, struct ks_tables *t, struct ks_sv
 		svc->persist_ms = s->body.persist_ms;
 		rs = fill_rs(svc, s, rs);
 		lip = fill_lip(d, svc, s, lip, &status);
-		for (uint32_t i = 0; i < svc->n_rs; i++)
+		for (uint32_t i = 0; i < svc->n_rs; i++) {
 			by_slot[svc->rs[i].slot] = &svc->rs[i];
+			*passes = *passes || svc->rs[i].fwd == KS_FWD_NAT;
+		}
 		hash_svc(t, svc++, s);
 	}
 	return status;
@@ -318,6 +321,7 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 				   (uint32_t)d->n_m_addr };
 	struct arena arena = { 0 };
 	struct parts p = { 0 };
+	bool passes = false;
 
 	if (d->open) {
 		ks_refuse(reason, KS_E_STATE, "a transaction is open");
@@ -335,7 +339,8 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 	arena.used = 0;
 	if (arena.base != NULL)
 		lay_out(&p, &arena, &n, d->rs_slots.high);
-	if (arena.base == NULL || fill_services(d, p.t, p.svc, p.rs, p.lip, p.by_slot) != KS_OK) {
+	if (arena.base == NULL ||
+	    fill_services(d, p.t, p.svc, p.rs, p.lip, p.by_slot, &passes) != KS_OK) {
 		ks_del(&d->mem, arena.base);
 		ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for a new generation");
 		return NULL;
@@ -347,6 +352,7 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 	ks_build_locals(d, p.t);
 	fill_neighs(d, p.t);
 	fill_head(d, p.conf, &n);
+	p.conf->passes = passes;
 	p.conf->rs_by_slot = p.by_slot;
 	p.conf->impl = p.t;
 	ks_journal_settle(d);

@@ -105,6 +105,7 @@ struct ks_conf {
 	uint32_t n_svc;
 	uint32_t n_svc_slots; /* 1 + highest slot ever used */
 	uint32_t n_rs_slots;
+	bool passes; /* packets to addresses that are not ours may be of sessions (NAT) */
 	uint32_t param[KS_PARAM_COUNT];
 	struct ks_port_info port[KS_MAX_PORTS];
 	const struct ks_rs *const *rs_by_slot; /* [n_rs_slots]; NULL = real server is gone */

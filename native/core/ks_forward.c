@@ -27,6 +27,7 @@ static void to_main(struct ks_worker *w, struct ks_pkt *p, uint16_t nh)
 {
 	p->verdict = KS_V_MAIN;
 	p->nh = nh;
+	p->via = 0;
 	w->c[KS_C_MAIN_PACKETS]++;
 }
 
@@ -59,12 +60,36 @@ void ks_return(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 	p->verdict = KS_V_TX;
 }
 
+/* The real server answers past us: only the way to it matters. Direct routing leaves the packet's
+ * destination as it is, so the real server itself must be the next hop; a tunnel takes some of the
+ * room. */
+static bool refresh_one_way(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s)
+{
+	ks_be32 rs = s->key[KS_OUT].src;
+	const struct ks_route *r = ks_conf_route4(c, rs);
+
+	if (r == NULL || (s->fwd == KS_FWD_DR && r->gw.v4 != 0))
+		return false;
+	s->nh[KS_IN] = find_next_hop(w, r, rs);
+	s->mtu = r->mtu;
+	if (s->fwd == KS_FWD_TUN) {
+		if (r->mtu <= sizeof(struct ks_ip4))
+			return false;
+		s->mtu = (uint16_t)(r->mtu - sizeof(struct ks_ip4));
+		s->key[KS_OUT].dst = r->src.v4 != 0 ? r->src.v4 : ks_conf_source4(c, r->port, rs);
+	}
+	s->epoch = (uint16_t)c->epoch;
+	return true;
+}
+
 /* Look both ways up again: a route, an address or a port has changed, or the session is new. */
 static bool refresh_ways(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s)
 {
 	const struct ks_route *to_rs = ks_conf_route4(c, s->key[KS_OUT].src);
 	const struct ks_route *to_client = ks_conf_route4(c, s->key[KS_IN].src);
 
+	if (s->flags & KS_SF_ONE_WAY)
+		return refresh_one_way(w, c, s);
 	if (to_rs == NULL || to_client == NULL)
 		return false;
 	s->nh[KS_IN] = find_next_hop(w, to_rs, s->key[KS_OUT].src);
@@ -102,6 +127,53 @@ static inline void rewrite(struct ks_pkt *p, const struct ks_session *s, unsigne
 	}
 }
 
+static inline void decrement_ttl(struct ks_ip4 *ip)
+{
+	ip->ttl--;
+	ip->csum = ks_csum_update(ip->csum, 0xfffe); /* the low byte of its word as loaded */
+}
+
+/* IPv4 in IPv4 (RFC 2003): an outer header from us to the real server; false = no room for it. */
+static bool encapsulate(struct ks_pkt *p, const struct ks_session *s)
+{
+	const struct ks_ip4 *inner = ks_ip(p);
+	struct ks_ip4 outer = {
+		.ver_ihl = 0x45,
+		.tos = inner->tos,
+		.len = ks_hton16((uint16_t)(p->l3_len + sizeof(outer))),
+		.id = inner->id,
+		.frag = inner->frag & ks_hton16(KS_IP4_DF),
+		.ttl = inner->ttl,
+		.proto = KS_PROTO_IPIP,
+		.src = s->key[KS_OUT].dst,
+		.dst = s->key[KS_OUT].src,
+	};
+
+	if (p->headroom < sizeof(outer))
+		return false;
+	outer.csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)&outer, sizeof(outer)));
+	p->data -= sizeof(outer);
+	p->headroom = (uint16_t)(p->headroom - sizeof(outer));
+	p->len = (uint16_t)(p->len + sizeof(outer));
+	p->l3_len = (uint16_t)(p->l3_len + sizeof(outer));
+	p->l4 = (uint16_t)(p->l4 + sizeof(outer));
+	memset(p->data, 0, 12);
+	memcpy(p->data + 12, &(ks_be16){ ks_hton16(KS_ETHERTYPE_IPV4) }, 2);
+	memcpy(p->data + KS_ETH_LEN, &outer, sizeof(outer));
+	return true;
+}
+
+/* The packet as the other side must see it; false = it cannot be made. */
+static inline bool transform(struct ks_pkt *p, const struct ks_session *s, unsigned dir)
+{
+	if (__builtin_expect(s->flags & KS_SF_ONE_WAY, 0)) {
+		decrement_ttl(ks_ip(p));
+		return s->fwd == KS_FWD_DR || encapsulate(p, s);
+	}
+	rewrite(p, s, dir);
+	return true;
+}
+
 static inline void follow_state(struct ks_worker *w, const struct ks_conf *c,
 				const struct ks_pkt *p, struct ks_session *s, unsigned dir,
 				ks_ms now)
@@ -112,7 +184,8 @@ static inline void follow_state(struct ks_worker *w, const struct ks_conf *c,
 		if (state == KS_ST_ESTABLISHED &&
 		    !(p->tcp_flags & (KS_TCP_SYN | KS_TCP_FIN | KS_TCP_RST)))
 			return;
-		state = ks_tcp_next(state, dir, p->tcp_flags);
+		state = s->flags & KS_SF_ONE_WAY ? ks_tcp_next_one_way(state, p->tcp_flags)
+						 : ks_tcp_next(state, dir, p->tcp_flags);
 	} else if (dir == KS_OUT) {
 		state = KS_ST_UDP_NORMAL;
 	}
@@ -131,6 +204,18 @@ static bool is_quiescent(const struct ks_conf *c, const struct ks_session *s)
 		return false;
 	svc = ks_conf_svc4(c, s->proto, s->key[KS_IN].dst, s->key[KS_IN].dport);
 	return svc != NULL && svc->flags & KS_SVC_EXPIRE_QUIESCENT;
+}
+
+static inline void send_on(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			   struct ks_session *s, unsigned dir, ks_ms now)
+{
+	if (s->nh[dir] == KS_NH_NONE) /* the neighbour was not known when the way was looked up */
+		refresh_ways(w, c, s);
+	if (s->nh[dir] != KS_NH_NONE && fill_ethernet(w, c, p, s->nh[dir], now))
+		return;
+	to_main(w, p, s->nh[dir]);
+	if (s->fwd == KS_FWD_DR)
+		p->via = s->rs_slot + 1;
 }
 
 void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
@@ -159,12 +244,23 @@ void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 	}
 	s->last_seen = (uint32_t)now;
 	follow_state(w, c, p, s, dir, now);
-	rewrite(p, s, dir);
 	rs = ks_rs_row(w, s->rs_slot);
 	rs[dir == KS_IN ? KS_RSC_IN_PACKETS : KS_RSC_OUT_PACKETS]++;
 	rs[dir == KS_IN ? KS_RSC_IN_BYTES : KS_RSC_OUT_BYTES] += p->l3_len;
-	if (s->nh[dir] == KS_NH_NONE) /* the neighbour was not known when the way was looked up */
-		refresh_ways(w, c, s);
-	if (s->nh[dir] == KS_NH_NONE || !fill_ethernet(w, c, p, s->nh[dir], now))
-		to_main(w, p, s->nh[dir]);
+	if (!transform(p, s, dir)) {
+		ks_drop(w, p, KS_DROP_TOO_BIG);
+		return;
+	}
+	send_on(w, c, p, s, dir, now);
+}
+
+void ks_forward_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+		     struct ks_session *s, ks_ms now)
+{
+	if (s->epoch != (uint16_t)c->epoch && !refresh_ways(w, c, s))
+		ks_drop(w, p, KS_DROP_NO_ROUTE);
+	else if (p->l3_len > s->mtu || !transform(p, s, KS_IN))
+		ks_drop(w, p, KS_DROP_TOO_BIG);
+	else
+		send_on(w, c, p, s, KS_IN, now);
 }

@@ -75,6 +75,7 @@ static_assert(sizeof(struct ks_icmp) == 8, "wire size");
 #define KS_ICMP_TIME_EXCEEDED 11u
 
 #define KS_PROTO_ICMP         1u
+#define KS_PROTO_IPIP         4u
 #define KS_PROTO_TCP          6u
 #define KS_PROTO_UDP          17u
 

@@ -6,8 +6,9 @@
  */
 #include "ks_worker_int.h"
 
-#define OWN_TTL 64u
-#define QUOTED  8u /* bytes of the transport header an error carries at least (RFC 792) */
+#define OWN_TTL   64u
+#define MTU_LEAST 68u /* every link takes it (RFC 791) */
+#define QUOTED    8u /* bytes of the transport header an error carries at least (RFC 792) */
 
 bool ks_may_send_error(struct ks_worker *w, ks_ms now)
 {
@@ -159,6 +160,57 @@ static bool read_quoted(struct ks_pkt *p, struct quoted *q)
 	return q->ip->proto == KS_PROTO_TCP || q->ip->proto == KS_PROTO_UDP;
 }
 
+/* What a tunnel of ours carried, as far as an error quotes it: the client's packet. */
+static bool read_tunnelled(struct quoted *q)
+{
+	struct ks_ip4 *inner = (void *)q->l4;
+	unsigned header;
+
+	if (q->ip->proto != KS_PROTO_IPIP || q->l4_len < sizeof(*inner))
+		return false;
+	header = (unsigned)(inner->ver_ihl & 0x0f) * 4;
+	if (inner->ver_ihl >> 4 != 4 || header < sizeof(*inner) || q->l4_len < header + QUOTED)
+		return false;
+	q->ip = inner;
+	q->l4 += header;
+	q->l4_len -= header;
+	q->back = (struct ks_tuple){ .src = inner->src, .dst = inner->dst };
+	memcpy(&q->back.sport, q->l4, 2);
+	memcpy(&q->back.dport, q->l4 + 2, 2);
+	return inner->proto == KS_PROTO_TCP || inner->proto == KS_PROTO_UDP;
+}
+
+/* An error from within a tunnel concerns the client: it hears it from its VIP, about the packet it
+ * sent, and with the room the tunnel leaves. */
+static void about_tunnel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			 const struct quoted *q, struct ks_session *s, ks_ms now)
+{
+	struct ks_icmp old, *icmp = (void *)(p->data + KS_ETH_LEN + sizeof(struct ks_ip4));
+	unsigned n = (unsigned)(q->l4 - (uint8_t *)q->ip) + q->l4_len;
+	ks_be32 src = q->ip->dst, dst = q->ip->src;
+	uint16_t mtu;
+
+	memcpy(&old, p->data + p->l4, sizeof(old));
+	mtu = (uint16_t)(old.rest[2] << 8 | old.rest[3]);
+	if (old.type == KS_ICMP_UNREACHABLE && old.code == KS_ICMP_FRAG_NEEDED) {
+		mtu = mtu >= MTU_LEAST + sizeof(struct ks_ip4)
+			? (uint16_t)(mtu - sizeof(struct ks_ip4))
+			: MTU_LEAST;
+		s->mtu = mtu < s->mtu ? mtu : s->mtu;
+		old.rest[2] = (uint8_t)(mtu >> 8);
+		old.rest[3] = (uint8_t)mtu;
+	}
+	memmove(icmp + 1, q->ip, n);
+	*icmp = old;
+	icmp->csum = 0;
+	icmp->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)icmp, sizeof(*icmp) + n));
+	fill_ip((void *)(p->data + KS_ETH_LEN),
+		(uint16_t)(sizeof(struct ks_ip4) + sizeof(*icmp) + n), KS_PROTO_ICMP, src, dst);
+	p->len = (uint16_t)(KS_ETH_LEN + sizeof(struct ks_ip4) + sizeof(*icmp) + n);
+	w->c[KS_C_ICMP_SENT]++;
+	ks_route_out(w, c, p, dst, now);
+}
+
 static void patch(uint8_t *field, uint16_t delta)
 {
 	uint16_t v;
@@ -193,12 +245,16 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 	struct ks_icmp *icmp = (void *)(p->data + p->l4);
 	unsigned len = p->l3_len - (unsigned)(p->l4 - p->l3);
 	struct ks_session *s;
-	struct quoted q;
+	struct quoted q = { 0 };
 	unsigned owner, dir;
+	bool tunnel = false;
 
 	if (!read_quoted(p, &q)) {
-		leave_to_kernel(w, c, p, KS_DROP_ICMP_HEADER);
-		return;
+		tunnel = q.l4 != NULL && read_tunnelled(&q);
+		if (!tunnel) {
+			leave_to_kernel(w, c, p, KS_DROP_ICMP_HEADER);
+			return;
+		}
 	}
 	owner = ks_owner4(c, q.back.src, q.back.sport, q.back.dst, q.back.dport);
 	if (owner != w->index && !handed) {
@@ -215,6 +271,15 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 	}
 	if (ip->ttl <= 1) { /* no error about an error (RFC 1122 §3.2.2) */
 		ks_drop(w, p, KS_DROP_TTL);
+		return;
+	}
+	if (tunnel || s->flags & KS_SF_ONE_WAY) {
+		if (tunnel && s->fwd == KS_FWD_TUN)
+			about_tunnel(w, c, p, &q, s, now);
+		else if (tunnel)
+			leave_to_kernel(w, c, p, KS_DROP_ICMP_NO_SESSION);
+		else
+			ks_forward_icmp(w, c, p, s, now);
 		return;
 	}
 	restore_quoted(&q, s, dir);

@@ -252,6 +252,11 @@ static void ip_output(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 		return;
 	}
 	memcpy(&dst, p->data + KS_ETH_LEN + 16, sizeof(dst));
+	if (p->via != 0) { /* the destination is a VIP, the way is the real server's */
+		const struct ks_rs *rs = p->via <= c->n_rs_slots ? c->rs_by_slot[p->via - 1] : NULL;
+
+		dst = rs != NULL ? rs->addr.v4 : 0;
+	}
 	if (ks_conf_local4(c, dst) != NULL) {
 		ks_main_drop(m, p, KS_DROP_LOOP);
 		return;

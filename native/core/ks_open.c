@@ -37,6 +37,10 @@ static void fill_deltas(struct ks_session *s)
 	const struct ks_tuple *in = &s->key[KS_IN], *out = &s->key[KS_OUT];
 	uint64_t old_addrs = (uint64_t)in->src + in->dst, new_addrs = (uint64_t)out->src + out->dst;
 
+	if (s->flags & KS_SF_ONE_WAY) { /* nothing inside is changed */
+		s->ip_delta = s->l4_delta = 0;
+		return;
+	}
 	s->ip_delta = delta_of(old_addrs, new_addrs);
 	s->l4_delta =
 		delta_of(old_addrs + in->sport + in->dport, new_addrs + out->sport + out->dport);
@@ -74,6 +78,41 @@ static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const str
 			return true;
 	}
 	return false;
+}
+
+/* What packets of the real server will look like, by the forwarding mode; sets one-way sessions
+ * apart. KS_DROP_NONE, or why it cannot be. */
+static enum ks_drop choose_way_back(struct ks_worker *w, const struct ks_conf *c,
+				    const struct ks_svc *svc, const struct ks_rs *rs,
+				    const struct ks_tuple *k, struct ks_session *s,
+				    uint32_t *hash_out)
+{
+	unsigned dir;
+
+	switch ((enum ks_fwd)rs->fwd) {
+	case KS_FWD_FNAT:
+		if (svc->n_lip == 0)
+			return KS_DROP_NO_LIP;
+		return choose_local(w, c, svc, rs, s, &w->sched[svc->slot], hash_out)
+			? KS_DROP_NONE
+			: KS_DROP_LPORT_EXHAUSTED;
+	case KS_FWD_NAT:
+		s->key[KS_OUT] = (struct ks_tuple){
+			.src = rs->addr.v4, .dst = k->src, .sport = rs->port, .dport = k->sport
+		};
+		*hash_out = ks_tuple_hash(&w->table, &s->key[KS_OUT], s->proto);
+		return ks_table_find(&w->table, &s->key[KS_OUT], s->proto, *hash_out, &dir) == NULL
+			? KS_DROP_NONE
+			: KS_DROP_NAT_CLASH;
+	case KS_FWD_DR:
+	case KS_FWD_TUN:
+		s->key[KS_OUT] = (struct ks_tuple){ .src = rs->addr.v4 };
+		s->flags |= KS_SF_ONE_WAY;
+		return KS_DROP_NONE;
+	case KS_FWD_SNAT:
+		break;
+	}
+	return KS_DROP_UNSUPPORTED;
 }
 
 static bool is_active(uint8_t state)
@@ -129,10 +168,11 @@ struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct 
 	struct ks_sched_state *st;
 	const struct ks_rs *rs;
 	struct ks_session *s;
-	uint32_t hash_out;
+	enum ks_drop refused;
+	uint32_t hash_out = 0;
 
-	if (svc->slot >= w->max_svc_slots || svc->n_lip == 0) {
-		ks_drop(w, p, KS_DROP_NO_LIP);
+	if (svc->slot >= w->max_svc_slots) {
+		ks_drop(w, p, KS_DROP_SESSION_FULL);
 		return NULL;
 	}
 	st = &w->sched[svc->slot];
@@ -147,9 +187,11 @@ struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct 
 		return NULL;
 	}
 	s->proto = p->proto;
-	if (!choose_local(w, c, svc, rs, s, st, &hash_out)) {
+	s->fwd = rs->fwd;
+	refused = choose_way_back(w, c, svc, rs, k, s, &hash_out);
+	if (refused != KS_DROP_NONE) {
 		ks_table_release(&w->table, s);
-		ks_drop(w, p, KS_DROP_LPORT_EXHAUSTED);
+		ks_drop(w, p, refused);
 		return NULL;
 	}
 	s->key[KS_IN] = *k;

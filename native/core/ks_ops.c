@@ -350,9 +350,9 @@ static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "real server %s: there is no forwarding mode %u",
 				 ks_fmt4(a, key.addr.v4), op->fwd);
-	if (op->fwd != KS_FWD_FNAT)
+	if (op->fwd == KS_FWD_SNAT)
 		return ks_refuse(reason, KS_E_UNSUPPORTED,
-				 "real server %s: of the forwarding modes only FNAT is supported",
+				 "real server %s: SNAT is not supported yet",
 				 ks_fmt4(a, key.addr.v4));
 	if (op->weight > KS_WEIGHT_MAX)
 		return ks_refuse(reason, KS_E_INVALID,

@@ -118,6 +118,7 @@ enum ks_class ks_parse(struct ks_worker *w, const struct ks_conf *c, struct ks_p
 	if (type == KS_ETHERTYPE_ARP) {
 		p->verdict = KS_V_MAIN;
 		p->nh = KS_NH_NONE;
+		p->via = 0;
 		w->c[KS_C_MAIN_PACKETS]++;
 		return KS_CLASS_DONE;
 	}

@@ -55,6 +55,8 @@ struct ks_pkt {
 	uint8_t tcp_flags;
 	uint16_t spare;
 	uint32_t hash; /* of the tuple, once known */
+	uint32_t via; /* KS_V_MAIN: 1 + slot of the real server that is the next hop; 0 = the route
+			 of the destination says it */
 };
 
 #endif

@@ -197,11 +197,15 @@ bool ks_table_insert(struct ks_table *t, struct ks_session *s, uint32_t hash_in,
 
 	if (!entry_add(t, ks_table_bucket(t, hash_in), hash_in, ref | KS_IN))
 		return false;
-	if (!entry_add(t, ks_table_bucket(t, hash_out), hash_out, ref | KS_OUT)) {
-		entry_remove(t, hash_in, ref | KS_IN);
-		return false;
+	if (s->flags & KS_SF_ONE_WAY) {
+		t->entries++;
+	} else {
+		if (!entry_add(t, ks_table_bucket(t, hash_out), hash_out, ref | KS_OUT)) {
+			entry_remove(t, hash_in, ref | KS_IN);
+			return false;
+		}
+		t->entries += 2;
 	}
-	t->entries += 2;
 	if ((uint64_t)t->entries * FILL_DEN > (uint64_t)(t->low + t->split) * FILL_NUM &&
 	    t->low + t->split < t->max_buckets)
 		split_one(t);
@@ -213,8 +217,11 @@ void ks_table_remove(struct ks_table *t, struct ks_session *s)
 	uint32_t ref = ks_table_index(t, s) << 1;
 
 	entry_remove(t, ks_tuple_hash(t, &s->key[KS_IN], s->proto), ref | KS_IN);
+	t->entries--;
+	if (s->flags & KS_SF_ONE_WAY)
+		return;
 	entry_remove(t, ks_tuple_hash(t, &s->key[KS_OUT], s->proto), ref | KS_OUT);
-	t->entries -= 2;
+	t->entries--;
 }
 
 uint64_t ks_table_bytes(const struct ks_table *t)

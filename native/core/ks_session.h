@@ -32,7 +32,9 @@ struct ks_tuple {
 static_assert(sizeof(struct ks_tuple) == 12, "compared as 12 bytes");
 
 struct ks_session {
-	struct ks_tuple key[2]; /* what a packet of each direction looks like when it arrives */
+	/* What a packet of each direction looks like when it arrives. One way: key[KS_OUT] has the
+	 * real server as its source, and as destination what an outer header gets for its own. */
+	struct ks_tuple key[2];
 	uint32_t last_seen; /* low 32 bits of ks_ms */
 	uint32_t timeout; /* ms, of the present state */
 	uint32_t rs_slot;
@@ -44,7 +46,7 @@ struct ks_session {
 	uint8_t proto;
 	uint8_t state; /* enum ks_state */
 	uint8_t flags; /* KS_SF_* */
-	uint8_t spare;
+	uint8_t fwd; /* enum ks_fwd */
 	uint16_t ip_delta; /* checksum deltas of KS_IN; KS_OUT takes the negative */
 	uint16_t l4_delta;
 	uint16_t mtu; /* the smaller of both ways' */
@@ -54,6 +56,7 @@ static_assert(sizeof(struct ks_session) == 64, "one cache line");
 
 #define KS_SF_USED    0x01u
 #define KS_SF_ACTIVE  0x02u /* counted as active at its real server, not as inactive */
+#define KS_SF_ONE_WAY 0x04u /* the real server answers past us: only KS_IN is in the index */
 #define KS_TIMER_HEAD 0x80000000u
 
 struct ks_bucket {
@@ -91,7 +94,8 @@ void ks_table_fini(struct ks_table *t);
 struct ks_session *ks_table_alloc(struct ks_table *t);
 /* Give back one that is not in the index. */
 void ks_table_release(struct ks_table *t, struct ks_session *s);
-/* Both directions; false = no room in the index, nothing was changed. */
+/* Both directions, or the one of a one-way session (hash_out is not read then); false = no room in
+ * the index, nothing was changed. */
 bool ks_table_insert(struct ks_table *t, struct ks_session *s, uint32_t hash_in, uint32_t hash_out);
 void ks_table_remove(struct ks_table *t, struct ks_session *s);
 /* Bytes of memory in use for sessions and index. */

@@ -48,6 +48,13 @@ uint8_t ks_tcp_next(uint8_t state, unsigned dir, uint8_t tcp_flags)
 	return to == KS_ST_NONE ? KS_ST_CLOSE : to;
 }
 
+uint8_t ks_tcp_next_one_way(uint8_t state, uint8_t tcp_flags)
+{
+	uint8_t to = ks_tcp_next(state, KS_IN, tcp_flags);
+
+	return to == KS_ST_CLOSE_WAIT ? KS_ST_FIN_WAIT : to;
+}
+
 static const uint8_t param_of[KS_ST_COUNT] = {
 	[KS_ST_NONE] = KS_PARAM_TCP_NONE,         [KS_ST_ESTABLISHED] = KS_PARAM_TCP_ESTABLISHED,
 	[KS_ST_SYN_SENT] = KS_PARAM_TCP_SYN_SENT, [KS_ST_SYN_RECV] = KS_PARAM_TCP_SYN_RECV,

@@ -217,16 +217,17 @@ static void fill_row(const struct ks_worker *w, const struct ks_session *s,
 		.proto = s->proto,
 		.state = s->state,
 		.worker = (uint16_t)w->index,
-		.fwd = KS_FWD_FNAT,
+		.fwd = s->fwd,
 		.expires_ms = left > 0 ? (uint32_t)left : 0,
 		.cport = s->key[KS_IN].sport,
 		.vport = s->key[KS_IN].dport,
-		.lport = s->key[KS_OUT].dport,
-		.rport = s->key[KS_OUT].sport,
+		.lport = s->fwd == KS_FWD_FNAT ? s->key[KS_OUT].dport : 0,
+		.rport = s->flags & KS_SF_ONE_WAY ? s->key[KS_IN].dport : s->key[KS_OUT].sport,
 	};
 	memcpy(row->client, &s->key[KS_IN].src, 4);
 	memcpy(row->vip, &s->key[KS_IN].dst, 4);
-	memcpy(row->lip, &s->key[KS_OUT].dst, 4);
+	if (s->fwd == KS_FWD_FNAT)
+		memcpy(row->lip, &s->key[KS_OUT].dst, 4);
 	memcpy(row->rs, &s->key[KS_OUT].src, 4);
 }
 

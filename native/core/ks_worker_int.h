@@ -73,6 +73,10 @@ void ks_set_state(struct ks_worker *w, const struct ks_conf *c, struct ks_sessio
 /* ks_forward.c */
 void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		struct ks_session *s, unsigned dir, ks_ms now);
+/* An ICMP message about a one-way session, from the client's side: to the real server as its
+ * packets go. */
+void ks_forward_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+		     struct ks_session *s, ks_ms now);
 /* Next hop for a frame that is ready above the Ethernet header: fills it in, or sends it to the
  * main lcore. */
 void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_be32 dst,

@@ -7,8 +7,9 @@
 #include "ks_main.h"
 #include "ks_neigh.h"
 
-/* Behind the frame there is what the core may grow into and nothing more: a sanitizer sees the
- * rest. */
+/* Before and behind the frame there is what the core may grow into and nothing more: a sanitizer
+ * sees the rest. */
+#define HEADROOM   64u
 #define TAILROOM   64u
 #define FRESH_ROOM 2048u
 #define TIMER_OUT  64u
@@ -145,16 +146,17 @@ static void carry_out(struct sim *s, struct ks_pkt *p, unsigned worker)
 
 void sim_frame(struct sim *s, unsigned port, unsigned worker, const uint8_t *frame, uint16_t len)
 {
-	uint8_t *buf = malloc((size_t)len + TAILROOM);
-	struct ks_pkt p = { .data = buf,
+	uint8_t *buf = malloc(HEADROOM + (size_t)len + TAILROOM);
+	struct ks_pkt p = { .data = buf + HEADROOM,
 			    .cookie = buf,
 			    .len = len,
+			    .headroom = HEADROOM,
 			    .tailroom = TAILROOM,
 			    .in_port = (uint8_t)port };
 
 	if (buf == NULL)
 		return;
-	memcpy(buf, frame, len);
+	memcpy(p.data, frame, len);
 	ks_worker_burst(s->worker[worker], s->conf, &p, 1, false, s->now);
 	carry_out(s, &p, worker);
 }

@@ -32,7 +32,7 @@ const checkInstance = (config: Config, i: VrrpInstance, error: Say, warn: Say): 
 
 /** Forms that are read but not built yet; each with what to do instead. */
 const unsupported = (v: VirtualServer): readonly (readonly [string, string | undefined])[] => [
-  ...(v.forwarding === 'FNAT' ? [] : [[`lb_kind ${v.forwarding}`, 'use FNAT'] as const]),
+  ...(v.forwarding === 'SNAT' ? [[`lb_kind ${v.forwarding}`, undefined] as const] : []),
   ...(v.protocol === 'TCP' || v.protocol === 'UDP'
     ? []
     : [[`protocol ${v.protocol}`, 'use TCP or UDP'] as const]),

@@ -19,6 +19,8 @@ export interface Segment {
 export interface Frame extends Segment {
   readonly from: string;
   readonly to: string;
+  /** The header it is carried in (IPv4 in IPv4). */
+  readonly outer: { readonly src: string; readonly dst: string; readonly ttl: number } | null;
   /** What is wrong with it: checksums, lengths. */
   readonly faults: readonly string[];
 }
@@ -114,10 +116,27 @@ const ownFields = (l4: Uint8Array, protocol: 'TCP' | 'UDP') => {
   };
 };
 
-/** null: no IPv4 with TCP or UDP. */
+const decodeTunnelled = (b: Uint8Array): Frame | null => {
+  const inner = decodeFrame(Uint8Array.from([...b.subarray(0, 14), ...b.subarray(34)]));
+  const length = (b[16] ?? 0) * 256 + (b[17] ?? 0);
+  if (inner === null) return null;
+  return {
+    ...inner,
+    outer: { src: dotted(b.subarray(26, 30)), dst: dotted(b.subarray(30, 34)), ttl: b[22] ?? 0 },
+    faults: [
+      ...inner.faults,
+      ...(onesComplement([b.subarray(14, 34)]) === 0 ? [] : ['outer IPv4 checksum']),
+      ...(b.length >= 14 + length ? [] : ['shorter than its outer IPv4 length']),
+    ],
+  };
+};
+
+/** null: no IPv4 with TCP or UDP, be it within IPv4. */
 export const decodeFrame = (b: Uint8Array): Frame | null => {
   const v = new DataView(b.buffer, b.byteOffset, b.byteLength);
   const protocol = protocolOf(b);
+  if (b.length >= 54 && v.getUint16(12) === 0x0800 && b[14] === 0x45 && b[23] === 4)
+    return decodeTunnelled(b);
   if (b.length < 34 || v.getUint16(12) !== 0x0800 || b[14] !== 0x45 || protocol === null)
     return null;
   const l4 = b.slice(34, 14 + v.getUint16(16));
@@ -133,6 +152,7 @@ export const decodeFrame = (b: Uint8Array): Frame | null => {
     dport: v.getUint16(36),
     ...own,
     data: l4.slice(header),
+    outer: null,
     faults: faultsOf(b, l4, protocol),
   };
 };
