@@ -138,7 +138,7 @@ static void what_hangs_on_services(void)
 	r = op_rs(there, "10.0.0.1", 80, 1);
 	r.fwd = 9;
 	REFUSED(r, KS_E_INVALID, "real server 10.0.0.1: there is no forwarding mode 9");
-	r.fwd = KS_FWD_DR;
+	r.fwd = KS_FWD_SNAT;
 	REFUSED(r, KS_E_UNSUPPORTED,
 		"real server 10.0.0.1: of the forwarding modes only FNAT is supported");
 	r = op_rs(there, "10.0.0.1", 80, 70000);

@@ -252,8 +252,8 @@ test('what both files must agree on', (t) => {
     /FNAT needs local addresses/,
   );
   t.regex(
-    complaint(service('').replace('lb_kind FNAT', 'lb_kind DR')),
-    /lb_kind DR is not supported yet/,
+    complaint(service('').replace('lb_kind FNAT', 'lb_kind SNAT')),
+    /lb_kind SNAT is not supported yet/,
   );
   t.regex(complaint(service(' syn_proxy')), /syn_proxy is not supported yet/);
   t.regex(
