@@ -139,8 +139,7 @@ static void what_hangs_on_services(void)
 	r.fwd = 9;
 	REFUSED(r, KS_E_INVALID, "real server 10.0.0.1: there is no forwarding mode 9");
 	r.fwd = KS_FWD_SNAT;
-	REFUSED(r, KS_E_UNSUPPORTED,
-		"real server 10.0.0.1: of the forwarding modes only FNAT is supported");
+	REFUSED(r, KS_E_UNSUPPORTED, "real server 10.0.0.1: SNAT is not supported yet");
 	r = op_rs(there, "10.0.0.1", 80, 70000);
 	REFUSED(r, KS_E_INVALID, "real server 10.0.0.1: a weight is at most 65535, not 70000");
 	r = op_rs(there, "10.0.0.1", 80, 1);
