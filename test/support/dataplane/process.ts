@@ -3,7 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Event } from '../../../src/dataplane/codec.js';
 import { connectDataplane, type Dataplane } from '../../../src/dataplane/io.js';
-import type { ServiceEntry, Snapshot } from '../../../src/dataplane/snapshot.js';
+import type { Forwarding, ServiceEntry, Snapshot } from '../../../src/dataplane/snapshot.js';
 import { loadAddon } from '../../../src/kernel/io/addon.js';
 import { monotonicClock } from '../../../src/kernel/io/clock.js';
 import type { Lab } from '../lab/lab.js';
@@ -14,6 +14,8 @@ export const binary = fileURLToPath(
 );
 
 export const vip = '10.2.0.1';
+/** Of the data plane towards the real servers. */
+export const ownAddress = '10.1.0.1';
 export const clientAddress = '10.2.0.99';
 export const realServers = ['10.1.0.11', '10.1.0.12'] as const;
 const localAddresses = ['10.1.0.101', '10.1.0.102'] as const;
@@ -78,21 +80,22 @@ export interface Session {
   readonly close: () => void;
 }
 
-const service: ServiceEntry = {
+const service = (forwarding: Forwarding): ServiceEntry => ({
   protocol: 'TCP',
   address: vip,
   port: 80,
   scheduler: 'rr',
   expireQuiescent: false,
   establishedTimeoutMs: 0,
-  realServers: realServers.map((address) => ({ address, port: 80, forwarding: 'FNAT', weight: 1 })),
-  localAddresses: localAddresses.map((address) => ({ device: 'dpdk0', address })),
-};
+  realServers: realServers.map((address) => ({ address, port: 80, forwarding, weight: 1 })),
+  localAddresses:
+    forwarding === 'FNAT' ? localAddresses.map((address) => ({ device: 'dpdk0', address })) : [],
+});
 
-/** One FNAT service of two real servers behind a leased VIP. */
-export const fnat: Snapshot = {
+/** One service of two real servers behind a leased VIP. */
+const wanted = (forwarding: Forwarding): Snapshot => ({
   addresses: [
-    { device: 'dpdk0', address: '10.1.0.1', prefixLength: 24, leased: false, local: false },
+    { device: 'dpdk0', address: ownAddress, prefixLength: 24, leased: false, local: false },
     { device: 'dpdk1', address: vip, prefixLength: 24, leased: true, local: false },
     ...localAddresses.map((address) => ({
       device: 'dpdk0',
@@ -102,24 +105,25 @@ export const fnat: Snapshot = {
       local: true,
     })),
   ],
-  services: [service],
+  services: [service(forwarding)],
   params: {},
-};
+});
 
-/** Connects, commits `fnat`, and holds the lease for a minute. */
-export async function serve(socket: string): Promise<Session> {
+/** Connects, commits the service, and holds the lease for a minute. */
+export async function serve(socket: string, forwarding: Forwarding = 'FNAT'): Promise<Session> {
   const addon = loadAddon();
   if (typeof addon === 'string') throw new Error(addon);
   const events: Event[] = [];
+  const wish = wanted(forwarding);
   const said = { acked: false, refused: '' };
   const dataplane = connectDataplane({
     addon,
     socketPath: path.resolve(socket),
     clock: monotonicClock,
     pid: process.pid,
-    onUp: () => dataplane.setDesired(fnat),
+    onUp: () => dataplane.setDesired(wish),
     onAcked: (_, snapshot) => {
-      said.acked = said.acked || snapshot === fnat;
+      said.acked = said.acked || snapshot === wish;
     },
     onRejected: (reason) => {
       said.refused = reason;
@@ -127,7 +131,7 @@ export async function serve(socket: string): Promise<Session> {
     onLost: () => undefined,
     onEvent: (e) => events.push(e),
   });
-  dataplane.setDesired(fnat);
+  dataplane.setDesired(wish);
   await until('the generation', () => said.acked || said.refused !== '', 10_000);
   if (said.refused !== '') throw new Error(said.refused);
   dataplane.renewLease(60_000);
