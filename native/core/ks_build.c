@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ks_maglev.h"
 #include "ks_tables.h"
 
 struct sizes {
@@ -189,6 +190,25 @@ static struct ks_lip *fill_lip(struct ks_desired *d, struct ks_svc *svc, const s
 	return lip;
 }
 
+/* The same table as in the last generation when nothing it is made of has changed. */
+static int fill_maglev(struct ks_desired *d, struct ks_svc *svc, struct ks_obj *s)
+{
+	struct ks_maglev *m;
+
+	if (svc->sched != KS_SCHED_MH || svc->weight_sum == 0)
+		return KS_OK;
+	m = ks_maglev_get(&d->mem, svc, d->param[KS_PARAM_MAGLEV_SIZE], s->maglev);
+	if (m == NULL)
+		return KS_E_NO_MEMORY;
+	if (m != s->maglev) {
+		ks_maglev_unref(&d->mem, s->maglev);
+		s->maglev = m;
+		m->refs++;
+	}
+	svc->maglev = m;
+	return KS_OK;
+}
+
 static void hash_svc(struct ks_tables *t, const struct ks_svc *svc, const struct ks_obj *s)
 {
 	uint64_t key = ks_svc_key4(s->key.x, s->key.addr.v4, s->key.l4port);
@@ -220,6 +240,8 @@ static int fill_services(struct ks_desired *d, struct ks_tables *t, struct ks_sv
 		svc->persist_ms = s->body.persist_ms;
 		rs = fill_rs(svc, s, rs);
 		lip = fill_lip(d, svc, s, lip, &status);
+		if (fill_maglev(d, svc, s) != KS_OK)
+			status = KS_E_NO_MEMORY;
 		for (uint32_t i = 0; i < svc->n_rs; i++) {
 			by_slot[svc->rs[i].slot] = &svc->rs[i];
 			*passes = *passes || svc->rs[i].fwd == KS_FWD_NAT;
@@ -341,6 +363,8 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 		lay_out(&p, &arena, &n, d->rs_slots.high);
 	if (arena.base == NULL ||
 	    fill_services(d, p.t, p.svc, p.rs, p.lip, p.by_slot, &passes) != KS_OK) {
+		if (arena.base != NULL)
+			ks_unref_maglevs(&d->mem, p.svc, n.svc);
 		ks_del(&d->mem, arena.base);
 		ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for a new generation");
 		return NULL;

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "ks_maglev.h"
 #include "ks_tables.h"
 
 const struct ks_svc *ks_conf_svc4(const struct ks_conf *c, uint8_t proto, ks_be32 vip, ks_be16 port)
@@ -92,6 +93,12 @@ ks_be32 ks_conf_source4(const struct ks_conf *c, uint8_t port, ks_be32 dst)
 	return port < KS_MAX_PORTS ? t->port_src[port] : 0;
 }
 
+void ks_unref_maglevs(const struct ks_mem *mem, const struct ks_svc *svc, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		ks_maglev_unref(mem, svc[i].maglev);
+}
+
 void ks_conf_free(struct ks_conf *c)
 {
 	struct ks_tables *t;
@@ -101,6 +108,7 @@ void ks_conf_free(struct ks_conf *c)
 		return;
 	t = c->impl;
 	mem = t->mem;
+	ks_unref_maglevs(&mem, t->svc, c->n_svc);
 	ks_fib_unref(&mem, t->fib);
 	ks_del(&mem, c);
 }

@@ -48,6 +48,8 @@ struct ks_lip {
 	uint16_t index; /* stable number of this LIP, for counters */
 };
 
+struct ks_maglev;
+
 struct ks_svc {
 	struct ks_svc_key key;
 	uint32_t slot;
@@ -63,6 +65,7 @@ struct ks_svc {
 	uint32_t weight_max;
 	const struct ks_rs *rs;
 	const struct ks_lip *lip;
+	struct ks_maglev *maglev; /* with KS_SCHED_MH; NULL = no real server has weight */
 };
 
 #define KS_LOCAL_VIP    0x1u /* leased */

@@ -22,6 +22,7 @@ const uint32_t ks_param_default[KS_PARAM_COUNT] = {
 	[KS_PARAM_UDP_LAST] = SECONDS(2),     [KS_PARAM_CONN_INIT] = SECONDS(3),
 	[KS_PARAM_DEFAULT_TTL] = 64,          [KS_PARAM_LPORT_MIN] = 1025,
 	[KS_PARAM_LPORT_MAX] = 65535,         [KS_PARAM_NEIGH_TIMEOUT] = SECONDS(60),
+	[KS_PARAM_MAGLEV_SIZE] = 4093,
 };
 
 int ks_refuse(char *reason, int status, const char *fmt, ...)

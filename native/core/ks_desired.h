@@ -79,6 +79,7 @@ struct ks_obj {
 	struct ks_obj **head;
 	struct ks_obj *owner;
 	struct ks_obj *rs, *lip; /* heads, service */
+	struct ks_maglev *maglev; /* service: of its last generation */
 	struct ks_obj *doom_next;
 };
 

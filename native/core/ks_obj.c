@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ks_desired.h"
+#include "ks_maglev.h"
 
 #define CHUNK_OBJS 256u
 
@@ -31,6 +32,8 @@ bool ks_obj_init(struct ks_desired *d)
 
 void ks_obj_fini(struct ks_desired *d)
 {
+	for (struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL; s = s->next)
+		ks_maglev_unref(&d->mem, s->maglev);
 	while (d->chunks != NULL) {
 		struct ks_chunk *next = d->chunks->next;
 
@@ -187,6 +190,7 @@ void ks_obj_free(struct ks_desired *d, struct ks_obj *o)
 		ks_slots_give(o->key.kind == KS_OBJ_SVC ? &d->svc_slots : &d->rs_slots, o->slot);
 	if (o->body.live)
 		d->n_live[o->key.kind]--;
+	ks_maglev_unref(&d->mem, o->maglev);
 	o->chain = d->free_objs;
 	d->free_objs = o;
 	d->n_objs--;

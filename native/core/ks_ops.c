@@ -6,9 +6,12 @@
 #include <string.h>
 
 #include "ks_desired.h"
+#include "ks_maglev.h"
 #include "ks_sched.h"
 
-#define SVC_FLAGS         (KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT) /* what the workers heed */
+#define SVC_FLAGS                                      \
+	(KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT | \
+	 KS_SVC_SCHED_FALLBACK) /* what the workers heed */
 #define NO_MEMORY(reason) ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for this op")
 
 /* ---- fields ---------------------------------------------------------------------------------------------------- */
@@ -438,6 +441,10 @@ static int param_set(struct ks_desired *d, const struct ks_op *raw, char *reason
 	}
 	if (op->param >= KS_PARAM_COUNT)
 		return ks_refuse(reason, KS_E_UNSUPPORTED, "there is no parameter %u", op->param);
+	if (op->param == KS_PARAM_MAGLEV_SIZE && !ks_maglev_size_ok(op->value))
+		return ks_refuse(reason, KS_E_INVALID,
+				 "a Maglev table has a prime number of rows from %u to %u, not %u",
+				 KS_MAGLEV_MIN, KS_MAGLEV_MAX, op->value);
 	if (op->value < min || op->value > max)
 		return ks_refuse(reason, KS_E_INVALID, "parameter %u is %u to %u, not %u",
 				 op->param, min, max, op->value);

@@ -2,6 +2,7 @@
 /* Schedulers, one function each, under the names ipvsadm gives them. */
 #include "ks_sched.h"
 
+#include "ks_maglev.h"
 #include "ks_worker.h"
 
 struct pick {
@@ -10,6 +11,13 @@ struct pick {
 	const uint64_t *counters;
 	const struct ks_tuple *client;
 };
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 32) * 0xd6e8feb86659fd93ull;
+	x = (x ^ x >> 32) * 0xd6e8feb86659fd93ull;
+	return x ^ x >> 32;
+}
 
 static uint64_t active(const struct pick *p, const struct ks_rs *rs)
 {
@@ -155,10 +163,93 @@ static const struct ks_rs *dh(const struct pick *p)
 	return by_hash(p, p->client->dst, 0);
 }
 
+/* Where the client's row of the Maglev table points. A real server without weight has no row, so
+ * there is nothing to fall back from: mh-fallback is how it always is. */
+static const struct ks_rs *mh(const struct pick *p)
+{
+	const struct ks_maglev *m = p->svc->maglev;
+	uint64_t h = (uint64_t)p->client->src << 16;
+
+	if (m == NULL)
+		return NULL;
+	if (p->svc->flags & KS_SVC_SCHED_PORT)
+		h |= p->client->sport;
+	return &p->svc->rs[m->row[mix(h) % m->size]];
+}
+
+/* 65536 * log2(1 + i / 64) */
+static const uint32_t log2_table[65] = {
+	0,     1466,  2909,  4331,  5732,  7112,  8473,  9814,  11136, 12440, 13727, 14996, 16248,
+	17484, 18704, 19909, 21098, 22272, 23433, 24579, 25711, 26830, 27936, 29029, 30109, 31178,
+	32234, 33279, 34312, 35334, 36346, 37346, 38336, 39316, 40286, 41246, 42196, 43137, 44068,
+	44990, 45904, 46809, 47705, 48593, 49472, 50344, 51207, 52063, 52911, 53751, 54584, 55410,
+	56229, 57040, 57845, 58643, 59434, 60219, 60997, 61769, 62534, 63294, 64047, 64794, 65536,
+};
+
+/* 65536 * log2(1 + x / 65536), straight between the rows of the table. */
+static uint32_t log2_of(uint32_t x)
+{
+	uint32_t i = x >> 10, rest = x & 1023;
+
+	return log2_table[i] + (((log2_table[i + 1] - log2_table[i]) * rest) >> 10);
+}
+
+/* -log2(u / 2^32) in 1/65536, for u > 0; whole numbers, so that every machine has the same. */
+static uint64_t neg_log2(uint32_t u)
+{
+	unsigned top = 31u - (unsigned)__builtin_clz(u);
+	uint32_t rest = (uint32_t)(((uint64_t)u << (31 - top)) >> 15) & 0xffff;
+
+	/* u = 2^top * (1 + rest / 65536) */
+	return ((uint64_t)(32 - top) << 16) - log2_of(rest);
+}
+
+/* Weighted rendezvous (highest random weight): of all real servers the one that scores best with
+ * this client. Only the clients of a server that leaves, or of one that comes, move; DPVS's ring of
+ * 160 points a server does the same by approximation. */
+static const struct ks_rs *conhash(const struct pick *p)
+{
+	const struct ks_rs *best = NULL;
+	uint64_t best_score = 0;
+
+	for (uint32_t i = 0; i < p->svc->n_rs; i++) {
+		const struct ks_rs *rs = &p->svc->rs[i];
+		uint64_t h = mix(mix(((uint64_t)rs->addr.v4 << 16 | rs->port) ^ 0x636f6e68617368) +
+				 p->client->src);
+		uint64_t score;
+
+		if (rs->weight == 0)
+			continue;
+		score = neg_log2((uint32_t)(h >> 32) | 1);
+		if (best == NULL || score * best->weight < best_score * rs->weight) {
+			best = rs;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+/* All to the one with the highest weight until it has as many connections as its weight, then to
+ * the next (Linux's ovf). */
+static const struct ks_rs *ovf(const struct pick *p)
+{
+	const struct ks_rs *best = NULL;
+
+	for (uint32_t i = 0; i < p->svc->n_rs; i++) {
+		const struct ks_rs *rs = &p->svc->rs[i];
+
+		if (rs->weight > active(p, rs) + inactive(p, rs) &&
+		    (best == NULL || rs->weight > best->weight))
+			best = rs;
+	}
+	return best;
+}
+
 static const struct ks_rs *(*const table[])(const struct pick *) = {
-	[KS_SCHED_RR] = rr, [KS_SCHED_WRR] = wrr, [KS_SCHED_WLC] = wlc,
-	[KS_SCHED_LC] = lc, [KS_SCHED_SED] = sed, [KS_SCHED_NQ] = nq,
-	[KS_SCHED_SH] = sh, [KS_SCHED_DH] = dh,   [KS_SCHED_FO] = fo,
+	[KS_SCHED_RR] = rr,   [KS_SCHED_WRR] = wrr,         [KS_SCHED_WLC] = wlc,
+	[KS_SCHED_LC] = lc,   [KS_SCHED_SED] = sed,         [KS_SCHED_NQ] = nq,
+	[KS_SCHED_SH] = sh,   [KS_SCHED_DH] = dh,           [KS_SCHED_FO] = fo,
+	[KS_SCHED_OVF] = ovf, [KS_SCHED_CONHASH] = conhash, [KS_SCHED_MH] = mh,
 };
 
 bool ks_sched_known(uint8_t sched)

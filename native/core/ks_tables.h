@@ -39,6 +39,8 @@ static inline uint64_t ks_svc_key4(uint8_t proto, ks_be32 addr, ks_be16 port)
 void ks_build_locals(const struct ks_desired *d, struct ks_tables *t);
 bool ks_build_fib(struct ks_desired *d);
 
+void ks_unref_maglevs(const struct ks_mem *mem, const struct ks_svc *svc, uint32_t n);
+
 static inline uint32_t ks_hash4(ks_be32 addr)
 {
 	return (uint32_t)(addr * 0x9e3779b97f4a7c15ull >> 32);

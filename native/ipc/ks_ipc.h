@@ -307,6 +307,7 @@ enum ks_param {
 	KS_PARAM_LPORT_MIN = 17,
 	KS_PARAM_LPORT_MAX = 18,
 	KS_PARAM_NEIGH_TIMEOUT = 19,
+	KS_PARAM_MAGLEV_SIZE = 20, /* rows of mh's tables: a prime from 251 to 65521 */
 	KS_PARAM_COUNT,
 };
 

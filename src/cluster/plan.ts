@@ -100,6 +100,7 @@ const params = (f: Facts): Readonly<Partial<Record<ParamName, number>>> => {
     ...dpvs.timeoutsMs,
     defaultTtl: dpvs.defaultTtl,
     neighbourTimeout: dpvs.neighbourTimeoutMs,
+    maglevSize: dpvs.maglevSize,
     ...(tcpMs === null ? {} : { tcpEstablished: tcpMs }),
     ...(tcpFinMs === null ? {} : { tcpFinWait: tcpFinMs }),
     ...(udpMs === null ? {} : { udpNormal: udpMs, udpOneway: udpMs }),

@@ -82,6 +82,7 @@ export const servicesOf = (f: Facts, v: VirtualServer): readonly ServiceEntry[] 
     port,
     scheduler: v.scheduler as Scheduler,
     expireQuiescent: v.expireQuiescent,
+    schedulerPort: v.schedulerPort,
     establishedTimeoutMs: v.establishTimeoutMs ?? 0,
     realServers,
     localAddresses: locals,

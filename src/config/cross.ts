@@ -4,7 +4,20 @@ import type { Place } from './diagnostics.js';
 import type { VirtualServer, VrrpInstance } from './keepalived/types.js';
 import type { Report } from './text.js';
 
-const supportedSchedulers = ['rr', 'wrr', 'wlc', 'lc', 'sed', 'nq', 'sh', 'dh', 'fo'];
+const supportedSchedulers = [
+  'rr',
+  'wrr',
+  'wlc',
+  'lc',
+  'sed',
+  'nq',
+  'sh',
+  'dh',
+  'fo',
+  'ovf',
+  'conhash',
+  'mh',
+];
 
 type Endpoint = { readonly address: string; readonly port: number };
 type Say = (place: Place, message: string, hint?: string) => void;

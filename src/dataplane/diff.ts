@@ -60,6 +60,7 @@ export const paramDefaults: Readonly<Record<ParamName, number>> = {
   localPortMin: 1025,
   localPortMax: 65_535,
   neighbourTimeout: 60_000,
+  maglevSize: 4093,
 };
 
 const index = <T>(items: readonly T[], key: (t: T) => string): ReadonlyMap<string, T> =>
@@ -98,6 +99,7 @@ const sameLocal = (x: LocalAddressEntry, y: LocalAddressEntry): boolean => x.dev
 const sameHead = (x: ServiceHead, y: ServiceHead): boolean =>
   x.scheduler === y.scheduler &&
   x.expireQuiescent === y.expireQuiescent &&
+  x.schedulerPort === y.schedulerPort &&
   x.establishedTimeoutMs === y.establishedTimeoutMs;
 
 export const serviceId = (s: ServiceId): ServiceId => ({
@@ -110,6 +112,7 @@ const head = (s: ServiceHead): ServiceHead => ({
   ...serviceId(s),
   scheduler: s.scheduler,
   expireQuiescent: s.expireQuiescent,
+  schedulerPort: s.schedulerPort,
   establishedTimeoutMs: s.establishedTimeoutMs,
 });
 

@@ -25,6 +25,7 @@ export const protocols = { TCP: 6, UDP: 17 } as const;
 export const addressLeased = 1;
 export const addressLocal = 2;
 export const expireQuiescent = 1;
+export const schedulerPort = 0x10;
 
 export const opHead = wireStruct('ks_op', { type: le16, len: le16 });
 export const opAddr = wireStruct('ks_op_addr', {
@@ -126,7 +127,7 @@ export const writingOf = (op: Op): Writing => {
         key: key(s),
         sched: schedulers.indexOf(s.scheduler) + 1,
         reserved: null,
-        flags: s.expireQuiescent ? expireQuiescent : 0,
+        flags: (s.expireQuiescent ? expireQuiescent : 0) | (s.schedulerPort ? schedulerPort : 0),
         estTimeoutMs: s.establishedTimeoutMs,
         persistMs: 0,
         persistPlen: 0,

@@ -48,6 +48,8 @@ export interface ServiceEntry {
   readonly port: number;
   readonly scheduler: Scheduler;
   readonly expireQuiescent: boolean;
+  /** sh and mh hash the client's port as well. */
+  readonly schedulerPort: boolean;
   /** 0: the parameter's. */
   readonly establishedTimeoutMs: number;
   readonly realServers: readonly RealServerEntry[];
@@ -76,6 +78,7 @@ export const paramNames = [
   'localPortMin',
   'localPortMax',
   'neighbourTimeout',
+  'maglevSize',
 ] as const;
 export type ParamName = (typeof paramNames)[number];
 
@@ -138,7 +141,7 @@ const digestOf = (s: Snapshot): bigint => {
   for (const a of s.addresses) add('addr', addressKey(a), a.prefixLength, a.leased, a.local);
   for (const v of s.services) {
     const key = serviceKey(v);
-    add('svc', key, v.scheduler, v.expireQuiescent, v.establishedTimeoutMs);
+    add('svc', key, v.scheduler, v.expireQuiescent, v.schedulerPort, v.establishedTimeoutMs);
     for (const r of v.realServers) add('rs', key, realServerKey(r), r.forwarding, r.weight);
     for (const l of v.localAddresses) add('lip', key, localAddressKey(l), l.device);
   }

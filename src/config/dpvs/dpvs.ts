@@ -21,7 +21,7 @@ const lenient = (c: Context, w: Word, expected: string): void =>
   });
 
 const int =
-  (c: Context, min: number, max: number, set: (n: number) => void): Reader =>
+  (c: Context, min: number, max: number, set: (n: number, w: Word) => void): Reader =>
   (n) => {
     const w = n.args[0];
     const expected = `a whole number from ${min} to ${max}`;
@@ -31,7 +31,7 @@ const int =
       });
     else if (!/^\d+$/.test(w.text) || Number(w.text) < min || Number(w.text) > max)
       lenient(c, w, expected);
-    else set(Number(w.text));
+    else set(Number(w.text), w);
   };
 
 const onOff =
@@ -271,7 +271,20 @@ const timeouts = (c: Context, kind: 'tcp' | 'udp', into: Draft<Timeouts>) =>
     ),
   );
 
+const isPrime = (n: number): boolean => {
+  for (let d = 2; d * d <= n; d++) if (n % d === 0) return false;
+  return n > 1;
+};
+
 const ipvsDefs = (c: Context, d: Draft<DpvsConfig>, t: Draft<Timeouts>): Readers => ({
+  mh_table_size: int(c, 251, 65_521, (x, w) => {
+    if (isPrime(x)) d.maglevSize = x;
+    else
+      c.report.add('error', 'KS_CONF_VALUE', w, 'a Maglev table has a prime number of rows', {
+        found: `${x}`,
+        expected: '4093, 16381, 65521 ...',
+      });
+  }),
   conn: block(c, (nodes) =>
     readBlock(
       c,
@@ -377,6 +390,7 @@ export const dpvsConfig = (c: Context, nodes: readonly Node[], root: Word): Dpvs
     connPoolSize: 1_048_576,
     defaultTtl: 64,
     neighbourTimeoutMs: 60_000,
+    maglevSize: 4093,
     ealArgs: [],
     filePrefix: null,
     vipLeaseMs: 2000,

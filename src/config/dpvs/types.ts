@@ -55,6 +55,8 @@ export interface DpvsConfig {
   readonly devices: readonly Device[];
   readonly workers: readonly Worker[];
   readonly timeoutsMs: Timeouts;
+  /** Rows of mh's tables, a prime; Keelson's own item `mh_table_size` (DPVS has 4093 for good). */
+  readonly maglevSize: number;
   /** EMERG ALERT CRIT ERR WARNING NOTICE INFO DEBUG */
   readonly logLevel: string;
   readonly kni: boolean;

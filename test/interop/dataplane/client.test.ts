@@ -52,6 +52,7 @@ const wish: Snapshot = {
       port: 80,
       scheduler: 'wrr',
       expireQuiescent: true,
+      schedulerPort: false,
       establishedTimeoutMs: 5000,
       realServers: [
         { address: '192.0.2.1', port: 8080, forwarding: 'FNAT', weight: 2 },

@@ -52,6 +52,7 @@ const wanted = (protocol: Protocol, mode: Mode): Snapshot => ({
       port: service.port,
       scheduler: 'rr',
       expireQuiescent: false,
+      schedulerPort: false,
       establishedTimeoutMs: 0,
       realServers: service.realServers.map((address) => ({
         address,

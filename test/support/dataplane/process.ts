@@ -86,6 +86,7 @@ const service = (forwarding: Forwarding): ServiceEntry => ({
   port: 80,
   scheduler: 'rr',
   expireQuiescent: false,
+  schedulerPort: false,
   establishedTimeoutMs: 0,
   realServers: realServers.map((address) => ({ address, port: 80, forwarding, weight: 1 })),
   localAddresses:

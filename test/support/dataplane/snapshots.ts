@@ -29,6 +29,7 @@ const service: fc.Arbitrary<ServiceEntry> = fc.record({
   port,
   scheduler: fc.constantFrom('rr' as const, 'wrr' as const),
   expireQuiescent: fc.boolean(),
+  schedulerPort: fc.boolean(),
   establishedTimeoutMs: fc.constantFrom(0, 5000),
   realServers: fc.uniqueArray(realServer, { selector: realServerKey, maxLength: 5 }),
   localAddresses: fc.uniqueArray(localAddress, { selector: localAddressKey, maxLength: 3 }),
@@ -61,6 +62,7 @@ export const manyServices = (n: number, servers: number): Snapshot => ({
     port: 80,
     scheduler: 'wrr',
     expireQuiescent: false,
+    schedulerPort: false,
     establishedTimeoutMs: 0,
     realServers: Array.from({ length: servers }, (_, k) => ({
       address: `172.16.${(i >> 4) & 255}.${k + 1}`,

@@ -40,7 +40,12 @@ test('Keelson’s own items', (t) => {
     `${dpvsText}global_defs {\n <init> eal_args "--no-huge -m 256"\n file_prefix lb\n vip_lease_ms 1000\n idle_sleep_max_us 0\n}\n`,
   );
   t.deepEqual(d?.ealArgs, ['--no-huge', '-m', '256']);
-  t.like(d, { filePrefix: 'lb', vipLeaseMs: 1000, idleSleepMaxUs: 0 });
+  t.like(d, { filePrefix: 'lb', vipLeaseMs: 1000, idleSleepMaxUs: 0, maglevSize: 4093 });
+  const rows = (n: number): string => `${dpvsText}ipvs_defs {\n mh_table_size ${n}\n}\n`;
+  t.is(dpvs(rows(65_521))?.maglevSize, 65_521);
+  t.deepEqual(said(dpvsAlone(rows(4096))), [
+    '17:16 error a Maglev table has a prime number of rows',
+  ]);
 });
 
 test('a bad value is a warning with its place, and the default is used, as in DPVS', (t) => {

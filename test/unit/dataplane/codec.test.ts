@@ -87,7 +87,13 @@ const operations: readonly (readonly [string, Uint8Array, string])[] = [
     'serviceSet',
     encodeOp({
       type: 'serviceSet',
-      service: { ...service, scheduler: 'wrr', expireQuiescent: true, establishedTimeoutMs: 5000 },
+      service: {
+        ...service,
+        scheduler: 'wrr',
+        expireQuiescent: true,
+        schedulerPort: true,
+        establishedTimeoutMs: 5000,
+      },
     }),
     `07002c00${keyHex}02000000${'01000000'}${'88130000'}${'00000000'}00000000`,
   ],

@@ -70,6 +70,7 @@ test('every field has a part in the digest', (t) => {
     withService({ protocol: 'UDP' }),
     withService({ scheduler: 'rr' }),
     withService({ expireQuiescent: true }),
+    withService({ schedulerPort: true }),
     withService({ establishedTimeoutMs: 1 }),
     withService({ realServers: [{ ...rs, weight: 99 }] }),
     withService({ realServers: [{ ...rs, forwarding: 'DR' }] }),
