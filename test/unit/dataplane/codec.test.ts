@@ -95,7 +95,7 @@ const operations: readonly (readonly [string, Uint8Array, string])[] = [
         establishedTimeoutMs: 5000,
       },
     }),
-    `07002c00${keyHex}02000000${'01000000'}${'88130000'}${'00000000'}00000000`,
+    `07002c00${keyHex}02000000${'11000000'}${'88130000'}${'00000000'}00000000`,
   ],
   ['serviceDel', encodeOp({ type: 'serviceDel', service }), `08002c00${keyHex}${'0'.repeat(40)}`],
   [
