@@ -289,12 +289,8 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 
 	if (status != KS_OK)
 		return status;
-	if (op->sched < KS_SCHED_RR || op->sched > KS_SCHED_MH)
-		return ks_refuse(reason, KS_E_INVALID, "service %s: there is no scheduler %u",
-				 svc_name(name, &op->key), op->sched);
 	if (!ks_sched_known(op->sched))
-		return ks_refuse(reason, KS_E_UNSUPPORTED,
-				 "service %s: scheduler %u is not supported",
+		return ks_refuse(reason, KS_E_INVALID, "service %s: there is no scheduler %u",
 				 svc_name(name, &op->key), op->sched);
 	if ((op->flags & ~SVC_FLAGS) != 0)
 		return ks_refuse(reason, KS_E_UNSUPPORTED,

@@ -18,7 +18,7 @@ struct ks_sched_state {
 const struct ks_rs *ks_sched_pick(const struct ks_svc *svc, struct ks_sched_state *st,
 				  const uint64_t *rs_counters, const struct ks_tuple *client);
 
-/* Is the scheduler built? What is not is refused when the generation is made. */
+/* Is there a scheduler of that number (enum ks_sched)? */
 bool ks_sched_known(uint8_t sched);
 
 #endif

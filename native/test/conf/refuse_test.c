@@ -101,8 +101,6 @@ static void services(void)
 	v = op_svc("192.0.2.2", 80);
 	v.sched = 99;
 	REFUSED(v, KS_E_INVALID, "service TCP 192.0.2.2:80: there is no scheduler 99");
-	v.sched = KS_SCHED_MH;
-	REFUSED(v, KS_E_UNSUPPORTED, "service TCP 192.0.2.2:80: scheduler 12 is not supported");
 	v = op_svc("192.0.2.2", 80);
 	v.flags = KS_SVC_QUIC | KS_SVC_EXPIRE_QUIESCENT;
 	REFUSED(v, KS_E_UNSUPPORTED, "service TCP 192.0.2.2:80: flags 0x8 are not supported");
