@@ -114,19 +114,20 @@ static void sweep(struct ks_desired *d)
 static int cmp_rs(const void *pa, const void *pb)
 {
 	const struct ks_rs *a = pa, *b = pb;
-	uint32_t x = ntohl(a->addr.v4), y = ntohl(b->addr.v4);
+	int order = memcmp(a->addr.b, b->addr.b, sizeof(a->addr.b));
 
-	if (x != y)
-		return x < y ? -1 : 1;
-	return (int)ntohs(a->port) - (int)ntohs(b->port);
+	if (a->af != b->af)
+		return a->af < b->af ? -1 : 1;
+	return order != 0 ? order : (int)ntohs(a->port) - (int)ntohs(b->port);
 }
 
 static int cmp_lip(const void *pa, const void *pb)
 {
-	uint32_t x = ntohl(((const struct ks_lip *)pa)->addr.v4),
-		 y = ntohl(((const struct ks_lip *)pb)->addr.v4);
+	const struct ks_lip *a = pa, *b = pb;
 
-	return x < y ? -1 : x > y;
+	if (a->af != b->af)
+		return a->af < b->af ? -1 : 1;
+	return memcmp(a->addr.b, b->addr.b, sizeof(a->addr.b));
 }
 
 static uint32_t gcd(uint32_t a, uint32_t b)
@@ -181,6 +182,7 @@ static struct ks_lip *fill_lip(struct ks_desired *d, struct ks_svc *svc, const s
 					.port = o->body.port };
 		if (number_lip(d, o, &lip->index) != KS_OK)
 			*status = KS_E_NO_MEMORY;
+		svc->n_lip4 = (uint16_t)(svc->n_lip4 + (lip->af == 4));
 		lip++;
 	}
 	svc->lip = first;
@@ -214,6 +216,13 @@ static void hash_svc(struct ks_tables *t, const struct ks_svc *svc, const struct
 	uint64_t key = ks_svc_key4(s->key.x, s->key.addr.v4, s->key.l4port);
 	uint32_t i = (uint32_t)ks_mix(key);
 
+	if (s->key.af == 6) {
+		i = ks_svc_hash6(s->key.x, &s->key.addr, s->key.l4port);
+		while (t->svc6_row[i & t->svc_mask] != NULL)
+			i++;
+		t->svc6_row[i & t->svc_mask] = svc;
+		return;
+	}
 	while (t->svc_row[i & t->svc_mask].svc != NULL)
 		i++;
 	t->svc_row[i & t->svc_mask] = (struct ks_svc_row){ .key = key, .svc = svc };
@@ -286,7 +295,9 @@ static void lay_out(struct parts *p, struct arena *a, const struct sizes *n, uin
 		struct ks_tables none;
 
 		take(a, rows_for(n->svc), sizeof(*none.svc_row));
+		take(a, rows_for(n->svc), sizeof(*none.svc6_row));
 		take(a, rows_for(n->local), sizeof(*none.local_row));
+		take(a, rows_for(n->local), sizeof(*none.local6_row));
 		take(a, rows_for(n->local), sizeof(*none.lip_row));
 		take(a, n->local, sizeof(*none.local));
 		take(a, n->neigh, sizeof(*none.neigh));
@@ -294,7 +305,9 @@ static void lay_out(struct parts *p, struct arena *a, const struct sizes *n, uin
 	}
 	p->t->svc_row = take(a, rows_for(n->svc), sizeof(*p->t->svc_row));
 	p->t->svc_mask = rows_for(n->svc) - 1;
+	p->t->svc6_row = take(a, rows_for(n->svc), sizeof(*p->t->svc6_row));
 	p->t->local_row = take(a, rows_for(n->local), sizeof(*p->t->local_row));
+	p->t->local6_row = take(a, rows_for(n->local), sizeof(*p->t->local6_row));
 	p->t->local_mask = rows_for(n->local) - 1;
 	p->t->lip_row = take(a, rows_for(n->local), sizeof(*p->t->lip_row));
 	p->t->lip_mask = rows_for(n->local) - 1;
@@ -372,7 +385,9 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 	p.t->mem = d->mem;
 	p.t->svc = p.svc;
 	p.t->fib = d->fib;
+	p.t->fib6 = d->fib6;
 	d->fib->refs++;
+	d->fib6->refs++;
 	ks_build_locals(d, p.t);
 	fill_neighs(d, p.t);
 	fill_head(d, p.conf, &n);

@@ -2,33 +2,45 @@
 /* The addresses and routes of a generation: what ops say, what the kernel has, and the networks
  * that follow from addresses. */
 #include <netinet/in.h>
+#include <string.h>
 
 #include "ks_tables.h"
 
 /* ---- addresses ------------------------------------------------------------------------------------------------- */
 
-static void add_local(struct ks_tables *t, ks_be32 addr, uint8_t port, uint16_t flags)
+/* The row of the address in the table of its family. */
+static const struct ks_local **row_of(struct ks_tables *t, uint8_t af, const union ks_addr *addr)
 {
-	uint32_t i = ks_hash4(addr);
+	const struct ks_local **rows = af == 4 ? t->local_row : t->local6_row;
+	uint32_t i = af == 4 ? ks_hash4(addr->v4) : ks_hash6(addr);
+
+	while (rows[i & t->local_mask] != NULL &&
+	       memcmp(&rows[i & t->local_mask]->addr, addr, sizeof(*addr)) != 0)
+		i++;
+	return &rows[i & t->local_mask];
+}
+
+static void add_local(struct ks_tables *t, uint8_t af, const union ks_addr *addr, uint8_t port,
+		      uint16_t flags)
+{
+	const struct ks_local **row = row_of(t, af, addr);
 	struct ks_local *l;
 
-	while (t->local_row[i & t->local_mask] != NULL &&
-	       t->local_row[i & t->local_mask]->addr.v4 != addr)
-		i++;
-	if (t->local_row[i & t->local_mask] == NULL) {
+	if (*row == NULL) {
 		l = &t->local[t->n_local++];
-		l->addr.v4 = addr;
-		l->af = 4;
+		l->addr = *addr;
+		l->af = af;
 		l->port = port;
-		t->local_row[i & t->local_mask] = l;
+		*row = l;
 	}
-	l = &t->local[t->local_row[i & t->local_mask] - t->local];
+	l = &t->local[*row - t->local];
 	l->flags = (uint16_t)(l->flags | flags);
-	if (flags & KS_LOCAL_LIP) {
-		i = ks_hash4(addr);
-		while (t->lip_row[i & t->lip_mask] != 0 && t->lip_row[i & t->lip_mask] != addr)
+	if (af == 4 && flags & KS_LOCAL_LIP) {
+		uint32_t i = ks_hash4(addr->v4);
+
+		while (t->lip_row[i & t->lip_mask] != 0 && t->lip_row[i & t->lip_mask] != addr->v4)
 			i++;
-		t->lip_row[i & t->lip_mask] = addr;
+		t->lip_row[i & t->lip_mask] = addr->v4;
 	}
 }
 
@@ -41,15 +53,17 @@ static void add_locals(const struct ks_desired *d, struct ks_tables *t)
 			continue;
 		flags |= o->body.flags & KS_ADDR_LEASED ? KS_LOCAL_VIP : 0;
 		flags |= o->body.flags & KS_ADDR_LIP ? KS_LOCAL_LIP : 0;
-		add_local(t, o->key.addr.v4, o->key.port, flags != 0 ? flags : KS_LOCAL_PLAIN);
+		add_local(t, o->key.af, &o->key.addr, o->key.port,
+			  flags != 0 ? flags : KS_LOCAL_PLAIN);
 	}
 	for (const struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL; s = s->next)
 		for (const struct ks_obj *o = s->lip; o != NULL; o = o->next)
 			if (o->body.live)
-				add_local(t, o->key.addr.v4, o->body.port, KS_LOCAL_LIP);
+				add_local(t, o->key.af, &o->key.addr, o->body.port, KS_LOCAL_LIP);
 	for (size_t i = 0; i < d->n_m_addr; i++)
-		if (d->m_addr[i].af == 4 && d->m_addr[i].port < d->n_ports)
-			add_local(t, d->m_addr[i].addr.v4, d->m_addr[i].port, KS_LOCAL_KERNEL);
+		if (d->m_addr[i].port < d->n_ports)
+			add_local(t, d->m_addr[i].af, &d->m_addr[i].addr, d->m_addr[i].port,
+				  KS_LOCAL_KERNEL);
 }
 
 /* For a port whose routes name no source: an address that stays, rather than one that moves. */
@@ -61,12 +75,14 @@ static void choose_sources(struct ks_tables *t)
 	for (unsigned k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
 		for (uint32_t i = 0; i < t->n_local; i++) {
 			const struct ks_local *l = &t->local[i];
-			ks_be32 *src = &t->port_src[l->port];
 			bool moves = (l->flags & KS_LOCAL_VIP) != 0;
 
-			if (*src == 0 && (l->flags & order[k]) != 0 &&
-			    moves == (order[k] == KS_LOCAL_VIP))
-				*src = l->addr.v4;
+			if ((l->flags & order[k]) == 0 || moves != (order[k] == KS_LOCAL_VIP))
+				continue;
+			if (l->af == 4 && t->port_src[l->port] == 0)
+				t->port_src[l->port] = l->addr.v4;
+			if (l->af == 6 && ks_addr_unset(&t->port_src6[l->port]))
+				t->port_src6[l->port] = l->addr;
 		}
 	}
 }
@@ -81,21 +97,44 @@ void ks_build_locals(const struct ks_desired *d, struct ks_tables *t)
 
 enum rank { RANK_OP, RANK_KERNEL, RANK_CONNECTED, RANK_KERNEL_CONNECTED, RANK_LEASED };
 
-static struct ks_fib_in *add_route(const struct ks_desired *d, struct ks_fib_in *in, ks_be32 dst,
-				   unsigned plen, enum rank rank, const struct ks_route *route)
-{
-	uint32_t port_mtu = d->port[route->port].mtu != 0 ? d->port[route->port].mtu : 1500;
+/* Routes of both families as they are collected. */
+struct gather {
+	struct ks_fib_in *in;
+	struct ks_fib6_in *in6;
+	uint32_t n, n6;
+};
 
-	in->dst = plen == 0 ? 0 : ntohl(dst) & ~(uint32_t)((1ull << (32 - plen)) - 1);
-	in->rank = (uint32_t)rank;
-	in->route = *route;
-	in->route.plen = (uint8_t)plen;
-	if (route->mtu == 0 || route->mtu > port_mtu)
-		in->route.mtu = (uint16_t)port_mtu;
-	return in + 1;
+static union ks_addr prefix6(const union ks_addr *addr, unsigned plen)
+{
+	union ks_addr p = *addr;
+
+	for (unsigned i = plen; i < 128; i++)
+		p.b[i / 8] = (uint8_t)(p.b[i / 8] & ~(0x80u >> i % 8));
+	return p;
 }
 
-static struct ks_fib_in *add_op_routes(const struct ks_desired *d, struct ks_fib_in *in)
+static void add_route(const struct ks_desired *d, struct gather *g, uint8_t af,
+		      const union ks_addr *dst, unsigned plen, enum rank rank,
+		      const struct ks_route *route)
+{
+	uint32_t port_mtu = d->port[route->port].mtu != 0 ? d->port[route->port].mtu : 1500;
+	struct ks_route r = *route;
+	uint64_t beyond = plen < 32 ? (1ull << (32 - plen)) - 1 : 0;
+
+	r.plen = (uint8_t)plen;
+	if (route->mtu == 0 || route->mtu > port_mtu)
+		r.mtu = (uint16_t)port_mtu;
+	if (af == 4)
+		g->in[g->n++] = (struct ks_fib_in){ .dst = ntohl(dst->v4) & ~(uint32_t)beyond,
+						    .rank = (uint32_t)rank,
+						    .route = r };
+	else
+		g->in6[g->n6++] = (struct ks_fib6_in){ .dst = prefix6(dst, plen),
+						       .rank = (uint32_t)rank,
+						       .route = r };
+}
+
+static void add_op_routes(const struct ks_desired *d, struct gather *g)
 {
 	for (const struct ks_obj *o = d->list[KS_OBJ_ROUTE]; o != NULL; o = o->next) {
 		struct ks_route r = { .gw = o->key.gw,
@@ -105,23 +144,22 @@ static struct ks_fib_in *add_op_routes(const struct ks_desired *d, struct ks_fib
 				      .metric = o->key.metric };
 
 		if (o->body.live)
-			in = add_route(d, in, o->key.addr.v4, o->key.x, RANK_OP, &r);
+			add_route(d, g, o->key.af, &o->key.addr, o->key.x, RANK_OP, &r);
 	}
 	for (const struct ks_obj *o = d->list[KS_OBJ_ADDR]; o != NULL; o = o->next) {
 		bool leased = (o->body.flags & KS_ADDR_LEASED) != 0;
 		struct ks_route r = { .port = o->key.port };
 
-		if (!o->body.live || o->body.plen == 32)
+		if (!o->body.live || o->body.plen == (o->key.af == 4 ? 32 : 128))
 			continue;
 		if (!leased)
 			r.src = o->key.addr;
-		in = add_route(d, in, o->key.addr.v4, o->body.plen,
-			       leased ? RANK_LEASED : RANK_CONNECTED, &r);
+		add_route(d, g, o->key.af, &o->key.addr, o->body.plen,
+			  leased ? RANK_LEASED : RANK_CONNECTED, &r);
 	}
-	return in;
 }
 
-static struct ks_fib_in *add_kernel_routes(const struct ks_desired *d, struct ks_fib_in *in)
+static void add_kernel_routes(const struct ks_desired *d, struct gather *g)
 {
 	for (size_t i = 0; i < d->n_m_route; i++) {
 		const struct ks_mirror_route *m = &d->m_route[i];
@@ -131,37 +169,54 @@ static struct ks_fib_in *add_kernel_routes(const struct ks_desired *d, struct ks
 				      .mtu = (uint16_t)(m->mtu > UINT16_MAX ? 0 : m->mtu),
 				      .metric = m->metric };
 
-		if (m->af == 4 && m->plen <= 32 && m->port < d->n_ports)
-			in = add_route(d, in, m->dst.v4, m->plen, RANK_KERNEL, &r);
+		if (m->plen <= (m->af == 4 ? 32 : 128) && m->port < d->n_ports)
+			add_route(d, g, m->af, &m->dst, m->plen, RANK_KERNEL, &r);
 	}
 	for (size_t i = 0; i < d->n_m_addr; i++) {
 		const struct ks_mirror_addr *m = &d->m_addr[i];
 		struct ks_route r = { .port = m->port, .src = m->addr };
 
-		if (m->af == 4 && m->plen > 0 && m->plen < 32 && m->port < d->n_ports)
-			in = add_route(d, in, m->addr.v4, m->plen, RANK_KERNEL_CONNECTED, &r);
+		if (m->plen > 0 && m->plen < (m->af == 4 ? 32 : 128) && m->port < d->n_ports)
+			add_route(d, g, m->af, &m->addr, m->plen, RANK_KERNEL_CONNECTED, &r);
 	}
-	return in;
+}
+
+static bool build_fibs(struct ks_desired *d, struct gather *g)
+{
+	struct ks_fib *fib;
+	struct ks_fib6 *fib6;
+
+	add_op_routes(d, g);
+	add_kernel_routes(d, g);
+	fib = ks_fib_build(&d->mem, g->in, g->n);
+	fib6 = ks_fib6_build(&d->mem, g->in6, g->n6);
+	if (fib == NULL || fib6 == NULL) {
+		ks_fib_unref(&d->mem, fib);
+		ks_fib6_unref(&d->mem, fib6);
+		return false;
+	}
+	ks_fib_unref(&d->mem, d->fib);
+	ks_fib6_unref(&d->mem, d->fib6);
+	d->fib = fib;
+	d->fib6 = fib6;
+	d->fib_dirty = false;
+	return true;
 }
 
 bool ks_build_fib(struct ks_desired *d)
 {
-	size_t max = d->n_live[KS_OBJ_ROUTE] + d->n_live[KS_OBJ_ADDR] + d->n_m_route + d->n_m_addr;
-	struct ks_fib_in *in, *end;
-	struct ks_fib *fib;
+	size_t max =
+		1 + d->n_live[KS_OBJ_ROUTE] + d->n_live[KS_OBJ_ADDR] + d->n_m_route + d->n_m_addr;
+	struct gather g = { 0 };
+	bool built = false;
 
 	if (!d->fib_dirty)
 		return true;
-	in = ks_new(&d->mem, max > 0 ? max : 1, sizeof(in[0]));
-	if (in == NULL)
-		return false;
-	end = add_kernel_routes(d, add_op_routes(d, in));
-	fib = ks_fib_build(&d->mem, in, (uint32_t)(end - in));
-	ks_del(&d->mem, in);
-	if (fib == NULL)
-		return false;
-	ks_fib_unref(&d->mem, d->fib);
-	d->fib = fib;
-	d->fib_dirty = false;
-	return true;
+	g.in = ks_new(&d->mem, max, sizeof(g.in[0]));
+	g.in6 = ks_new(&d->mem, max, sizeof(g.in6[0]));
+	if (g.in != NULL && g.in6 != NULL)
+		built = build_fibs(d, &g);
+	ks_del(&d->mem, g.in);
+	ks_del(&d->mem, g.in6);
+	return built;
 }

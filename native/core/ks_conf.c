@@ -19,14 +19,40 @@ const struct ks_svc *ks_conf_svc4(const struct ks_conf *c, uint8_t proto, ks_be3
 	}
 }
 
+const struct ks_svc *ks_conf_svc6(const struct ks_conf *c, uint8_t proto, const union ks_addr *vip,
+				  ks_be16 port)
+{
+	const struct ks_tables *t = c->impl;
+
+	for (uint32_t i = ks_svc_hash6(proto, vip, port);; i++) {
+		const struct ks_svc *svc = t->svc6_row[i & t->svc_mask];
+
+		if (svc == NULL ||
+		    (svc->key.proto == proto && svc->key.port == port &&
+		     memcmp(svc->key.addr, vip->b, sizeof(vip->b)) == 0))
+			return svc;
+	}
+}
+
 const struct ks_svc *ks_conf_svc(const struct ks_conf *c, const struct ks_svc_key *key)
 {
-	ks_be32 addr;
+	union ks_addr addr;
 
-	if (key->af != 4)
-		return NULL;
-	memcpy(&addr, key->addr, sizeof(addr));
-	return ks_conf_svc4(c, key->proto, addr, key->port);
+	memcpy(addr.b, key->addr, sizeof(addr.b));
+	return key->af == 4 ? ks_conf_svc4(c, key->proto, addr.v4, key->port)
+			    : ks_conf_svc6(c, key->proto, &addr, key->port);
+}
+
+const struct ks_local *ks_conf_local6(const struct ks_conf *c, const union ks_addr *addr)
+{
+	const struct ks_tables *t = c->impl;
+
+	for (uint32_t i = ks_hash6(addr);; i++) {
+		const struct ks_local *l = t->local6_row[i & t->local_mask];
+
+		if (l == NULL || memcmp(&l->addr, addr, sizeof(*addr)) == 0)
+			return l;
+	}
 }
 
 const struct ks_local *ks_conf_local4(const struct ks_conf *c, ks_be32 addr)
@@ -62,6 +88,13 @@ const struct ks_route *ks_conf_route4(const struct ks_conf *c, ks_be32 dst)
 	return ks_fib_find(t->fib, ntohl(dst));
 }
 
+const struct ks_route *ks_conf_route6(const struct ks_conf *c, const union ks_addr *dst)
+{
+	const struct ks_tables *t = c->impl;
+
+	return ks_fib6_find(t->fib6, dst);
+}
+
 const struct ks_svc *ks_conf_services(const struct ks_conf *c, uint32_t *n)
 {
 	const struct ks_tables *t = c->impl;
@@ -93,6 +126,22 @@ ks_be32 ks_conf_source4(const struct ks_conf *c, uint8_t port, ks_be32 dst)
 	return port < KS_MAX_PORTS ? t->port_src[port] : 0;
 }
 
+union ks_addr ks_conf_source6(const struct ks_conf *c, uint8_t port, const union ks_addr *dst)
+{
+	static const union ks_addr none = { .q = { 0, 0 } };
+	const struct ks_tables *t = c->impl;
+	const struct ks_route *r = ks_conf_route6(c, dst);
+
+	if (r != NULL && r->port == port && !ks_addr_unset(&r->src))
+		return r->src;
+	if (r != NULL && r->port == port && !ks_addr_unset(&r->gw)) {
+		r = ks_conf_route6(c, &r->gw);
+		if (r != NULL && r->port == port && !ks_addr_unset(&r->src))
+			return r->src;
+	}
+	return port < KS_MAX_PORTS ? t->port_src6[port] : none;
+}
+
 void ks_unref_maglevs(const struct ks_mem *mem, const struct ks_svc *svc, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -110,5 +159,6 @@ void ks_conf_free(struct ks_conf *c)
 	mem = t->mem;
 	ks_unref_maglevs(&mem, t->svc, c->n_svc);
 	ks_fib_unref(&mem, t->fib);
+	ks_fib6_unref(&mem, t->fib6);
 	ks_del(&mem, c);
 }

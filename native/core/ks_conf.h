@@ -24,11 +24,20 @@
 #define KS_MAX_WORKERS 64
 #define KS_SLOT_NONE   UINT32_MAX
 
+/* An IPv4 address stands in the first four bytes, the others are zero: make one by ks_addr4. */
 union ks_addr {
 	uint8_t b[16];
 	ks_be32 v4;
 	uint64_t q[2];
 };
+
+static inline union ks_addr ks_addr4(ks_be32 v4)
+{
+	union ks_addr a = { .q = { 0, 0 } };
+
+	a.v4 = v4;
+	return a;
+}
 
 /* One real server as the workers see it. */
 struct ks_rs {
@@ -55,7 +64,8 @@ struct ks_svc {
 	uint32_t slot;
 	uint8_t sched;
 	uint8_t persist_plen;
-	uint16_t n_lip;
+	uint16_t n_lip; /* IPv4 ones first */
+	uint16_t n_lip4;
 	uint32_t flags;
 	uint32_t est_timeout_ms;
 	uint32_t persist_ms;
@@ -119,10 +129,29 @@ struct ks_conf {
 const struct ks_svc *ks_conf_svc(const struct ks_conf *c, const struct ks_svc_key *key);
 const struct ks_svc *ks_conf_svc4(const struct ks_conf *c, uint8_t proto, ks_be32 vip,
 				  ks_be16 port);
+const struct ks_svc *ks_conf_svc6(const struct ks_conf *c, uint8_t proto, const union ks_addr *vip,
+				  ks_be16 port);
 const struct ks_local *ks_conf_local4(const struct ks_conf *c, ks_be32 addr);
+const struct ks_local *ks_conf_local6(const struct ks_conf *c, const union ks_addr *addr);
 bool ks_conf_is_lip4(const struct ks_conf *c,
 		     ks_be32 addr); /* the one the owner function asks: must be cheap */
 const struct ks_route *ks_conf_route4(const struct ks_conf *c, ks_be32 dst);
+const struct ks_route *ks_conf_route6(const struct ks_conf *c, const union ks_addr *dst);
+/* Of either family. */
+static inline const struct ks_local *ks_conf_local(const struct ks_conf *c, uint8_t af,
+						   const union ks_addr *addr)
+{
+	return af == 4 ? ks_conf_local4(c, addr->v4) : ks_conf_local6(c, addr);
+}
+static inline const struct ks_route *ks_conf_route(const struct ks_conf *c, uint8_t af,
+						   const union ks_addr *dst)
+{
+	return af == 4 ? ks_conf_route4(c, dst->v4) : ks_conf_route6(c, dst);
+}
+static inline bool ks_addr_unset(const union ks_addr *a)
+{
+	return (a->q[0] | a->q[1]) == 0;
+}
 
 /* What only the main lcore asks. */
 const struct ks_svc *ks_conf_services(const struct ks_conf *c, uint32_t *n); /* all, in one array */
@@ -136,6 +165,14 @@ const struct ks_static_neigh *ks_conf_neighs(const struct ks_conf *c, uint32_t *
 /* Our address to ask for dst with on that port: the preferred source of its route, else one of the
  * port's own; 0 = none. */
 ks_be32 ks_conf_source4(const struct ks_conf *c, uint8_t port, ks_be32 dst);
+union ks_addr ks_conf_source6(const struct ks_conf *c, uint8_t port, const union ks_addr *dst);
+static inline union ks_addr ks_conf_source(const struct ks_conf *c, uint8_t port, uint8_t af,
+					   const union ks_addr *dst)
+{
+	if (af == 6)
+		return ks_conf_source6(c, port, dst);
+	return ks_addr4(ks_conf_source4(c, port, dst->v4));
+}
 
 /* ---- main lcore ------------------------------------------------------------------------------------------------ */
 
@@ -177,6 +214,8 @@ struct ks_mirror_route {
 	uint8_t af, plen, port;
 	uint32_t metric, mtu;
 };
+/* The next generation gets a new epoch, so that cached next hops are looked up anew. */
+void ks_desired_new_epoch(struct ks_desired *d);
 void ks_desired_mirror_addrs(struct ks_desired *d, const struct ks_mirror_addr *a, size_t n);
 void ks_desired_mirror_routes(struct ks_desired *d, const struct ks_mirror_route *r, size_t n);
 

@@ -65,6 +65,13 @@ static inline uint64_t ks_csum_pseudo4(ks_be32 src, ks_be32 dst, uint8_t proto, 
 		(uint16_t)((l4_len << 8) | (l4_len >> 8));
 }
 
+static inline uint64_t ks_csum_pseudo6(const uint8_t src[16], const uint8_t dst[16], uint8_t proto,
+				       uint16_t l4_len)
+{
+	return ks_csum_add(ks_csum_add(0, src, 16), dst, 16) + ((uint32_t)proto << 8) +
+		(uint16_t)((l4_len << 8) | (l4_len >> 8));
+}
+
 /* RFC 1624 eqn. 3: HC' = ~(~HC + ~m + m'), with delta = fold(~m + m'). */
 static inline uint16_t ks_csum_update(uint16_t old, uint16_t delta)
 {

@@ -3,7 +3,7 @@
  * without a transaction: ports and the state mirrored from the kernel. */
 #include "ks_desired.h"
 
-#include <netinet/in.h>
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,11 +35,10 @@ int ks_refuse(char *reason, int status, const char *fmt, ...)
 	return status;
 }
 
-const char *ks_fmt4(char buf[16], ks_be32 addr)
+const char *ks_fmt(char buf[KS_FMT_LEN], uint8_t af, const union ks_addr *addr)
 {
-	uint32_t a = ntohl(addr);
-
-	snprintf(buf, 16, "%u.%u.%u.%u", a >> 24, a >> 16 & 0xff, a >> 8 & 0xff, a & 0xff);
+	if (inet_ntop(af == 4 ? AF_INET : AF_INET6, addr->b, buf, KS_FMT_LEN) == NULL)
+		buf[0] = '\0';
 	return buf;
 }
 
@@ -72,6 +71,7 @@ void ks_desired_free(struct ks_desired *d)
 	ks_del(&mem, d->m_addr);
 	ks_del(&mem, d->m_route);
 	ks_fib_unref(&mem, d->fib);
+	ks_fib6_unref(&mem, d->fib6);
 	ks_del(&mem, d);
 }
 
@@ -108,6 +108,11 @@ static bool replace(struct ks_desired *d, void **have, size_t *n_have, const voi
 	return true;
 }
 
+void ks_desired_new_epoch(struct ks_desired *d)
+{
+	d->l3_dirty = true;
+}
+
 void ks_desired_mirror_addrs(struct ks_desired *d, const struct ks_mirror_addr *a, size_t n)
 {
 	void *p = d->m_addr;
@@ -127,7 +132,8 @@ void ks_desired_mirror_routes(struct ks_desired *d, const struct ks_mirror_route
 /* ---- checks of the whole --------------------------------------------------------------------------------------- */
 
 struct host {
-	ks_be32 addr; /* 0 = free row */
+	union ks_addr addr;
+	uint8_t af; /* 0 = free row */
 	uint8_t port;
 	bool local, lip;
 };
@@ -137,26 +143,28 @@ struct hosts {
 	uint32_t mask;
 };
 
-static struct host *host_of(struct hosts *h, ks_be32 addr)
+static struct host *host_of(struct hosts *h, uint8_t af, const union ks_addr *addr)
 {
-	uint32_t i = (uint32_t)ks_mix(addr);
+	uint32_t i = (uint32_t)ks_mix(ks_mix(addr->q[0] + af) + addr->q[1]);
+	struct host *row = &h->row[i & h->mask];
 
-	while (h->row[i & h->mask].addr != 0 && h->row[i & h->mask].addr != addr)
-		i++;
-	return &h->row[i & h->mask];
+	while (row->af != 0 && (row->af != af || memcmp(&row->addr, addr, sizeof(row->addr)) != 0))
+		row = &h->row[++i & h->mask];
+	return row;
 }
 
 static int add_local(struct ks_desired *d, struct hosts *h, const struct ks_obj *o, uint8_t port,
 		     bool lip, char *reason)
 {
-	struct host *row = host_of(h, o->key.addr.v4);
-	char a[16];
+	struct host *row = host_of(h, o->key.af, &o->key.addr);
+	char a[KS_FMT_LEN];
 
-	if (row->addr != 0 && row->port != port)
+	if (row->af != 0 && row->port != port)
 		return ks_refuse(reason, KS_E_INVALID, "address %s is wanted on %s and on %s",
-				 ks_fmt4(a, o->key.addr.v4), d->port[row->port].dev,
+				 ks_fmt(a, o->key.af, &o->key.addr), d->port[row->port].dev,
 				 d->port[port].dev);
-	row->addr = o->key.addr.v4;
+	row->addr = o->key.addr;
+	row->af = o->key.af;
 	row->port = port;
 	row->local = true;
 	row->lip |= lip;
@@ -168,7 +176,7 @@ static int add_local(struct ks_desired *d, struct hosts *h, const struct ks_obj 
 static int check_hosts(struct ks_desired *d, struct hosts *h, char *reason)
 {
 	int status = KS_OK;
-	char a[16];
+	char a[KS_FMT_LEN];
 
 	for (struct ks_obj *o = d->list[KS_OBJ_ADDR]; o != NULL && status == KS_OK; o = o->next)
 		if (o->body.live)
@@ -179,11 +187,11 @@ static int check_hosts(struct ks_desired *d, struct hosts *h, char *reason)
 			if (o->body.live)
 				status = add_local(d, h, o, o->body.port, true, reason);
 	for (struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL && status == KS_OK; s = s->next)
-		if (s->body.live && host_of(h, s->key.addr.v4)->lip)
+		if (s->body.live && host_of(h, s->key.af, &s->key.addr)->lip)
 			status = ks_refuse(
 				reason, KS_E_INVALID,
 				"%s is the address of a service and a local address as well",
-				ks_fmt4(a, s->key.addr.v4));
+				ks_fmt(a, s->key.af, &s->key.addr));
 	return status;
 }
 

@@ -16,6 +16,7 @@
 
 #include "ks_conf.h"
 #include "ks_fib.h"
+#include "ks_fib6.h"
 
 #define KS_WEIGHT_MAX       65535u
 #define KS_NEIGH_STATIC_MAX 4096u
@@ -135,6 +136,7 @@ struct ks_desired {
 	bool l3_dirty; /* epoch must change with the next build */
 	bool fib_dirty; /* and the trie must be built anew */
 	struct ks_fib *fib;
+	struct ks_fib6 *fib6;
 };
 
 /* ks_obj.c */
@@ -165,7 +167,8 @@ int ks_op_check_and_apply(struct ks_desired *d, const struct ks_op *op, size_t l
 /* ks_desired.c */
 extern const uint32_t ks_param_default[KS_PARAM_COUNT];
 __attribute__((format(printf, 3, 4))) int ks_refuse(char *reason, int status, const char *fmt, ...);
-const char *ks_fmt4(char buf[16], ks_be32 addr);
+#define KS_FMT_LEN 46
+const char *ks_fmt(char buf[KS_FMT_LEN], uint8_t af, const union ks_addr *addr);
 
 static inline void *ks_new(const struct ks_mem *m, size_t n, size_t size)
 {

@@ -41,7 +41,7 @@
 	X(TX_FULL, "tx-full", "port did not take it")                                           \
 	X(NO_BUFFER, "no-buffer", "no packet buffer left")                                      \
 	X(UNSUPPORTED, "unsupported", "protocol or form not supported in this mode")            \
-	X(ARP_HEADER, "arp-header", "ARP cut off or wrong")                                     \
+	X(ARP_HEADER, "arp-header", "ARP or neighbour discovery message garbled")               \
 	X(ARP_NOT_OURS, "arp-not-ours", "ARP request for an address that is not ours")
 
 enum ks_drop {

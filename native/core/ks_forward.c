@@ -3,6 +3,8 @@
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
 
+#define XLAT_GROWTH 20u /* bytes a packet is longer as IPv6 */
+
 /* Ethernet header and way out by a next hop that is known. */
 static inline bool fill_ethernet(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 				 uint16_t nh, ks_ms now)
@@ -31,22 +33,23 @@ static void to_main(struct ks_worker *w, struct ks_pkt *p, uint16_t nh)
 	w->c[KS_C_MAIN_PACKETS]++;
 }
 
-static uint16_t find_next_hop(struct ks_worker *w, const struct ks_route *r, ks_be32 dst)
+static uint16_t find_next_hop(struct ks_worker *w, const struct ks_route *r, uint8_t af,
+			      const union ks_addr *dst)
 {
-	return ks_neigh_find4(&w->shared->neigh, r->port, r->gw.v4 != 0 ? r->gw.v4 : dst);
+	return ks_neigh_find(&w->shared->neigh, r->port, af, ks_addr_unset(&r->gw) ? dst : &r->gw);
 }
 
-void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_be32 dst,
-		  ks_ms now)
+void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t af,
+		  const union ks_addr *dst, ks_ms now)
 {
-	const struct ks_route *r = ks_conf_route4(c, dst);
+	const struct ks_route *r = ks_conf_route(c, af, dst);
 	uint16_t nh;
 
 	if (r == NULL) {
 		ks_drop(w, p, KS_DROP_NO_ROUTE);
 		return;
 	}
-	nh = find_next_hop(w, r, dst);
+	nh = find_next_hop(w, r, af, dst);
 	if (nh == KS_NH_NONE || !fill_ethernet(w, c, p, nh, now))
 		to_main(w, p, nh);
 }
@@ -60,63 +63,101 @@ void ks_return(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 	p->verdict = KS_V_TX;
 }
 
+/* The other end of a side: whom a packet that arrives from `dir` comes from. */
+static union ks_addr far_end(const struct ks_session *s, unsigned dir)
+{
+	return ks_session_af(s, dir) == 4
+		? ks_addr4(s->key[dir].src)
+		: ((const struct ks_wide *)(const void *)s)->addr[dir][KS_SRC];
+}
+
+static unsigned ip_header(uint8_t af)
+{
+	return af == 4 ? sizeof(struct ks_ip4) : sizeof(struct ks_ip6);
+}
+
 /* The real server answers past us: only the way to it matters. Direct routing leaves the packet's
  * destination as it is, so the real server itself must be the next hop; a tunnel takes some of the
  * room. */
 static bool refresh_one_way(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s)
 {
-	ks_be32 rs = s->key[KS_OUT].src;
-	const struct ks_route *r = ks_conf_route4(c, rs);
+	union ks_addr rs = far_end(s, KS_OUT), src;
+	uint8_t af = ks_session_af(s, KS_OUT);
+	const struct ks_route *r = ks_conf_route(c, af, &rs);
 
-	if (r == NULL || (s->fwd == KS_FWD_DR && r->gw.v4 != 0))
+	if (r == NULL || (s->fwd == KS_FWD_DR && !ks_addr_unset(&r->gw)))
 		return false;
-	s->nh[KS_IN] = find_next_hop(w, r, rs);
+	s->nh[KS_IN] = find_next_hop(w, r, af, &rs);
 	s->mtu = r->mtu;
 	if (s->fwd == KS_FWD_TUN) {
-		if (r->mtu <= sizeof(struct ks_ip4))
+		if (r->mtu <= ip_header(af))
 			return false;
-		s->mtu = (uint16_t)(r->mtu - sizeof(struct ks_ip4));
-		s->key[KS_OUT].dst = r->src.v4 != 0 ? r->src.v4 : ks_conf_source4(c, r->port, rs);
+		s->mtu = (uint16_t)(r->mtu - ip_header(af));
+		src = ks_addr_unset(&r->src) ? ks_conf_source(c, r->port, af, &rs) : r->src;
+		if (af == 4)
+			s->key[KS_OUT].dst = src.v4;
+		else
+			ks_wide(s)->addr[KS_OUT][KS_DST] = src;
 	}
 	s->epoch = (uint16_t)c->epoch;
 	return true;
 }
 
+/* Room on a side in bytes as the client's side counts them: between the families a packet is 20
+ * bytes longer as IPv6. */
+static uint32_t room(const struct ks_session *s, unsigned dir, uint16_t mtu)
+{
+	bool crosses = ks_session_af(s, KS_IN) != ks_session_af(s, KS_OUT);
+
+	return mtu + (crosses && ks_session_af(s, dir) == 4 ? XLAT_GROWTH : 0u);
+}
+
 /* Look both ways up again: a route, an address or a port has changed, or the session is new. */
 static bool refresh_ways(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s)
 {
-	const struct ks_route *to_rs = ks_conf_route4(c, s->key[KS_OUT].src);
-	const struct ks_route *to_client = ks_conf_route4(c, s->key[KS_IN].src);
+	union ks_addr rs = far_end(s, KS_OUT), client = far_end(s, KS_IN);
+	const struct ks_route *to_rs, *to_client;
+	uint32_t a, b;
 
 	if (s->flags & KS_SF_ONE_WAY)
 		return refresh_one_way(w, c, s);
+	to_rs = ks_conf_route(c, ks_session_af(s, KS_OUT), &rs);
+	to_client = ks_conf_route(c, ks_session_af(s, KS_IN), &client);
 	if (to_rs == NULL || to_client == NULL)
 		return false;
-	s->nh[KS_IN] = find_next_hop(w, to_rs, s->key[KS_OUT].src);
-	s->nh[KS_OUT] = find_next_hop(w, to_client, s->key[KS_IN].src);
-	s->mtu = to_rs->mtu < to_client->mtu ? to_rs->mtu : to_client->mtu;
+	s->nh[KS_IN] = find_next_hop(w, to_rs, ks_session_af(s, KS_OUT), &rs);
+	s->nh[KS_OUT] = find_next_hop(w, to_client, ks_session_af(s, KS_IN), &client);
+	a = room(s, KS_OUT, to_rs->mtu);
+	b = room(s, KS_IN, to_client->mtu);
+	a = a < b ? a : b;
+	s->mtu = (uint16_t)(a < UINT16_MAX ? a : UINT16_MAX);
 	s->epoch = (uint16_t)c->epoch;
 	return true;
 }
 
-/* The source and destination a packet leaves with are those the other direction arrives with,
- * swapped. */
-static inline void rewrite(struct ks_pkt *p, const struct ks_session *s, unsigned dir)
+/* What a packet takes of s->mtu. */
+static inline uint32_t taken(const struct ks_pkt *p, const struct ks_session *s)
 {
-	struct ks_ip4 *ip = ks_ip(p);
-	const struct ks_tuple *back = &s->key[!dir];
-	uint16_t ip_delta = dir == KS_IN ? s->ip_delta : ks_csum_negate(s->ip_delta);
+	if (__builtin_expect(s->flags & KS_SF_WIDE, 0) && !(s->flags & KS_SF_ONE_WAY) &&
+	    ks_session_af(s, KS_IN) != ks_session_af(s, KS_OUT) && p->af == 4)
+		return p->l3_len + XLAT_GROWTH;
+	return p->l3_len;
+}
+
+/* The room to name to the sender of a packet that is too big. */
+static uint16_t told_mtu(const struct ks_pkt *p, const struct ks_session *s)
+{
+	return (uint16_t)(s->mtu - (taken(p, s) - p->l3_len));
+}
+
+static inline void update_transport(struct ks_pkt *p, const struct ks_session *s, unsigned dir)
+{
 	uint16_t l4_delta = dir == KS_IN ? s->l4_delta : ks_csum_negate(s->l4_delta);
-	uint32_t sum =
-		(uint32_t)ip_delta + 0xfffe; /* TTL, the low byte of its word as loaded, minus 1 */
+	const struct ks_tuple *back = &s->key[!dir];
 	uint8_t *l4 = p->data + p->l4;
 	uint16_t *csum = (uint16_t *)(void *)(l4 + (p->proto == KS_PROTO_TCP ? 16 : 6));
-	uint32_t addr[2] = { back->dst, back->src };
 	uint16_t port[2] = { back->dport, back->sport };
 
-	ip->ttl--;
-	ip->csum = ks_csum_update(ip->csum, ks_csum_fold(sum));
-	memcpy((uint8_t *)ip + 12, addr, 8);
 	memcpy(l4, port, 4);
 	if (p->proto == KS_PROTO_TCP) {
 		*csum = ks_csum_update(*csum, l4_delta);
@@ -127,50 +168,163 @@ static inline void rewrite(struct ks_pkt *p, const struct ks_session *s, unsigne
 	}
 }
 
-static inline void decrement_ttl(struct ks_ip4 *ip)
+/* The source and destination a packet leaves with are those the other direction arrives with,
+ * swapped. */
+static inline void rewrite4(struct ks_pkt *p, const struct ks_session *s, unsigned dir)
 {
+	struct ks_ip4 *ip = ks_ip(p);
+	const struct ks_tuple *back = &s->key[!dir];
+	uint16_t ip_delta = dir == KS_IN ? s->ip_delta : ks_csum_negate(s->ip_delta);
+	uint32_t sum =
+		(uint32_t)ip_delta + 0xfffe; /* TTL, the low byte of its word as loaded, minus 1 */
+	uint32_t addr[2] = { back->dst, back->src };
+
+	ip->ttl--;
+	ip->csum = ks_csum_update(ip->csum, ks_csum_fold(sum));
+	memcpy((uint8_t *)ip + 12, addr, 8);
+	update_transport(p, s, dir);
+}
+
+/* UDP without a checksum is no IPv6 packet: it gets one. */
+static void complete_udp(struct ks_pkt *p, const union ks_addr *src, const union ks_addr *dst)
+{
+	struct ks_udp *udp = (void *)(p->data + p->l4);
+	uint16_t len = ks_l4_len(p);
+
+	if (p->proto != KS_PROTO_UDP || udp->csum != 0)
+		return;
+	udp->csum = ks_csum_finish(ks_csum_add(ks_csum_pseudo6(src->b, dst->b, p->proto, len),
+					       (const uint8_t *)udp, len));
+	if (udp->csum == 0)
+		udp->csum = 0xffff;
+}
+
+/* A side is IPv6, or both are. false = no room in front for the longer header. */
+static bool rewrite_wide(struct ks_pkt *p, struct ks_session *s, unsigned dir)
+{
+	const union ks_addr *src = &ks_wide(s)->addr[!dir][KS_DST],
+			    *dst = &ks_wide(s)->addr[!dir][KS_SRC];
+	struct ks_ip6 *ip6 = ks_ip6(p);
+
+	update_transport(p, s, dir);
+	if (ks_session_af(s, !dir) == 4) {
+		ks_xlat_6to4(p, s->key[!dir].dst, s->key[!dir].src);
+		return true;
+	}
+	if (p->af == 4) {
+		if (p->headroom < XLAT_GROWTH)
+			return false;
+		ks_xlat_4to6(p, src, dst);
+		complete_udp(p, src, dst);
+		return true;
+	}
+	ip6->hop--;
+	memcpy(ip6->src, src->b, 16);
+	memcpy(ip6->dst, dst->b, 16);
+	return true;
+}
+
+static inline void decrement_ttl(struct ks_pkt *p)
+{
+	struct ks_ip4 *ip = ks_ip(p);
+
+	if (p->af == 6) {
+		ks_ip6(p)->hop--;
+		return;
+	}
 	ip->ttl--;
 	ip->csum = ks_csum_update(ip->csum, 0xfffe); /* the low byte of its word as loaded */
 }
 
-/* IPv4 in IPv4 (RFC 2003): an outer header from us to the real server; false = no room for it. */
-static bool encapsulate(struct ks_pkt *p, const struct ks_session *s)
+/* The fields of a header that go over into the one around it. */
+struct carried {
+	uint8_t tos, ttl;
+	ks_be16 id, frag;
+};
+
+static struct carried carried_of(const struct ks_pkt *p)
 {
-	const struct ks_ip4 *inner = ks_ip(p);
+	const struct ks_ip4 *ip = ks_ip(p);
+	const struct ks_ip6 *ip6 = ks_ip6(p);
+
+	if (p->af == 4)
+		return (struct carried){ ip->tos, ip->ttl, ip->id,
+					 (ks_be16)(ip->frag & ks_hton16(KS_IP4_DF)) };
+	return (struct carried){ (uint8_t)(ks_ntoh32(ip6->vtf) >> 20), ip6->hop, 0,
+				 ks_hton16(KS_IP4_DF) };
+}
+
+static void outer4(uint8_t *at, const struct ks_pkt *p, const struct ks_session *s)
+{
+	struct carried from = carried_of(p);
 	struct ks_ip4 outer = {
 		.ver_ihl = 0x45,
-		.tos = inner->tos,
+		.tos = from.tos,
 		.len = ks_hton16((uint16_t)(p->l3_len + sizeof(outer))),
-		.id = inner->id,
-		.frag = inner->frag & ks_hton16(KS_IP4_DF),
-		.ttl = inner->ttl,
-		.proto = KS_PROTO_IPIP,
+		.id = from.id,
+		.frag = from.frag,
+		.ttl = from.ttl,
+		.proto = p->af == 4 ? KS_PROTO_IPIP : KS_PROTO_IPV6,
 		.src = s->key[KS_OUT].dst,
 		.dst = s->key[KS_OUT].src,
 	};
 
-	if (p->headroom < sizeof(outer))
-		return false;
 	outer.csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)&outer, sizeof(outer)));
-	p->data -= sizeof(outer);
-	p->headroom = (uint16_t)(p->headroom - sizeof(outer));
-	p->len = (uint16_t)(p->len + sizeof(outer));
-	p->l3_len = (uint16_t)(p->l3_len + sizeof(outer));
-	p->l4 = (uint16_t)(p->l4 + sizeof(outer));
+	memcpy(at, &outer, sizeof(outer));
+}
+
+static void outer6(uint8_t *at, const struct ks_pkt *p, struct ks_session *s)
+{
+	struct carried from = carried_of(p);
+	struct ks_ip6 outer = {
+		.vtf = ks_hton32(6u << 28 | (uint32_t)from.tos << 20),
+		.plen = ks_hton16(p->l3_len),
+		.next = p->af == 4 ? KS_PROTO_IPIP : KS_PROTO_IPV6,
+		.hop = from.ttl,
+	};
+
+	memcpy(outer.src, ks_wide(s)->addr[KS_OUT][KS_DST].b, 16);
+	memcpy(outer.dst, ks_wide(s)->addr[KS_OUT][KS_SRC].b, 16);
+	memcpy(at, &outer, sizeof(outer));
+}
+
+/* A tunnel (RFC 2003, RFC 2473): an outer header from us to the real server; false = no room for
+ * it. */
+static bool encapsulate(struct ks_pkt *p, struct ks_session *s)
+{
+	uint8_t af = ks_session_af(s, KS_OUT);
+	uint16_t n = (uint16_t)ip_header(af);
+	ks_be16 type = ks_hton16(af == 4 ? KS_ETHERTYPE_IPV4 : KS_ETHERTYPE_IPV6);
+	uint8_t outer[sizeof(struct ks_ip6)];
+
+	if (p->headroom < n)
+		return false;
+	if (af == 4)
+		outer4(outer, p, s);
+	else
+		outer6(outer, p, s);
+	p->data -= n;
+	p->headroom = (uint16_t)(p->headroom - n);
+	p->len = (uint16_t)(p->len + n);
+	p->l3_len = (uint16_t)(p->l3_len + n);
+	p->l4 = (uint16_t)(p->l4 + n);
+	p->af = af;
 	memset(p->data, 0, 12);
-	memcpy(p->data + 12, &(ks_be16){ ks_hton16(KS_ETHERTYPE_IPV4) }, 2);
-	memcpy(p->data + KS_ETH_LEN, &outer, sizeof(outer));
+	memcpy(p->data + 12, &type, 2);
+	memcpy(p->data + KS_ETH_LEN, outer, n);
 	return true;
 }
 
 /* The packet as the other side must see it; false = it cannot be made. */
-static inline bool transform(struct ks_pkt *p, const struct ks_session *s, unsigned dir)
+static inline bool transform(struct ks_pkt *p, struct ks_session *s, unsigned dir)
 {
-	if (__builtin_expect(s->flags & KS_SF_ONE_WAY, 0)) {
-		decrement_ttl(ks_ip(p));
+	if (__builtin_expect(s->flags & (KS_SF_ONE_WAY | KS_SF_WIDE), 0)) {
+		if (!(s->flags & KS_SF_ONE_WAY))
+			return rewrite_wide(p, s, dir);
+		decrement_ttl(p);
 		return s->fwd == KS_FWD_DR || encapsulate(p, s);
 	}
-	rewrite(p, s, dir);
+	rewrite4(p, s, dir);
 	return true;
 }
 
@@ -202,7 +356,7 @@ static bool is_quiescent(const struct ks_conf *c, const struct ks_session *s)
 
 	if (rs != NULL && rs->weight != 0)
 		return false;
-	svc = ks_conf_svc4(c, s->proto, s->key[KS_IN].dst, s->key[KS_IN].dport);
+	svc = ks_session_svc(c, s);
 	return svc != NULL && svc->flags & KS_SVC_EXPIRE_QUIESCENT;
 }
 
@@ -221,7 +375,6 @@ static inline void send_on(struct ks_worker *w, const struct ks_conf *c, struct 
 void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		struct ks_session *s, unsigned dir, ks_ms now)
 {
-	const struct ks_ip4 *ip = ks_ip(p);
 	uint64_t *rs;
 
 	if (is_quiescent(c, s)) {
@@ -233,13 +386,12 @@ void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		ks_drop(w, p, KS_DROP_NO_ROUTE);
 		return;
 	}
-	if (ip->ttl <= 1) {
-		ks_icmp_error(w, c, p, KS_ICMP_TIME_EXCEEDED, 0, 0, KS_DROP_TTL, now);
+	if (ks_ttl(p) <= 1) {
+		ks_time_exceeded(w, c, p, now);
 		return;
 	}
-	if (p->l3_len > s->mtu) {
-		ks_icmp_error(w, c, p, KS_ICMP_UNREACHABLE, KS_ICMP_FRAG_NEEDED, s->mtu,
-			      KS_DROP_TOO_BIG, now);
+	if (taken(p, s) > s->mtu) {
+		ks_too_big(w, c, p, told_mtu(p, s), now);
 		return;
 	}
 	s->last_seen = (uint32_t)now;

@@ -11,6 +11,7 @@
 #define KS_ETH_LEN        14u
 #define KS_ETHERTYPE_IPV4 0x0800u
 #define KS_ETHERTYPE_ARP  0x0806u
+#define KS_ETHERTYPE_IPV6 0x86ddu
 
 struct ks_eth {
 	uint8_t dst[6];
@@ -33,8 +34,20 @@ struct ks_ip4 { /* RFC 791 */
 } __attribute__((packed, aligned(2)));
 static_assert(sizeof(struct ks_ip4) == 20, "wire size");
 
-#define KS_IP4_DF   0x4000u
-#define KS_IP4_FRAG 0x3fffu /* more fragments, or an offset */
+struct ks_ip6 { /* RFC 8200 */
+	ks_be32 vtf; /* version, traffic class, flow label */
+	ks_be16 plen;
+	uint8_t next;
+	uint8_t hop;
+	uint8_t src[16];
+	uint8_t dst[16];
+} __attribute__((packed, aligned(2)));
+static_assert(sizeof(struct ks_ip6) == 40, "wire size");
+
+#define KS_IP6_MTU_MIN 1280u /* RFC 8200 §5 */
+
+#define KS_IP4_DF      0x4000u
+#define KS_IP4_FRAG    0x3fffu /* more fragments, or an offset */
 
 struct ks_tcp { /* RFC 9293 */
 	ks_be16 sport, dport;
@@ -74,8 +87,23 @@ static_assert(sizeof(struct ks_icmp) == 8, "wire size");
 #define KS_ICMP_ECHO          8u
 #define KS_ICMP_TIME_EXCEEDED 11u
 
+#define KS_ICMP6_UNREACHABLE  1u
+#define KS_ICMP6_TOO_BIG      2u
+#define KS_ICMP6_TIME         3u
+#define KS_ICMP6_PARAMETER    4u
+#define KS_ICMP6_ECHO         128u
+#define KS_ICMP6_ECHO_REPLY   129u
+#define KS_ICMP6_NS           135u
+#define KS_ICMP6_NA           136u
+
+#define KS_PROTO_HOP          0u
 #define KS_PROTO_ICMP         1u
 #define KS_PROTO_IPIP         4u
+#define KS_PROTO_IPV6         41u
+#define KS_PROTO_ROUTING      43u
+#define KS_PROTO_FRAGMENT     44u
+#define KS_PROTO_ICMPV6       58u
+#define KS_PROTO_DEST_OPTS    60u
 #define KS_PROTO_TCP          6u
 #define KS_PROTO_UDP          17u
 

@@ -24,7 +24,7 @@ bool ks_may_send_error(struct ks_worker *w, ks_ms now)
 	return true;
 }
 
-static void fill_ip(struct ks_ip4 *ip, uint16_t len, uint8_t proto, ks_be32 src, ks_be32 dst)
+void ks_fill_ip4(struct ks_ip4 *ip, uint16_t len, uint8_t proto, ks_be32 src, ks_be32 dst)
 {
 	*ip = (struct ks_ip4){
 		.ver_ihl = 0x45,
@@ -38,8 +38,8 @@ static void fill_ip(struct ks_ip4 *ip, uint16_t len, uint8_t proto, ks_be32 src,
 	ip->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)ip, sizeof(*ip)));
 }
 
-void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type,
-		   uint8_t code, uint16_t mtu, enum ks_drop otherwise, ks_ms now)
+static void icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type,
+		       uint8_t code, uint16_t mtu, enum ks_drop otherwise, ks_ms now)
 {
 	uint8_t quote[60 + QUOTED];
 	const struct ks_ip4 *ip = ks_ip(p);
@@ -52,8 +52,8 @@ void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *
 	if (total > (unsigned)p->len + p->tailroom || !ks_may_send_error(w, now))
 		return;
 	memcpy(quote, p->data + p->l3, n);
-	fill_ip((void *)(p->data + KS_ETH_LEN), (uint16_t)(total - KS_ETH_LEN), KS_PROTO_ICMP, src,
-		dst);
+	ks_fill_ip4((void *)(p->data + KS_ETH_LEN), (uint16_t)(total - KS_ETH_LEN), KS_PROTO_ICMP,
+		    src, dst);
 	*icmp = (struct ks_icmp){ .type = type,
 				  .code = code,
 				  .rest = { 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu } };
@@ -64,33 +64,69 @@ void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *
 	ks_return(w, c, p);
 }
 
-void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
-		  enum ks_drop otherwise, ks_ms now)
+void ks_time_exceeded(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_ms now)
 {
-	const struct ks_ip4 *ip = ks_ip(p);
+	if (p->af == 6)
+		ks_icmp6_error(w, c, p, KS_ICMP6_TIME, 0, 0, KS_DROP_TTL, now);
+	else
+		icmp_error(w, c, p, KS_ICMP_TIME_EXCEEDED, 0, 0, KS_DROP_TTL, now);
+}
+
+void ks_too_big(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint16_t mtu,
+		ks_ms now)
+{
+	if (p->af == 6)
+		ks_icmp6_error(w, c, p, KS_ICMP6_TOO_BIG, 0, mtu, KS_DROP_TOO_BIG, now);
+	else
+		icmp_error(w, c, p, KS_ICMP_UNREACHABLE, KS_ICMP_FRAG_NEEDED, mtu, KS_DROP_TOO_BIG,
+			   now);
+}
+
+/* The segment that answers, without its checksum. */
+static struct ks_tcp reset_for(const struct ks_pkt *p)
+{
 	const struct ks_tcp *in = (const void *)(p->data + p->l4);
 	struct ks_tcp out = { .sport = in->dport, .dport = in->sport, .off = 5 << 4 };
-	struct ks_tcp *at = (void *)(p->data + KS_ETH_LEN + sizeof(struct ks_ip4));
-	uint32_t data = p->l3_len - (uint32_t)(p->l4 - p->l3) - (uint32_t)(in->off >> 4) * 4;
-	ks_be32 src = ip->dst, dst = ip->src;
+	uint32_t data = ks_l4_len(p) - (uint32_t)(in->off >> 4) * 4;
 
-	ks_drop(w, p, otherwise);
-	if (in->flags & KS_TCP_RST || !ks_may_send_error(w, now))
-		return;
 	if (in->flags & KS_TCP_ACK) {
 		out.seq = in->ack;
 		out.flags = KS_TCP_RST;
-	} else {
-		data += (in->flags & KS_TCP_SYN ? 1u : 0u) + (in->flags & KS_TCP_FIN ? 1u : 0u);
-		out.ack = ks_hton32(ks_ntoh32(in->seq) + data);
-		out.flags = KS_TCP_RST | KS_TCP_ACK;
+		return out;
 	}
-	out.csum = ks_csum_finish(ks_csum_add(ks_csum_pseudo4(src, dst, KS_PROTO_TCP, sizeof(out)),
-					      (const uint8_t *)&out, sizeof(out)));
-	fill_ip((void *)(p->data + KS_ETH_LEN), sizeof(struct ks_ip4) + sizeof(out), KS_PROTO_TCP,
-		src, dst);
-	*at = out;
-	p->len = KS_ETH_LEN + sizeof(struct ks_ip4) + sizeof(out);
+	data += (in->flags & KS_TCP_SYN ? 1u : 0u) + (in->flags & KS_TCP_FIN ? 1u : 0u);
+	out.ack = ks_hton32(ks_ntoh32(in->seq) + data);
+	out.flags = KS_TCP_RST | KS_TCP_ACK;
+	return out;
+}
+
+void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+		  enum ks_drop otherwise, ks_ms now)
+{
+	struct ks_tcp out = reset_for(p);
+	uint8_t flags = ((const struct ks_tcp *)(const void *)(p->data + p->l4))->flags;
+	unsigned header = p->af == 4 ? sizeof(struct ks_ip4) : sizeof(struct ks_ip6);
+	ks_be32 src = ks_ip(p)->dst, dst = ks_ip(p)->src;
+	union ks_addr src6, dst6;
+	uint64_t pseudo;
+
+	ks_drop(w, p, otherwise);
+	if (flags & KS_TCP_RST || !ks_may_send_error(w, now))
+		return;
+	if (p->af == 4) {
+		pseudo = ks_csum_pseudo4(src, dst, KS_PROTO_TCP, sizeof(out));
+		ks_fill_ip4((void *)(p->data + KS_ETH_LEN), sizeof(struct ks_ip4) + sizeof(out),
+			    KS_PROTO_TCP, src, dst);
+	} else {
+		memcpy(src6.b, ks_ip6(p)->dst, 16);
+		memcpy(dst6.b, ks_ip6(p)->src, 16);
+		pseudo = ks_csum_pseudo6(src6.b, dst6.b, KS_PROTO_TCP, sizeof(out));
+		ks_fill_ip6((void *)(p->data + KS_ETH_LEN), sizeof(out), KS_PROTO_TCP, src6.b,
+			    dst6.b);
+	}
+	out.csum = ks_csum_finish(ks_csum_add(pseudo, (const uint8_t *)&out, sizeof(out)));
+	memcpy(p->data + KS_ETH_LEN + header, &out, sizeof(out));
+	p->len = (uint16_t)(KS_ETH_LEN + header + sizeof(out));
 	w->c[KS_C_RST_SENT]++;
 	ks_return(w, c, p);
 }
@@ -116,11 +152,17 @@ static void echo(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 	ks_return(w, c, p);
 }
 
-/* What is neither echo nor about a session: the kernel's, if the address is. */
-static void leave_to_kernel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
-			    enum ks_drop otherwise)
+void ks_leave_to_kernel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			enum ks_drop otherwise)
 {
-	const struct ks_local *l = ks_conf_local4(c, ks_ip(p)->dst);
+	const struct ks_local *l;
+	union ks_addr dst;
+
+	if (p->af == 6)
+		memcpy(dst.b, ks_ip6(p)->dst, sizeof(dst.b));
+	else
+		dst = ks_addr4(ks_ip(p)->dst);
+	l = ks_conf_local(c, p->af, &dst);
 
 	if (l != NULL && l->flags & KS_LOCAL_KERNEL) {
 		p->verdict = KS_V_KNI;
@@ -135,7 +177,7 @@ struct quoted {
 	struct ks_ip4 *ip;
 	uint8_t *l4;
 	unsigned l4_len; /* bytes that are there */
-	struct ks_tuple back;
+	struct ks_key back;
 };
 
 static bool read_quoted(struct ks_pkt *p, struct quoted *q)
@@ -153,10 +195,11 @@ static bool read_quoted(struct ks_pkt *p, struct quoted *q)
 		return false;
 	q->l4 = (uint8_t *)q->ip + header;
 	q->l4_len = left - header;
-	q->back.src = q->ip->dst;
-	q->back.dst = q->ip->src;
-	memcpy(&q->back.dport, q->l4, 2);
-	memcpy(&q->back.sport, q->l4 + 2, 2);
+	q->back.af = 4;
+	q->back.t.src = q->ip->dst;
+	q->back.t.dst = q->ip->src;
+	memcpy(&q->back.t.dport, q->l4, 2);
+	memcpy(&q->back.t.sport, q->l4 + 2, 2);
 	return q->ip->proto == KS_PROTO_TCP || q->ip->proto == KS_PROTO_UDP;
 }
 
@@ -174,9 +217,10 @@ static bool read_tunnelled(struct quoted *q)
 	q->ip = inner;
 	q->l4 += header;
 	q->l4_len -= header;
-	q->back = (struct ks_tuple){ .src = inner->src, .dst = inner->dst };
-	memcpy(&q->back.sport, q->l4, 2);
-	memcpy(&q->back.dport, q->l4 + 2, 2);
+	q->back.af = 4;
+	q->back.t = (struct ks_tuple){ .src = inner->src, .dst = inner->dst };
+	memcpy(&q->back.t.sport, q->l4, 2);
+	memcpy(&q->back.t.dport, q->l4 + 2, 2);
 	return inner->proto == KS_PROTO_TCP || inner->proto == KS_PROTO_UDP;
 }
 
@@ -188,6 +232,7 @@ static void about_tunnel(struct ks_worker *w, const struct ks_conf *c, struct ks
 	struct ks_icmp old, *icmp = (void *)(p->data + KS_ETH_LEN + sizeof(struct ks_ip4));
 	unsigned n = (unsigned)(q->l4 - (uint8_t *)q->ip) + q->l4_len;
 	ks_be32 src = q->ip->dst, dst = q->ip->src;
+	union ks_addr to;
 	uint16_t mtu;
 
 	memcpy(&old, p->data + p->l4, sizeof(old));
@@ -204,11 +249,12 @@ static void about_tunnel(struct ks_worker *w, const struct ks_conf *c, struct ks
 	*icmp = old;
 	icmp->csum = 0;
 	icmp->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)icmp, sizeof(*icmp) + n));
-	fill_ip((void *)(p->data + KS_ETH_LEN),
-		(uint16_t)(sizeof(struct ks_ip4) + sizeof(*icmp) + n), KS_PROTO_ICMP, src, dst);
+	ks_fill_ip4((void *)(p->data + KS_ETH_LEN),
+		    (uint16_t)(sizeof(struct ks_ip4) + sizeof(*icmp) + n), KS_PROTO_ICMP, src, dst);
 	p->len = (uint16_t)(KS_ETH_LEN + sizeof(struct ks_ip4) + sizeof(*icmp) + n);
 	w->c[KS_C_ICMP_SENT]++;
-	ks_route_out(w, c, p, dst, now);
+	to = ks_addr4(dst);
+	ks_route_out(w, c, p, 4, &to, now);
 }
 
 static void patch(uint8_t *field, uint16_t delta)
@@ -238,6 +284,19 @@ static void restore_quoted(struct quoted *q, const struct ks_session *s, unsigne
 		patch(q->l4 + csum_at, l4_delta);
 }
 
+bool ks_hand_to_owner(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+		      const struct ks_key *k, bool handed)
+{
+	unsigned owner = ks_owner(c, k);
+
+	if (owner == w->index || handed)
+		return false;
+	p->verdict = KS_V_WORKER;
+	p->worker = (uint8_t)owner;
+	w->c[KS_C_HANDED_OUT]++;
+	return true;
+}
+
 static void about_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 			  bool handed, ks_ms now)
 {
@@ -246,27 +305,23 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 	unsigned len = p->l3_len - (unsigned)(p->l4 - p->l3);
 	struct ks_session *s;
 	struct quoted q = { 0 };
-	unsigned owner, dir;
 	bool tunnel = false;
+	union ks_addr to;
+	unsigned dir;
 
 	if (!read_quoted(p, &q)) {
 		tunnel = q.l4 != NULL && read_tunnelled(&q);
 		if (!tunnel) {
-			leave_to_kernel(w, c, p, KS_DROP_ICMP_HEADER);
+			ks_leave_to_kernel(w, c, p, KS_DROP_ICMP_HEADER);
 			return;
 		}
 	}
-	owner = ks_owner4(c, q.back.src, q.back.sport, q.back.dst, q.back.dport);
-	if (owner != w->index && !handed) {
-		p->verdict = KS_V_WORKER;
-		p->worker = (uint8_t)owner;
-		w->c[KS_C_HANDED_OUT]++;
+	if (ks_hand_to_owner(w, c, p, &q.back, handed))
 		return;
-	}
-	s = ks_table_find(&w->table, &q.back, q.ip->proto,
-			  ks_tuple_hash(&w->table, &q.back, q.ip->proto), &dir);
+	s = ks_table_find_key(&w->table, &q.back, q.ip->proto,
+			      ks_key_hash(&w->table, &q.back, q.ip->proto), &dir);
 	if (s == NULL) {
-		leave_to_kernel(w, c, p, KS_DROP_ICMP_NO_SESSION);
+		ks_leave_to_kernel(w, c, p, KS_DROP_ICMP_NO_SESSION);
 		return;
 	}
 	if (ip->ttl <= 1) { /* no error about an error (RFC 1122 §3.2.2) */
@@ -277,9 +332,18 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 		if (tunnel && s->fwd == KS_FWD_TUN)
 			about_tunnel(w, c, p, &q, s, now);
 		else if (tunnel)
-			leave_to_kernel(w, c, p, KS_DROP_ICMP_NO_SESSION);
+			ks_leave_to_kernel(w, c, p, KS_DROP_ICMP_NO_SESSION);
 		else
 			ks_forward_icmp(w, c, p, s, now);
+		return;
+	}
+	if (ks_session_af(s, !dir) == 6) {
+		union ks_addr to6 = ks_wide(s)->addr[!dir][KS_SRC];
+
+		if (ks_xlat_error(p, s, dir, q.l4, q.l4_len, q.ip->proto))
+			ks_route_out(w, c, p, 6, &to6, now);
+		else
+			ks_drop(w, p, KS_DROP_UNSUPPORTED);
 		return;
 	}
 	restore_quoted(&q, s, dir);
@@ -290,7 +354,8 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 	ip->ttl--;
 	ip->csum = 0;
 	ip->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)ip, (size_t)(p->l4 - p->l3)));
-	ks_route_out(w, c, p, ip->dst, now);
+	to = ks_addr4(ip->dst);
+	ks_route_out(w, c, p, 4, &to, now);
 }
 
 void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed, ks_ms now)
@@ -322,6 +387,6 @@ void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, boo
 		about_session(w, c, p, handed, now);
 		return;
 	default:
-		leave_to_kernel(w, c, p, KS_DROP_UNSUPPORTED);
+		ks_leave_to_kernel(w, c, p, KS_DROP_UNSUPPORTED);
 	}
 }

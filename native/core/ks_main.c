@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ks_arp.h"
+#include "ks_hdr.h"
 #include "ks_resolve.h"
 
 #define CONFLICT_TELL_MS   1000u
@@ -100,9 +101,7 @@ uint64_t ks_main_lease_left(const struct ks_main *m, ks_ms now)
 	return m->lease_until > now ? m->lease_until - now : 0;
 }
 
-/* Judged by the clock as well as by the tick: between the moment it runs out and the next tick
- * nothing is answered. */
-static bool answers_for(const struct ks_main *m, const struct ks_local *l, ks_ms now)
+bool ks_main_answers_for(const struct ks_main *m, const struct ks_local *l, ks_ms now)
 {
 	return (l->flags & KS_LOCAL_VIP) == 0 || ks_main_lease_left(m, now) > 0;
 }
@@ -124,23 +123,26 @@ int ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8
 {
 	const struct ks_local *l;
 
-	if (af != 4)
-		return KS_E_UNSUPPORTED;
-	l = ks_conf_local4(c, addr->v4);
+	l = ks_conf_local(c, af, addr);
 	if (l == NULL || l->port != port)
 		return KS_E_NOT_FOUND;
-	if (!answers_for(m, l, now)) {
+	if (!ks_main_answers_for(m, l, now)) {
 		m->counters[KS_C_DROP_FIRST + KS_DROP_LEASE]++;
 		return KS_E_STATE;
 	}
-	for (unsigned i = 0; i < (repeat > 0 ? repeat : 1); i++)
-		ks_main_arp(m, c, port, ks_mac_broadcast, addr->v4, ks_mac_broadcast, addr->v4);
+	for (unsigned i = 0; i < (repeat > 0 ? repeat : 1); i++) {
+		if (af == 6)
+			ks_nd_announce(m, c, port, addr);
+		else
+			ks_main_arp(m, c, port, ks_mac_broadcast, addr->v4, ks_mac_broadcast,
+				    addr->v4);
+	}
 	return KS_OK;
 }
 
 /* ---- ARP in ---------------------------------------------------------------------------------------------------- */
 
-static bool is_own_mac(const struct ks_conf *c, const uint8_t mac[6])
+bool ks_main_own_mac(const struct ks_conf *c, const uint8_t mac[6])
 {
 	for (uint32_t i = 0; i < c->n_ports; i++)
 		if (memcmp(c->port[i].mac, mac, 6) == 0)
@@ -151,29 +153,36 @@ static bool is_own_mac(const struct ks_conf *c, const uint8_t mac[6])
 /* Somebody else sends with an address of ours (RFC 5227 §2.4). It is told, at most once a second an
  * address. An address that is ours alone is defended with one announcement each DEFEND_INTERVAL; a
  * leased VIP is not: VRRP decides whose it is. */
-static void conflict(struct ks_main *m, const struct ks_conf *c, const struct ks_local *l,
-		     const struct ks_arp *arp, ks_ms now)
+bool ks_main_conflict(struct ks_main *m, const struct ks_conf *c, const struct ks_local *l,
+		      const uint8_t mac[6], ks_ms now)
 {
-	struct ks_conflict *slot = &m->conflict[(l->addr.v4 * 0x9e3779b1u) >> 26];
-	struct ks_event e = { .type = KS_EV_ADDR_CONFLICT, .af = 4 };
+	uint64_t h = (l->addr.q[0] ^ l->addr.q[1]) * 0x9e3779b97f4a7c15ull;
+	struct ks_conflict *slot = &m->conflict[h >> 58];
+	struct ks_event e = { .type = KS_EV_ADDR_CONFLICT, .af = l->af };
 
-	if (slot->addr != l->addr.v4)
-		*slot = (struct ks_conflict){ .addr = l->addr.v4 };
+	if (memcmp(&slot->addr, &l->addr, sizeof(slot->addr)) != 0)
+		*slot = (struct ks_conflict){ .addr = l->addr };
 	else if (slot->told_at != 0 && now - slot->told_at < CONFLICT_TELL_MS)
-		return;
+		return false;
 	slot->told_at = now;
 	memcpy(e.dev, c->port[l->port].dev, sizeof(e.dev));
 	memcpy(e.addr, l->addr.b, sizeof(e.addr));
-	snprintf(e.text, sizeof(e.text), "%02x:%02x:%02x:%02x:%02x:%02x", arp->sha[0], arp->sha[1],
-		 arp->sha[2], arp->sha[3], arp->sha[4], arp->sha[5]);
+	snprintf(e.text, sizeof(e.text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
 	m->io.event(m->io.ctx, &e);
-	if ((l->flags & KS_LOCAL_VIP) != 0)
-		return;
-	if (slot->defended_at == 0 || now - slot->defended_at >= DEFEND_INTERVAL_MS) {
-		slot->defended_at = now;
+	if ((l->flags & KS_LOCAL_VIP) != 0 ||
+	    (slot->defended_at != 0 && now - slot->defended_at < DEFEND_INTERVAL_MS))
+		return false;
+	slot->defended_at = now;
+	return true;
+}
+
+static void defend(struct ks_main *m, const struct ks_conf *c, const struct ks_local *l,
+		   const uint8_t mac[6], ks_ms now)
+{
+	if (ks_main_conflict(m, c, l, mac, now))
 		ks_main_arp(m, c, l->port, ks_mac_broadcast, l->addr.v4, ks_mac_broadcast,
 			    l->addr.v4);
-	}
 }
 
 static void answer(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p,
@@ -206,6 +215,7 @@ static bool belongs(const struct ks_conf *c, uint8_t port, ks_be32 addr)
 static void arp_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, ks_ms now)
 {
 	const struct ks_local *sender, *target;
+	union ks_addr spa;
 	struct ks_arp arp;
 	bool ours, gratuitous;
 
@@ -214,20 +224,21 @@ static void arp_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 		ks_main_drop(m, p, KS_DROP_ARP_HEADER);
 		return;
 	}
-	if (is_own_mac(c, arp.sha)) {
+	if (ks_main_own_mac(c, arp.sha)) {
 		ks_main_drop(m, p, KS_DROP_LOOP);
 		return;
 	}
+	spa = ks_addr4(arp.spa);
 	sender = arp.spa != 0 ? ks_conf_local4(c, arp.spa) : NULL;
 	target = ks_conf_local4(c, arp.tpa);
-	ours = target != NULL && target->port == p->in_port && answers_for(m, target, now);
+	ours = target != NULL && target->port == p->in_port && ks_main_answers_for(m, target, now);
 	gratuitous = arp.spa == arp.tpa;
 
 	/* RFC 826: merge first, whatever the operation; a new entry only when we are the target. */
-	if (sender != NULL && sender->port == p->in_port && answers_for(m, sender, now))
-		conflict(m, c, sender, &arp, now);
+	if (sender != NULL && sender->port == p->in_port && ks_main_answers_for(m, sender, now))
+		defend(m, c, sender, arp.sha, now);
 	else if (sender == NULL && arp.spa != 0)
-		ks_resolve_learn(m, c, p->in_port, arp.spa, arp.sha,
+		ks_resolve_learn(m, c, p->in_port, 4, &spa, arp.sha,
 				 ours && belongs(c, p->in_port, arp.spa), now);
 
 	if (arp.op == KS_ARP_REPLY || gratuitous)
@@ -242,35 +253,71 @@ static void arp_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 
 /* ---- frames without a next hop --------------------------------------------------------------------------------- */
 
+/* The frame's destination, or the real server that is its next hop without being that; false = cut
+ * off, or that real server is gone. */
+static bool destination(const struct ks_conf *c, const struct ks_pkt *p, uint8_t *af,
+			union ks_addr *dst)
+{
+	const uint8_t *ip = p->data + KS_ETH_LEN;
+	const struct ks_rs *rs;
+
+	*af = p->data[12] == 0x08 ? 4 : 6;
+	*dst = ks_addr4(0);
+	if (p->len < KS_ETH_LEN + (*af == 4 ? 20u : 40u))
+		return false;
+	memcpy(dst->b, ip + (*af == 4 ? 16 : 24), *af == 4 ? 4 : 16);
+	if (p->via == 0)
+		return true;
+	rs = p->via <= c->n_rs_slots ? c->rs_by_slot[p->via - 1] : NULL;
+	if (rs == NULL)
+		return false;
+	*dst = rs->addr;
+	*af = rs->af;
+	return true;
+}
+
+static bool is_group(uint8_t af, const union ks_addr *a)
+{
+	return af == 4 ? (a->b[0] & 0xf0) == 0xe0 : a->b[0] == 0xff;
+}
+
 static void ip_output(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, ks_ms now)
 {
 	const struct ks_route *r;
-	ks_be32 dst, next;
+	union ks_addr dst, next;
+	uint8_t af;
 
-	if (p->len < KS_ETH_LEN + 20) {
-		ks_main_drop(m, p, KS_DROP_TRUNCATED);
+	if (!destination(c, p, &af, &dst)) {
+		ks_main_drop(m, p, p->via != 0 ? KS_DROP_NO_ROUTE : KS_DROP_TRUNCATED);
 		return;
 	}
-	memcpy(&dst, p->data + KS_ETH_LEN + 16, sizeof(dst));
-	if (p->via != 0) { /* the destination is a VIP, the way is the real server's */
-		const struct ks_rs *rs = p->via <= c->n_rs_slots ? c->rs_by_slot[p->via - 1] : NULL;
-
-		dst = rs != NULL ? rs->addr.v4 : 0;
-	}
-	if (ks_conf_local4(c, dst) != NULL) {
+	if (ks_conf_local(c, af, &dst) != NULL) {
 		ks_main_drop(m, p, KS_DROP_LOOP);
 		return;
 	}
-	r = ks_conf_route4(c, dst);
-	if (r == NULL || dst == 0 || (p->data[KS_ETH_LEN + 16] & 0xf0) == 0xe0) {
+	r = ks_conf_route(c, af, &dst);
+	if (r == NULL || ks_addr_unset(&dst) || is_group(af, &dst)) {
 		ks_main_drop(m, p, KS_DROP_NO_ROUTE);
 		return;
 	}
-	next = r->gw.v4 != 0 ? r->gw.v4 : dst;
-	if (ks_conf_local4(c, next) != NULL)
+	next = ks_addr_unset(&r->gw) ? dst : r->gw;
+	if (ks_conf_local(c, af, &next) != NULL)
 		ks_main_drop(m, p, KS_DROP_LOOP);
 	else
-		ks_resolve_send(m, c, r->port, next, p, now);
+		ks_resolve_send(m, c, r->port, af, &next, p, now);
+}
+
+/* A solicitation or an advertisement; what else workers leave to us of IPv6 is to be sent. */
+static bool is_discovery(const struct ks_pkt *p)
+{
+	const struct ks_ip6 *ip = (const void *)(p->data + KS_ETH_LEN);
+	uint8_t type;
+
+	if (p->len < KS_ETH_LEN + sizeof(*ip) + sizeof(struct ks_icmp) ||
+	    ip->next != KS_PROTO_ICMPV6)
+		return false;
+	type = p->data[KS_ETH_LEN + sizeof(*ip)];
+	return type == KS_ICMP6_NS || type == KS_ICMP6_NA;
 }
 
 void ks_main_packet(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, ks_ms now)
@@ -282,6 +329,10 @@ void ks_main_packet(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p
 		arp_input(m, c, p, now);
 	else if (p->data[12] == 0x08 && p->data[13] == 0x00)
 		ip_output(m, c, p, now);
+	else if (p->data[12] == 0x86 && p->data[13] == 0xdd && is_discovery(p))
+		ks_nd_input(m, c, p, now);
+	else if (p->data[12] == 0x86 && p->data[13] == 0xdd)
+		ip_output(m, c, p, now);
 	else
 		ks_main_drop(m, p, KS_DROP_ETHERTYPE);
 }
@@ -289,12 +340,12 @@ void ks_main_packet(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p
 void ks_main_neigh_set(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
 		       const union ks_addr *addr, const uint8_t mac[6], bool is_static, ks_ms now)
 {
-	if (af != 4 || port >= c->n_ports || ks_conf_local4(c, addr->v4) != NULL)
+	if (port >= c->n_ports || ks_conf_local(c, af, addr) != NULL)
 		return;
 	if (is_static)
-		ks_resolve_static(m, c, port, addr->v4, mac, false, now);
+		ks_resolve_static(m, c, port, af, addr, mac, false, now);
 	else
-		ks_resolve_learn(m, c, port, addr->v4, mac, true, now);
+		ks_resolve_learn(m, c, port, af, addr, mac, true, now);
 }
 
 void ks_main_tick(struct ks_main *m, const struct ks_conf *c, ks_ms now)

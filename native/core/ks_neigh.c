@@ -13,7 +13,8 @@
 #define WALK_MAX 64u
 
 struct entry {
-	_Atomic uint64_t key; /* port << 32 | address */
+	_Atomic uint64_t key[2]; /* the address; all three are written before the entry is linked */
+	_Atomic uint16_t whose; /* port << 8 | address family */
 	_Atomic uint16_t next;
 };
 
@@ -25,14 +26,22 @@ struct impl {
 	uint32_t high; /* indices from here were never given out */
 };
 
-static uint64_t key_of(uint8_t port, ks_be32 addr)
+static _Atomic uint16_t *bucket_of(struct impl *t, uint16_t whose, const uint64_t key[2])
 {
-	return (uint64_t)port << 32 | addr;
+	uint64_t h = (key[0] ^ whose) * 0x9e3779b97f4a7c15ull;
+
+	h = ((h ^ h >> 32) + key[1]) * 0x9e3779b97f4a7c15ull;
+	return &t->bucket[h >> 48];
 }
 
-static _Atomic uint16_t *bucket_of(struct impl *t, uint64_t key)
+static uint16_t whose_of(uint8_t port, uint8_t af)
 {
-	return &t->bucket[(key * 0x9e3779b97f4a7c15ull) >> 48];
+	return (uint16_t)(port << 8 | af);
+}
+
+static uint64_t load(const _Atomic uint64_t *p)
+{
+	return atomic_load_explicit(p, memory_order_relaxed);
 }
 
 bool ks_neigh_table_init(struct ks_neigh_table *t, const struct ks_mem *mem)
@@ -60,24 +69,29 @@ void ks_neigh_table_free(struct ks_neigh_table *t, const struct ks_mem *mem)
 	t->impl = NULL;
 }
 
-uint16_t ks_neigh_find4(const struct ks_neigh_table *t, uint8_t port, ks_be32 addr)
+uint16_t ks_neigh_find(const struct ks_neigh_table *t, uint8_t port, uint8_t af,
+		       const union ks_addr *addr)
 {
 	struct impl *impl = t->impl;
-	uint64_t key = key_of(port, addr);
-	uint16_t i = atomic_load_explicit(bucket_of(impl, key), memory_order_acquire);
+	uint16_t whose = whose_of(port, af);
+	uint16_t i = atomic_load_explicit(bucket_of(impl, whose, addr->q), memory_order_acquire);
 
 	for (unsigned steps = 0; i != KS_NH_NONE && steps < WALK_MAX; steps++) {
-		if (atomic_load_explicit(&impl->entry[i].key, memory_order_relaxed) == key)
+		const struct entry *e = &impl->entry[i];
+
+		if (load(&e->key[0]) == addr->q[0] && load(&e->key[1]) == addr->q[1] &&
+		    atomic_load_explicit(&e->whose, memory_order_relaxed) == whose)
 			return i;
-		i = atomic_load_explicit(&impl->entry[i].next, memory_order_acquire);
+		i = atomic_load_explicit(&e->next, memory_order_acquire);
 	}
 	return KS_NH_NONE;
 }
 
 /* ---- main lcore ------------------------------------------------------------------------------------------------ */
 
-static uint16_t take_index(struct impl *impl)
+static uint16_t take_index(struct ks_neigh_table *t)
 {
+	struct impl *impl = t->impl;
 	uint16_t i;
 
 	if (impl->high < KS_NEIGH_MAX)
@@ -87,27 +101,30 @@ static uint16_t take_index(struct impl *impl)
 	i = impl->freed[impl->freed_head];
 	impl->freed_head = (impl->freed_head + 1) % KS_NEIGH_MAX;
 	impl->n_freed--;
+	t->reused = true;
 	return i;
 }
 
-uint16_t ks_neigh_add4(struct ks_neigh_table *t, uint8_t port, ks_be32 addr)
+uint16_t ks_neigh_add(struct ks_neigh_table *t, uint8_t port, uint8_t af, const union ks_addr *addr)
 {
 	struct impl *impl = t->impl;
-	uint64_t key = key_of(port, addr);
-	_Atomic uint16_t *bucket = bucket_of(impl, key);
-	uint16_t i = ks_neigh_find4(t, port, addr);
+	uint16_t whose = whose_of(port, af);
+	_Atomic uint16_t *bucket = bucket_of(impl, whose, addr->q);
+	uint16_t i = ks_neigh_find(t, port, af, addr);
+	struct entry *e;
 
 	if (i != KS_NH_NONE)
 		return i;
-	i = take_index(impl);
+	i = take_index(t);
 	if (i == KS_NH_NONE)
 		return i;
+	e = &impl->entry[i];
 	atomic_store_explicit(&t->hot[i].word, (uint64_t)(port & 0x3f) << 48, memory_order_relaxed);
 	atomic_store_explicit(&t->hot[i].used_at, 0, memory_order_relaxed);
-	atomic_store_explicit(&t->hot[i].addr, addr, memory_order_relaxed);
-	atomic_store_explicit(&impl->entry[i].key, key, memory_order_relaxed);
-	atomic_store_explicit(&impl->entry[i].next,
-			      atomic_load_explicit(bucket, memory_order_relaxed),
+	atomic_store_explicit(&e->key[0], addr->q[0], memory_order_relaxed);
+	atomic_store_explicit(&e->key[1], addr->q[1], memory_order_relaxed);
+	atomic_store_explicit(&e->whose, whose, memory_order_relaxed);
+	atomic_store_explicit(&e->next, atomic_load_explicit(bucket, memory_order_relaxed),
 			      memory_order_relaxed);
 	atomic_store_explicit(bucket, i, memory_order_release);
 	return i;
@@ -116,8 +133,10 @@ uint16_t ks_neigh_add4(struct ks_neigh_table *t, uint8_t port, ks_be32 addr)
 void ks_neigh_del(struct ks_neigh_table *t, uint16_t index)
 {
 	struct impl *impl = t->impl;
-	uint64_t key = atomic_load_explicit(&impl->entry[index].key, memory_order_relaxed);
-	_Atomic uint16_t *p = bucket_of(impl, key);
+	struct entry *e = &impl->entry[index];
+	uint64_t key[2] = { load(&e->key[0]), load(&e->key[1]) };
+	_Atomic uint16_t *p =
+		bucket_of(impl, atomic_load_explicit(&e->whose, memory_order_relaxed), key);
 	uint16_t i;
 
 	while ((i = atomic_load_explicit(p, memory_order_relaxed)) != index) {
@@ -126,9 +145,7 @@ void ks_neigh_del(struct ks_neigh_table *t, uint16_t index)
 		p = &impl->entry[i].next;
 	}
 	atomic_store_explicit(&t->hot[index].word, 0, memory_order_release);
-	atomic_store_explicit(&t->hot[index].addr, 0, memory_order_release);
-	atomic_store_explicit(p,
-			      atomic_load_explicit(&impl->entry[index].next, memory_order_relaxed),
+	atomic_store_explicit(p, atomic_load_explicit(&e->next, memory_order_relaxed),
 			      memory_order_release);
 	impl->freed[(impl->freed_head + impl->n_freed++) % KS_NEIGH_MAX] = index;
 }
@@ -137,7 +154,8 @@ uint8_t ks_neigh_port(const struct ks_neigh_table *t, uint16_t index)
 {
 	const struct impl *impl = t->impl;
 
-	return (uint8_t)(atomic_load_explicit(&impl->entry[index].key, memory_order_relaxed) >> 32);
+	return (uint8_t)(atomic_load_explicit(&impl->entry[index].whose, memory_order_relaxed) >>
+			 8);
 }
 
 void ks_neigh_set_mac(struct ks_neigh_table *t, uint16_t index, const uint8_t mac[6])

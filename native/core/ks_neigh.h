@@ -33,25 +33,38 @@ struct ks_neigh_hot {
 	_Atomic uint64_t word;
 	_Atomic uint32_t
 		used_at; /* seconds; a worker that uses the entry notes it, when it differs */
-	_Atomic uint32_t addr; /* whose entry it is (IPv4, network order; 0 = free). Entries are
-				  given to another next hop only after a long disuse; who cached the
-				  index for longer compares this and looks up anew */
 };
 
 struct ks_neigh_table {
 	struct ks_neigh_hot *hot; /* [KS_NEIGH_MAX] */
 	void *impl;
+	bool reused; /* main lcore: an index was given to another next hop, so cached ones must be
+			looked up anew (a new epoch); happens when all have been in use once */
 };
 
 /* Worker side. find returns the index or KS_NH_NONE (then send the packet to the main lcore with
  * ks_pkt.nh = KS_NH_NONE and its next hop is looked up there by ks_main). */
-uint16_t ks_neigh_find4(const struct ks_neigh_table *t, uint8_t port, ks_be32 addr);
+uint16_t ks_neigh_find(const struct ks_neigh_table *t, uint8_t port, uint8_t af,
+		       const union ks_addr *addr);
+static inline uint16_t ks_neigh_find4(const struct ks_neigh_table *t, uint8_t port, ks_be32 addr)
+{
+	union ks_addr a = ks_addr4(addr);
+
+	return ks_neigh_find(t, port, 4, &a);
+}
 
 /* Main lcore side. add returns the entry there is already or a new one, not usable; KS_NH_NONE =
  * table full. */
 bool ks_neigh_table_init(struct ks_neigh_table *t, const struct ks_mem *mem);
 void ks_neigh_table_free(struct ks_neigh_table *t, const struct ks_mem *mem);
-uint16_t ks_neigh_add4(struct ks_neigh_table *t, uint8_t port, ks_be32 addr);
+uint16_t ks_neigh_add(struct ks_neigh_table *t, uint8_t port, uint8_t af,
+		      const union ks_addr *addr);
+static inline uint16_t ks_neigh_add4(struct ks_neigh_table *t, uint8_t port, ks_be32 addr)
+{
+	union ks_addr a = ks_addr4(addr);
+
+	return ks_neigh_add(t, port, 4, &a);
+}
 void ks_neigh_del(struct ks_neigh_table *t, uint16_t index);
 void ks_neigh_set_mac(struct ks_neigh_table *t, uint16_t index,
 		      const uint8_t mac[6]); /* usable from now */

@@ -32,82 +32,95 @@ static uint16_t delta_of(const uint64_t minus, const uint64_t plus)
 	return ks_csum_fold((uint64_t)(uint16_t)~ks_csum_fold(minus) + ks_csum_fold(plus));
 }
 
-static void fill_deltas(struct ks_session *s)
+/* Sum of both addresses as they stand in a pseudo header. */
+static uint64_t addr_sum(const struct ks_key *k)
 {
-	const struct ks_tuple *in = &s->key[KS_IN], *out = &s->key[KS_OUT];
-	uint64_t old_addrs = (uint64_t)in->src + in->dst, new_addrs = (uint64_t)out->src + out->dst;
+	return k->af == 4 ? (uint64_t)k->t.src + k->t.dst
+			  : ks_csum_add(0, (const uint8_t *)k->a, sizeof(k->a));
+}
 
-	if (s->flags & KS_SF_ONE_WAY) { /* nothing inside is changed */
-		s->ip_delta = s->l4_delta = 0;
+static void fill_deltas(struct ks_session *s, const struct ks_key *in, const struct ks_key *out)
+{
+	uint64_t old_addrs = addr_sum(in), new_addrs = addr_sum(out);
+
+	s->ip_delta = s->l4_delta = 0;
+	if (s->flags & KS_SF_ONE_WAY) /* nothing inside is changed */
 		return;
-	}
-	s->ip_delta = delta_of(old_addrs, new_addrs);
-	s->l4_delta =
-		delta_of(old_addrs + in->sport + in->dport, new_addrs + out->sport + out->dport);
+	if (in->af == 4 && out->af == 4) /* else there is a new header */
+		s->ip_delta = delta_of(old_addrs, new_addrs);
+	s->l4_delta = delta_of(old_addrs + in->t.sport + in->t.dport,
+			       new_addrs + out->t.sport + out->t.dport);
+}
+
+static void set_addr(struct ks_key *k, unsigned side, const union ks_addr *a)
+{
+	if (k->af == 6)
+		k->a[side] = *a;
+	else if (side == KS_SRC)
+		k->t.src = a->v4;
+	else
+		k->t.dst = a->v4;
 }
 
 /* A pair of local address and port whose way back is nobody's yet; false = exhausted. */
 static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const struct ks_svc *svc,
-			 const struct ks_rs *rs, struct ks_session *s, struct ks_sched_state *st,
+			 const struct ks_rs *rs, uint8_t proto, struct ks_key *out,
 			 uint32_t *hash_out)
 {
+	struct ks_sched_state *st = &w->sched[svc->slot];
 	struct port_class pc = own_ports(w, c);
 	const uint64_t *row = ks_rs_row(w, rs->slot);
+	const struct ks_lip *lips = svc->lip + (rs->af == 4 ? 0 : svc->n_lip4);
+	uint32_t n_lips = rs->af == 4 ? svc->n_lip4 : (uint32_t)(svc->n_lip - svc->n_lip4);
 	unsigned dir;
 
 	if (pc.count == 0 ||
-	    row[KS_RSC_ACTIVE] + row[KS_RSC_INACTIVE] >= (uint64_t)pc.count * svc->n_lip)
+	    row[KS_RSC_ACTIVE] + row[KS_RSC_INACTIVE] >= (uint64_t)pc.count * n_lips)
 		return false;
 	for (unsigned i = 0; i < LPORT_TRIES; i++) {
 		/* local addresses in turn; a port after all of them had it */
-		const struct ks_lip *lip = &svc->lip[st->lip % svc->n_lip];
+		const struct ks_lip *lip = &lips[st->lip % n_lips];
 
-		if (++st->lip >= svc->n_lip) {
+		if (++st->lip >= n_lips) {
 			st->lip = 0;
 			w->lport_cursor = (w->lport_cursor + 1) % pc.count;
 		}
-		s->key[KS_OUT] = (struct ks_tuple){
-			.src = rs->addr.v4,
-			.dst = lip->addr.v4,
-			.sport = rs->port,
-			.dport = ks_hton16(
-				(uint16_t)(pc.first + (w->lport_cursor % pc.count) * c->n_workers)),
-		};
-		*hash_out = ks_tuple_hash(&w->table, &s->key[KS_OUT], s->proto);
-		if (ks_table_find(&w->table, &s->key[KS_OUT], s->proto, *hash_out, &dir) == NULL)
+		set_addr(out, KS_DST, &lip->addr);
+		out->t.dport = ks_hton16(
+			(uint16_t)(pc.first + (w->lport_cursor % pc.count) * c->n_workers));
+		*hash_out = ks_key_hash(&w->table, out, proto);
+		if (ks_table_find_key(&w->table, out, proto, *hash_out, &dir) == NULL)
 			return true;
 	}
 	return false;
 }
 
-/* What packets of the real server will look like, by the forwarding mode; sets one-way sessions
- * apart. KS_DROP_NONE, or why it cannot be. */
+/* What packets of the real server will look like, by the forwarding mode: `out` has its source.
+ * KS_DROP_NONE, or why it cannot be. */
 static enum ks_drop choose_way_back(struct ks_worker *w, const struct ks_conf *c,
 				    const struct ks_svc *svc, const struct ks_rs *rs,
-				    const struct ks_tuple *k, struct ks_session *s,
+				    const struct ks_key *in, uint8_t proto, struct ks_key *out,
 				    uint32_t *hash_out)
 {
 	unsigned dir;
 
 	switch ((enum ks_fwd)rs->fwd) {
 	case KS_FWD_FNAT:
-		if (svc->n_lip == 0)
+		if (rs->af == 4 ? svc->n_lip4 == 0 : svc->n_lip == svc->n_lip4)
 			return KS_DROP_NO_LIP;
-		return choose_local(w, c, svc, rs, s, &w->sched[svc->slot], hash_out)
-			? KS_DROP_NONE
-			: KS_DROP_LPORT_EXHAUSTED;
+		return choose_local(w, c, svc, rs, proto, out, hash_out) ? KS_DROP_NONE
+									 : KS_DROP_LPORT_EXHAUSTED;
 	case KS_FWD_NAT:
-		s->key[KS_OUT] = (struct ks_tuple){
-			.src = rs->addr.v4, .dst = k->src, .sport = rs->port, .dport = k->sport
-		};
-		*hash_out = ks_tuple_hash(&w->table, &s->key[KS_OUT], s->proto);
-		return ks_table_find(&w->table, &s->key[KS_OUT], s->proto, *hash_out, &dir) == NULL
+		out->t.dst = in->t.src;
+		out->a[KS_DST] = in->a[KS_SRC];
+		out->t.dport = in->t.sport;
+		*hash_out = ks_key_hash(&w->table, out, proto);
+		return ks_table_find_key(&w->table, out, proto, *hash_out, &dir) == NULL
 			? KS_DROP_NONE
 			: KS_DROP_NAT_CLASH;
 	case KS_FWD_DR:
 	case KS_FWD_TUN:
-		s->key[KS_OUT] = (struct ks_tuple){ .src = rs->addr.v4 };
-		s->flags |= KS_SF_ONE_WAY;
+		out->t.sport = 0;
 		return KS_DROP_NONE;
 	case KS_FWD_SNAT:
 		break;
@@ -133,8 +146,7 @@ static void count_session(struct ks_worker *w, struct ks_session *s, int by)
 void ks_set_state(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s, uint8_t state,
 		  ks_ms now)
 {
-	const struct ks_svc *svc =
-		ks_conf_svc4(c, s->proto, s->key[KS_IN].dst, s->key[KS_IN].dport);
+	const struct ks_svc *svc = ks_session_svc(c, s);
 	uint32_t timeout = ks_state_timeout(c, svc, state);
 	bool sooner = timeout < s->timeout;
 
@@ -162,10 +174,24 @@ void ks_forget(struct ks_worker *w, struct ks_session *s)
 	w->c[KS_C_SESSIONS]--;
 }
 
-struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
-			   const struct ks_tuple *k, const struct ks_svc *svc, ks_ms now)
+/* Sets both keys, with what of them is IPv6 in the second line. */
+static void set_keys(struct ks_session *s, const struct ks_key *in, const struct ks_key *out)
 {
-	struct ks_sched_state *st;
+	const struct ks_key *k[2] = { in, out };
+
+	for (unsigned dir = KS_IN; dir <= KS_OUT; dir++) {
+		s->key[dir] = k[dir]->t;
+		if (k[dir]->af != 6)
+			continue;
+		s->flags = (uint8_t)(s->flags | (KS_SF_V6 << dir));
+		memcpy(ks_wide(s)->addr[dir], k[dir]->a, sizeof(k[dir]->a));
+	}
+}
+
+struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			   const struct ks_key *in, const struct ks_svc *svc, ks_ms now)
+{
+	struct ks_key out = { .af = 4 };
 	const struct ks_rs *rs;
 	struct ks_session *s;
 	enum ks_drop refused;
@@ -175,26 +201,29 @@ struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct 
 		ks_drop(w, p, KS_DROP_SESSION_FULL);
 		return NULL;
 	}
-	st = &w->sched[svc->slot];
-	rs = ks_sched_pick(svc, st, w->rs, k);
+	rs = ks_sched_pick(svc, &w->sched[svc->slot], w->rs, in);
 	if (rs == NULL || rs->slot >= w->max_rs_slots) {
 		ks_drop(w, p, KS_DROP_NO_REAL_SERVER);
 		return NULL;
 	}
-	s = ks_table_alloc(&w->table);
+	out.af = rs->af;
+	out.t.sport = rs->port;
+	set_addr(&out, KS_SRC, &rs->addr);
+	refused = choose_way_back(w, c, svc, rs, in, p->proto, &out, &hash_out);
+	if (refused != KS_DROP_NONE) {
+		ks_drop(w, p, refused);
+		return NULL;
+	}
+	s = ks_table_alloc(&w->table, in->af == 6 || out.af == 6);
 	if (s == NULL) {
 		ks_drop(w, p, KS_DROP_SESSION_FULL);
 		return NULL;
 	}
 	s->proto = p->proto;
 	s->fwd = rs->fwd;
-	refused = choose_way_back(w, c, svc, rs, k, s, &hash_out);
-	if (refused != KS_DROP_NONE) {
-		ks_table_release(&w->table, s);
-		ks_drop(w, p, refused);
-		return NULL;
-	}
-	s->key[KS_IN] = *k;
+	if (rs->fwd == KS_FWD_DR || rs->fwd == KS_FWD_TUN)
+		s->flags |= KS_SF_ONE_WAY;
+	set_keys(s, in, &out);
 	if (!ks_table_insert(&w->table, s, p->hash, hash_out)) {
 		ks_table_release(&w->table, s);
 		ks_drop(w, p, KS_DROP_SESSION_FULL);
@@ -207,7 +236,7 @@ struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct 
 	s->last_seen = (uint32_t)now;
 	s->epoch = (uint16_t)(c->epoch - 1);
 	s->nh[KS_IN] = s->nh[KS_OUT] = KS_NH_NONE;
-	fill_deltas(s);
+	fill_deltas(s, in, &out);
 	ks_wheel_add(&w->wheel, &w->table, s, now);
 	count_session(w, s, 1);
 	ks_rs_row(w, rs->slot)[KS_RSC_CONNS]++;

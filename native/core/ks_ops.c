@@ -12,6 +12,7 @@
 #define SVC_FLAGS                                      \
 	(KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT | \
 	 KS_SVC_SCHED_FALLBACK) /* what the workers heed */
+#define NAME_LEN          (KS_FMT_LEN + 16)
 #define NO_MEMORY(reason) ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for this op")
 
 /* ---- fields ---------------------------------------------------------------------------------------------------- */
@@ -32,31 +33,49 @@ static int find_port(const struct ks_desired *d, const char dev[KS_DEV_NAME], ch
 
 static int check_af(uint8_t af, const char *what, char *reason)
 {
-	if (af == 4)
+	if (af == 4 || af == 6)
 		return KS_OK;
-	if (af == 6)
-		return ks_refuse(reason, KS_E_UNSUPPORTED,
-				 "an IPv6 %s cannot be served: only IPv4 is forwarded", what);
 	return ks_refuse(reason, KS_E_INVALID, "%s: the address family is 4 or 6, not %u", what,
 			 af);
 }
 
-static ks_be32 get4(const uint8_t field[16])
+static unsigned addr_bits(uint8_t af)
 {
-	ks_be32 a;
+	return af == 4 ? 32 : 128;
+}
 
-	memcpy(&a, field, sizeof(a));
+static union ks_addr get_addr(uint8_t af, const uint8_t field[16])
+{
+	union ks_addr a = { .q = { 0, 0 } };
+
+	memcpy(a.b, field, addr_bits(af) / 8);
 	return a;
 }
 
-static int check_unicast(ks_be32 addr, const char *what, char *reason)
+static bool is_unset(const union ks_addr *a)
 {
-	uint32_t a = ntohl(addr);
-	char text[16];
+	return (a->q[0] | a->q[1]) == 0;
+}
 
-	if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000u)
+/* Neither this host, nor loopback, nor a group, nor IPv4 in IPv6 clothes. */
+static bool is_unicast(uint8_t af, const union ks_addr *a)
+{
+	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+	if (af == 4)
+		return a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224;
+	if (a->b[0] == 0xff || memcmp(a->b, mapped, sizeof(mapped)) == 0)
+		return false;
+	return a->q[0] != 0 || ntohl((uint32_t)(a->q[1] >> 32)) > 1 || (uint32_t)a->q[1] != 0;
+}
+
+static int check_unicast(uint8_t af, const union ks_addr *addr, const char *what, char *reason)
+{
+	char text[KS_FMT_LEN];
+
+	if (!is_unicast(af, addr))
 		return ks_refuse(reason, KS_E_INVALID, "%s cannot be the address of a %s",
-				 ks_fmt4(text, addr), what);
+				 ks_fmt(text, af, addr), what);
 	return KS_OK;
 }
 
@@ -71,24 +90,22 @@ static int svc_key(const struct ks_svc_key *k, struct ks_obj_key *key, char *rea
 			reason, KS_E_UNSUPPORTED,
 			"a service of IP protocol %u cannot be served: only TCP and UDP are",
 			k->proto);
-	status = check_unicast(get4(k->addr), "service", reason);
-	if (status != KS_OK)
-		return status;
 	if (k->port == 0)
 		return ks_refuse(reason, KS_E_INVALID, "a service needs a port");
 	*key = (struct ks_obj_key){
 		.kind = KS_OBJ_SVC, .af = k->af, .x = k->proto, .l4port = k->port
 	};
-	key->addr.v4 = get4(k->addr);
-	return KS_OK;
+	key->addr = get_addr(k->af, k->addr);
+	return check_unicast(k->af, &key->addr, "service", reason);
 }
 
-static const char *svc_name(char buf[40], const struct ks_svc_key *k)
+static const char *svc_name(char buf[NAME_LEN], const struct ks_svc_key *k)
 {
-	char a[16];
+	union ks_addr addr = get_addr(k->af, k->addr);
+	char a[KS_FMT_LEN];
 
-	snprintf(buf, 40, "%s %s:%u", k->proto == IPPROTO_UDP ? "UDP" : "TCP",
-		 ks_fmt4(a, get4(k->addr)), ntohs(k->port));
+	snprintf(buf, NAME_LEN, k->af == 4 ? "%s %s:%u" : "%s [%s]:%u",
+		 k->proto == IPPROTO_UDP ? "UDP" : "TCP", ks_fmt(a, k->af, &addr), ntohs(k->port));
 	return buf;
 }
 
@@ -98,7 +115,7 @@ static int find_svc(struct ks_desired *d, const struct ks_svc_key *k, struct ks_
 {
 	struct ks_obj_key key;
 	int status = svc_key(k, &key, reason);
-	char name[40];
+	char name[NAME_LEN];
 
 	if (status != KS_OK)
 		return status;
@@ -120,11 +137,11 @@ static int set(struct ks_desired *d, const struct ks_obj_key *key, struct ks_obj
 static int del(struct ks_desired *d, const struct ks_obj_key *key, const char *what, char *reason)
 {
 	struct ks_obj *o = ks_obj_find(d, key);
-	char a[16];
+	char a[KS_FMT_LEN];
 
 	if (!ks_obj_live(o))
 		return ks_refuse(reason, KS_E_NOT_FOUND, "there is no %s %s to delete", what,
-				 ks_fmt4(a, key->addr.v4));
+				 ks_fmt(a, key->af, &key->addr));
 	return ks_obj_delete(d, o) ? KS_OK : NO_MEMORY(reason);
 }
 
@@ -142,7 +159,7 @@ static int addr_key(struct ks_desired *d, const struct ks_op_addr *op, struct ks
 	if (port < 0)
 		return KS_E_INVALID;
 	*key = (struct ks_obj_key){ .kind = KS_OBJ_ADDR, .af = op->af, .port = (uint8_t)port };
-	key->addr.v4 = get4(op->addr);
+	key->addr = get_addr(op->af, op->addr);
 	return KS_OK;
 }
 
@@ -154,12 +171,13 @@ static int addr_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	int status = addr_key(d, op, &key, reason);
 
 	if (status == KS_OK)
-		status = check_unicast(key.addr.v4, "device", reason);
+		status = check_unicast(key.af, &key.addr, "device", reason);
 	if (status != KS_OK)
 		return status;
-	if (op->plen == 0 || op->plen > 32)
+	if (op->plen == 0 || op->plen > addr_bits(op->af))
 		return ks_refuse(reason, KS_E_INVALID,
-				 "an address has a prefix length of 1 to 32, not %u", op->plen);
+				 "an address has a prefix length of 1 to %u, not %u",
+				 addr_bits(op->af), op->plen);
 	if ((op->flags & ~(KS_ADDR_LEASED | KS_ADDR_LIP)) != 0)
 		return ks_refuse(reason, KS_E_UNSUPPORTED, "address flags 0x%x are not known",
 				 op->flags);
@@ -174,12 +192,20 @@ static int addr_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	return status == KS_OK ? del(d, &key, "address", reason) : status;
 }
 
+static bool has_bits_beyond(const union ks_addr *a, unsigned plen)
+{
+	for (unsigned i = plen; i < 128; i++)
+		if (a->b[i / 8] & (0x80u >> i % 8))
+			return true;
+	return false;
+}
+
 static int route_key(struct ks_desired *d, const struct ks_op_route *op, struct ks_obj_key *key,
 		     char *reason)
 {
 	int status = check_af(op->af, "route", reason);
-	ks_be32 dst = get4(op->dst);
-	char a[16];
+	union ks_addr dst = get_addr(op->af, op->dst);
+	char a[KS_FMT_LEN];
 	int port;
 
 	if (status != KS_OK)
@@ -187,20 +213,21 @@ static int route_key(struct ks_desired *d, const struct ks_op_route *op, struct 
 	port = find_port(d, op->dev, reason);
 	if (port < 0)
 		return KS_E_INVALID;
-	if (op->plen > 32)
+	if (op->plen > addr_bits(op->af))
 		return ks_refuse(reason, KS_E_INVALID,
-				 "a route has a prefix length of 0 to 32, not %u", op->plen);
-	if (op->plen < 32 && (ntohl(dst) & (UINT32_MAX >> op->plen)) != 0)
+				 "a route has a prefix length of 0 to %u, not %u",
+				 addr_bits(op->af), op->plen);
+	if (has_bits_beyond(&dst, op->plen))
 		return ks_refuse(reason, KS_E_INVALID,
-				 "%s/%u has bits set beyond its prefix length", ks_fmt4(a, dst),
-				 op->plen);
+				 "%s/%u has bits set beyond its prefix length",
+				 ks_fmt(a, op->af, &dst), op->plen);
 	*key = (struct ks_obj_key){ .kind = KS_OBJ_ROUTE,
 				    .af = op->af,
 				    .port = (uint8_t)port,
 				    .x = op->plen,
 				    .metric = op->metric };
-	key->addr.v4 = dst;
-	key->gw.v4 = get4(op->gw);
+	key->addr = dst;
+	key->gw = get_addr(op->af, op->gw);
 	return KS_OK;
 }
 
@@ -211,11 +238,11 @@ static int route_set(struct ks_desired *d, const struct ks_op *raw, char *reason
 	struct ks_obj_key key;
 	int status = route_key(d, op, &key, reason);
 
-	if (status == KS_OK && key.gw.v4 != 0)
-		status = check_unicast(key.gw.v4, "gateway", reason);
-	body.src.v4 = get4(op->src);
-	if (status == KS_OK && body.src.v4 != 0)
-		status = check_unicast(body.src.v4, "source", reason);
+	if (status == KS_OK && !is_unset(&key.gw))
+		status = check_unicast(key.af, &key.gw, "gateway", reason);
+	body.src = get_addr(op->af, op->src);
+	if (status == KS_OK && !is_unset(&body.src))
+		status = check_unicast(key.af, &body.src, "source", reason);
 	if (status != KS_OK)
 		return status;
 	if (op->mtu != 0 && (op->mtu < 68 || op->mtu > 65535)) /* RFC 791: every host takes 68 */
@@ -244,8 +271,8 @@ static int neigh_key(struct ks_desired *d, const struct ks_op_neigh *op, struct 
 	if (port < 0)
 		return KS_E_INVALID;
 	*key = (struct ks_obj_key){ .kind = KS_OBJ_NEIGH, .af = op->af, .port = (uint8_t)port };
-	key->addr.v4 = get4(op->addr);
-	return check_unicast(key->addr.v4, "neighbour", reason);
+	key->addr = get_addr(op->af, op->addr);
+	return check_unicast(op->af, &key->addr, "neighbour", reason);
 }
 
 static int neigh_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
@@ -255,14 +282,14 @@ static int neigh_set(struct ks_desired *d, const struct ks_op *raw, char *reason
 	struct ks_obj_body body = { 0 };
 	struct ks_obj_key key;
 	int status = neigh_key(d, op, &key, reason);
-	char a[16];
+	char a[KS_FMT_LEN];
 
 	if (status != KS_OK)
 		return status;
 	if ((op->mac[0] & 1) != 0 || memcmp(op->mac, zero, 6) == 0)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "the neighbour %s needs a unicast hardware address",
-				 ks_fmt4(a, key.addr.v4));
+				 ks_fmt(a, key.af, &key.addr));
 	memcpy(body.mac, op->mac, 6);
 	return set(d, &key, NULL, &body, KS_NEIGH_STATIC_MAX, "static neighbours", reason);
 }
@@ -285,7 +312,7 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 				    .plen = op->persist_plen };
 	struct ks_obj_key key;
 	int status = svc_key(&op->key, &key, reason);
-	char name[40];
+	char name[NAME_LEN];
 
 	if (status != KS_OK)
 		return status;
@@ -320,15 +347,21 @@ static int rs_key(struct ks_desired *d, const struct ks_op_rs *op, struct ks_obj
 
 	if (status == KS_OK)
 		status = check_af(op->af, "real server", reason);
-	if (status == KS_OK)
-		status = check_unicast(get4(op->addr), "real server", reason);
 	if (status != KS_OK)
 		return status;
 	*key = (struct ks_obj_key){
 		.kind = KS_OBJ_RS, .af = op->af, .l4port = op->port, .owner = (*svc)->id
 	};
-	key->addr.v4 = get4(op->addr);
-	return KS_OK;
+	key->addr = get_addr(op->af, op->addr);
+	return check_unicast(op->af, &key->addr, "real server", reason);
+}
+
+/* Which real servers a service can have: FNAT translates between the families, a tunnel carries
+ * IPv6 over IPv4, everything else stays in its own. */
+static bool families_fit(uint8_t fwd, uint8_t svc_af, uint8_t rs_af)
+{
+	return svc_af == rs_af || fwd == KS_FWD_FNAT ||
+		(fwd == KS_FWD_TUN && svc_af == 6 && rs_af == 4);
 }
 
 static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
@@ -338,29 +371,34 @@ static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	struct ks_obj_key key;
 	struct ks_obj *svc;
 	int status = rs_key(d, op, &svc, &key, reason);
-	char a[16];
+	char a[KS_FMT_LEN];
 
 	if (status != KS_OK)
 		return status;
 	if (op->port == 0)
 		return ks_refuse(reason, KS_E_INVALID, "real server %s needs a port",
-				 ks_fmt4(a, key.addr.v4));
+				 ks_fmt(a, key.af, &key.addr));
 	if (op->fwd < KS_FWD_FNAT || op->fwd > KS_FWD_SNAT)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "real server %s: there is no forwarding mode %u",
-				 ks_fmt4(a, key.addr.v4), op->fwd);
+				 ks_fmt(a, key.af, &key.addr), op->fwd);
 	if (op->fwd == KS_FWD_SNAT)
 		return ks_refuse(reason, KS_E_UNSUPPORTED,
 				 "real server %s: SNAT is not supported yet",
-				 ks_fmt4(a, key.addr.v4));
+				 ks_fmt(a, key.af, &key.addr));
+	if (!families_fit(op->fwd, op->svc.af, op->af))
+		return ks_refuse(
+			reason, KS_E_INVALID,
+			"real server %s: its forwarding mode does not lead from IPv%u to IPv%u",
+			ks_fmt(a, key.af, &key.addr), op->svc.af, op->af);
 	if (op->weight > KS_WEIGHT_MAX)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "real server %s: a weight is at most %u, not %u",
-				 ks_fmt4(a, key.addr.v4), KS_WEIGHT_MAX, op->weight);
+				 ks_fmt(a, key.af, &key.addr), KS_WEIGHT_MAX, op->weight);
 	if (op->flags != 0)
 		return ks_refuse(reason, KS_E_UNSUPPORTED,
 				 "real server %s: flags 0x%x are not supported",
-				 ks_fmt4(a, key.addr.v4), op->flags);
+				 ks_fmt(a, key.af, &key.addr), op->flags);
 	return set(d, &key, svc, &body, d->limits.max_rs_slots, "real servers", reason);
 }
 
@@ -380,13 +418,11 @@ static int lip_key(struct ks_desired *d, const struct ks_op_lip *op, struct ks_o
 
 	if (status == KS_OK)
 		status = check_af(op->af, "local address", reason);
-	if (status == KS_OK)
-		status = check_unicast(get4(op->addr), "local address", reason);
 	if (status != KS_OK)
 		return status;
 	*key = (struct ks_obj_key){ .kind = KS_OBJ_LIP, .af = op->af, .owner = (*svc)->id };
-	key->addr.v4 = get4(op->addr);
-	return KS_OK;
+	key->addr = get_addr(op->af, op->addr);
+	return check_unicast(op->af, &key->addr, "local address", reason);
 }
 
 static int lip_set(struct ks_desired *d, const struct ks_op *raw, char *reason)

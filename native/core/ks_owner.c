@@ -6,26 +6,52 @@
  * what only passes through (a real server's answer in NAT) the destination.
  */
 #include "ks_hdr.h"
+#include "ks_session.h"
 #include "ks_worker.h"
+
+static unsigned by_hash(const struct ks_conf *c, uint64_t h)
+{
+	h *= 0xff51afd7ed558ccdull;
+	h ^= h >> 29;
+	h *= 0xc4ceb9fe1a85ec53ull;
+	return (unsigned)(((h >> 32) * c->n_workers) >> 32);
+}
+
+static bool is_pool_port(const struct ks_conf *c, ks_be16 port)
+{
+	return ks_ntoh16(port) >= c->param[KS_PARAM_LPORT_MIN] &&
+		ks_ntoh16(port) <= c->param[KS_PARAM_LPORT_MAX];
+}
 
 unsigned ks_owner4(const struct ks_conf *c, ks_be32 src, ks_be16 sport, ks_be32 dst, ks_be16 dport)
 {
-	uint64_t h;
-
 	if (c->n_workers <= 1)
 		return 0;
-	if (ks_conf_is_lip4(c, dst)) {
-		uint16_t port = ks_ntoh16(dport);
-
-		if (port >= c->param[KS_PARAM_LPORT_MIN] && port <= c->param[KS_PARAM_LPORT_MAX])
-			return port % c->n_workers;
-	}
+	if (ks_conf_is_lip4(c, dst) && is_pool_port(c, dport))
+		return ks_ntoh16(dport) % c->n_workers;
 	if (c->passes && ks_conf_local4(c, dst) == NULL) {
 		src = dst;
 		sport = dport;
 	}
-	h = ((uint64_t)src << 16 | sport) * 0xff51afd7ed558ccdull;
-	h ^= h >> 29;
-	h *= 0xc4ceb9fe1a85ec53ull;
-	return (unsigned)(((h >> 32) * c->n_workers) >> 32);
+	return by_hash(c, (uint64_t)src << 16 | sport);
+}
+
+unsigned ks_owner(const struct ks_conf *c, const struct ks_key *k)
+{
+	const union ks_addr *a = &k->a[KS_SRC];
+	const struct ks_local *l;
+	ks_be16 port = k->t.sport;
+
+	if (k->af == 4)
+		return ks_owner4(c, k->t.src, k->t.sport, k->t.dst, k->t.dport);
+	if (c->n_workers <= 1)
+		return 0;
+	l = ks_conf_local6(c, &k->a[KS_DST]);
+	if (l != NULL && l->flags & KS_LOCAL_LIP && is_pool_port(c, k->t.dport))
+		return ks_ntoh16(k->t.dport) % c->n_workers;
+	if (c->passes && l == NULL) {
+		a = &k->a[KS_DST];
+		port = k->t.dport;
+	}
+	return by_hash(c, a->q[0] * 0x9e3779b97f4a7c15ull + a->q[1] + port);
 }

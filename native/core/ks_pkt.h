@@ -53,7 +53,8 @@ struct ks_pkt {
 	uint16_t l3_len; /* IP total length as the header says, checked */
 	uint8_t proto;
 	uint8_t tcp_flags;
-	uint16_t spare;
+	uint8_t af; /* 4 or 6, once parsed */
+	uint8_t spare;
 	uint32_t hash; /* of the tuple, once known */
 	uint32_t via; /* KS_V_MAIN: 1 + slot of the real server that is the next hop; 0 = the route
 			 of the destination says it */

@@ -100,16 +100,16 @@ static uint32_t used_at(const struct ks_main *m, uint16_t index)
 }
 
 /* The entry of that next hop; KS_NH_NONE = table full. */
-static uint16_t get_entry(struct ks_main *m, uint8_t port, ks_be32 addr)
+static uint16_t get_entry(struct ks_main *m, uint8_t port, uint8_t af, const union ks_addr *addr)
 {
-	uint16_t i = ks_neigh_find4(&m->shared->neigh, port, addr);
+	uint16_t i = ks_neigh_find(&m->shared->neigh, port, af, addr);
 
 	if (i != KS_NH_NONE)
 		return i;
-	i = ks_neigh_add4(&m->shared->neigh, port, addr);
+	i = ks_neigh_add(&m->shared->neigh, port, af, addr);
 	if (i == KS_NH_NONE)
 		return i;
-	m->nud[i] = (struct ks_nud_entry){ .addr = addr, .due = NEVER };
+	m->nud[i] = (struct ks_nud_entry){ .af = af, .addr = *addr, .due = NEVER };
 	if (i >= m->high)
 		m->high = i + 1u;
 	return i;
@@ -147,12 +147,16 @@ static void ask(struct ks_main *m, const struct ks_conf *c, uint16_t i, bool uni
 {
 	uint64_t word = atomic_load_explicit(&m->shared->neigh.hot[i].word, memory_order_relaxed);
 	uint8_t port = ks_neigh_port(&m->shared->neigh, i);
+	const struct ks_nud_entry *e = &m->nud[i];
 	uint8_t mac[6];
 
 	for (unsigned k = 0; k < 6; k++)
 		mac[k] = (uint8_t)(word >> (8 * k));
-	ks_main_arp(m, c, port, unicast ? mac : ks_mac_broadcast,
-		    ks_conf_source4(c, port, m->nud[i].addr), mac_none, m->nud[i].addr);
+	if (e->af == 6)
+		ks_nd_solicit(m, c, port, &e->addr, unicast ? mac : NULL);
+	else
+		ks_main_arp(m, c, port, unicast ? mac : ks_mac_broadcast,
+			    ks_conf_source4(c, port, e->addr.v4), mac_none, e->addr.v4);
 }
 
 static ks_ms answer_by(const struct ks_nud_entry *e, ks_ms now)
@@ -173,10 +177,10 @@ static void start(struct ks_main *m, const struct ks_conf *c, uint16_t i, enum k
 	set_due(m, e, answer_by(e, now));
 }
 
-void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 next_hop,
-		     struct ks_pkt *p, ks_ms now)
+void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
+		     const union ks_addr *next_hop, struct ks_pkt *p, ks_ms now)
 {
-	uint16_t i = get_entry(m, port, next_hop);
+	uint16_t i = get_entry(m, port, af, next_hop);
 
 	if (i == KS_NH_NONE) {
 		ks_main_drop(m, p, KS_DROP_NEIGH_FULL);
@@ -195,11 +199,11 @@ void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, k
 		start(m, c, i, KS_NUD_INCOMPLETE, now);
 }
 
-void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr,
-		      const uint8_t mac[6], bool create, ks_ms now)
+void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
+		      const union ks_addr *addr, const uint8_t mac[6], bool create, ks_ms now)
 {
-	uint16_t i =
-		create ? get_entry(m, port, addr) : ks_neigh_find4(&m->shared->neigh, port, addr);
+	uint16_t i = create ? get_entry(m, port, af, addr)
+			    : ks_neigh_find(&m->shared->neigh, port, af, addr);
 	struct ks_nud_entry *e;
 
 	if (i == KS_NH_NONE || m->nud[i].state == KS_NUD_STATIC)
@@ -212,10 +216,10 @@ void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, 
 	usable(m, c, i, mac);
 }
 
-void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr,
-		       const uint8_t mac[6], bool by_conf, ks_ms now)
+void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
+		       const union ks_addr *addr, const uint8_t mac[6], bool by_conf, ks_ms now)
 {
-	uint16_t i = get_entry(m, port, addr);
+	uint16_t i = get_entry(m, port, af, addr);
 
 	if (i == KS_NH_NONE)
 		return;
@@ -241,7 +245,7 @@ void ks_resolve_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now)
 		m->nud[i].seen = false;
 	n = ks_conf_neighs(c, &count);
 	for (uint32_t i = 0; i < count; i++)
-		ks_resolve_static(m, c, n[i].port, n[i].addr.v4, n[i].mac, true, now);
+		ks_resolve_static(m, c, n[i].port, n[i].af, &n[i].addr, n[i].mac, true, now);
 	for (uint32_t i = 0; i < m->high; i++)
 		if (m->nud[i].by_conf && !m->nud[i].seen)
 			forget(m, (uint16_t)i);

@@ -41,8 +41,9 @@ struct ks_nud_entry {
 	bool seen; /* while the generation's static ones are compared */
 	uint16_t n_wait;
 	uint16_t wait_first, wait_last; /* rows of ks_main.wait */
+	uint8_t af;
 	uint32_t used_seen;
-	ks_be32 addr;
+	union ks_addr addr;
 	ks_ms due; /* UINT64_MAX = nothing to do */
 	ks_ms since;
 };
@@ -53,7 +54,7 @@ struct ks_wait_row {
 };
 
 struct ks_conflict {
-	ks_be32 addr;
+	union ks_addr addr;
 	ks_ms told_at, defended_at;
 };
 
@@ -80,13 +81,13 @@ bool ks_resolve_init(struct ks_main *m);
 void ks_resolve_fini(struct ks_main *m);
 
 /* Send the frame to that next hop, now or when it is resolved. Takes the buffer. */
-void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 next_hop,
-		     struct ks_pkt *p, ks_ms now);
+void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
+		     const union ks_addr *next_hop, struct ks_pkt *p, ks_ms now);
 /* Heard of: an entry is changed if there is one, made if `create`. Frames that waited are sent. */
-void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr,
-		      const uint8_t mac[6], bool create, ks_ms now);
-void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, ks_be32 addr,
-		       const uint8_t mac[6], bool by_conf, ks_ms now);
+void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
+		      const union ks_addr *addr, const uint8_t mac[6], bool create, ks_ms now);
+void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
+		       const union ks_addr *addr, const uint8_t mac[6], bool by_conf, ks_ms now);
 /* Take over the static neighbours of a generation not seen before. */
 void ks_resolve_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now);
 void ks_resolve_tick(struct ks_main *m, const struct ks_conf *c, ks_ms now);
@@ -96,5 +97,21 @@ void ks_main_drop(struct ks_main *m, struct ks_pkt *p, enum ks_drop reason);
 void ks_main_tx(struct ks_main *m, struct ks_pkt *p, uint8_t port);
 bool ks_main_arp(struct ks_main *m, const struct ks_conf *c, uint8_t port, const uint8_t dst[6],
 		 ks_be32 spa, const uint8_t tha[6], ks_be32 tpa);
+bool ks_main_own_mac(const struct ks_conf *c, const uint8_t mac[6]);
+/* While its lease runs, if it has one: judged by the clock as well as by the tick, so that between
+ * the moment it runs out and the next tick nothing is answered. */
+bool ks_main_answers_for(const struct ks_main *m, const struct ks_local *l, ks_ms now);
+/* Somebody else (mac) sends with an address of ours; true = it should be defended now. */
+bool ks_main_conflict(struct ks_main *m, const struct ks_conf *c, const struct ks_local *l,
+		      const uint8_t mac[6], ks_ms now);
+
+/* ks_nd.c: neighbour discovery (RFC 4861) */
+void ks_nd_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, ks_ms now);
+/* Solicit, by group or to the one that had it last (mac). */
+void ks_nd_solicit(struct ks_main *m, const struct ks_conf *c, uint8_t port,
+		   const union ks_addr *target, const uint8_t *mac);
+/* Unsolicited advertisement to all nodes (§7.2.6): IPv6's gratuitous ARP. */
+void ks_nd_announce(struct ks_main *m, const struct ks_conf *c, uint8_t port,
+		    const union ks_addr *target);
 
 #endif

@@ -9,7 +9,7 @@ struct pick {
 	const struct ks_svc *svc;
 	struct ks_sched_state *st;
 	const uint64_t *counters;
-	const struct ks_tuple *client;
+	const struct ks_key *client;
 };
 
 static uint64_t mix(uint64_t x)
@@ -153,14 +153,25 @@ static const struct ks_rs *by_hash(const struct pick *p, ks_be32 addr, ks_be16 p
 	return NULL;
 }
 
+/* An address as 32 bits: IPv4 as it is. */
+static uint32_t word_of(const struct pick *p, unsigned side)
+{
+	const struct ks_key *k = p->client;
+
+	if (k->af == 4)
+		return side == KS_SRC ? k->t.src : k->t.dst;
+	return (uint32_t)mix(mix(k->a[side].q[0]) + k->a[side].q[1]);
+}
+
 static const struct ks_rs *sh(const struct pick *p)
 {
-	return by_hash(p, p->client->src, p->svc->flags & KS_SVC_SCHED_PORT ? p->client->sport : 0);
+	return by_hash(p, word_of(p, KS_SRC),
+		       p->svc->flags & KS_SVC_SCHED_PORT ? p->client->t.sport : 0);
 }
 
 static const struct ks_rs *dh(const struct pick *p)
 {
-	return by_hash(p, p->client->dst, 0);
+	return by_hash(p, word_of(p, KS_DST), 0);
 }
 
 /* Where the client's row of the Maglev table points. A real server without weight has no row, so
@@ -168,12 +179,12 @@ static const struct ks_rs *dh(const struct pick *p)
 static const struct ks_rs *mh(const struct pick *p)
 {
 	const struct ks_maglev *m = p->svc->maglev;
-	uint64_t h = (uint64_t)p->client->src << 16;
+	uint64_t h = (uint64_t)word_of(p, KS_SRC) << 16;
 
 	if (m == NULL)
 		return NULL;
 	if (p->svc->flags & KS_SVC_SCHED_PORT)
-		h |= p->client->sport;
+		h |= p->client->t.sport;
 	return &p->svc->rs[m->row[mix(h) % m->size]];
 }
 
@@ -210,12 +221,11 @@ static uint64_t neg_log2(uint32_t u)
 static const struct ks_rs *conhash(const struct pick *p)
 {
 	const struct ks_rs *best = NULL;
-	uint64_t best_score = 0;
+	uint64_t best_score = 0, client = word_of(p, KS_SRC);
 
 	for (uint32_t i = 0; i < p->svc->n_rs; i++) {
 		const struct ks_rs *rs = &p->svc->rs[i];
-		uint64_t h = mix(mix(((uint64_t)rs->addr.v4 << 16 | rs->port) ^ 0x636f6e68617368) +
-				 p->client->src);
+		uint64_t h = mix(mix(mix(rs->addr.q[0]) + rs->addr.q[1] + rs->port) + client);
 		uint64_t score;
 
 		if (rs->weight == 0)
@@ -258,7 +268,7 @@ bool ks_sched_known(uint8_t sched)
 }
 
 const struct ks_rs *ks_sched_pick(const struct ks_svc *svc, struct ks_sched_state *st,
-				  const uint64_t *rs_counters, const struct ks_tuple *client)
+				  const uint64_t *rs_counters, const struct ks_key *client)
 {
 	struct pick p = { .svc = svc, .st = st, .counters = rs_counters, .client = client };
 

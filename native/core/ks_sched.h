@@ -16,7 +16,7 @@ struct ks_sched_state {
 
 /* rs_counters: [slot][KS_RSC_COUNT] of this worker. NULL = no real server with weight. */
 const struct ks_rs *ks_sched_pick(const struct ks_svc *svc, struct ks_sched_state *st,
-				  const uint64_t *rs_counters, const struct ks_tuple *client);
+				  const uint64_t *rs_counters, const struct ks_key *client);
 
 /* Is there a scheduler of that number (enum ks_sched)? */
 bool ks_sched_known(uint8_t sched);

@@ -33,7 +33,8 @@ bool ks_table_init(struct ks_table *t, const struct ks_mem *mem, uint32_t max, u
 	if (t->max_buckets < t->low)
 		t->max_buckets = t->low;
 	t->n_overflow = t->max_buckets / 4 + 64;
-	t->free_head = KS_NONE;
+	t->free_head = t->free_wide = KS_NONE;
+	t->fresh_wide = max;
 	/* odd and far apart, so that no seed makes a weak multiplier */
 	t->k0 = (seed ^ 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
 	t->k1 = ((seed << 32 | seed >> 32) ^ 0xc2b2ae3d27d4eb4full) * 0xa0761d6478bd642full;
@@ -56,28 +57,34 @@ void ks_table_fini(struct ks_table *t)
 	t->bucket = NULL;
 }
 
-struct ks_session *ks_table_alloc(struct ks_table *t)
+struct ks_session *ks_table_alloc(struct ks_table *t, bool wide)
 {
+	uint32_t *free = wide ? &t->free_wide : &t->free_head;
 	struct ks_session *s;
 
-	if (t->free_head != KS_NONE) {
-		s = &t->session[t->free_head];
-		t->free_head = s->timer_next;
-	} else if (t->fresh < t->max) {
-		s = &t->session[t->fresh++];
-	} else {
+	if (*free != KS_NONE) {
+		s = &t->session[*free];
+		*free = s->timer_next;
+	} else if (t->fresh_wide - t->fresh < (wide ? 2u : 1u)) {
 		return NULL;
+	} else if (wide) {
+		t->fresh_wide -= 2;
+		s = &t->session[t->fresh_wide];
+	} else {
+		s = &t->session[t->fresh++];
 	}
 	t->used++;
-	s->flags = KS_SF_USED;
+	s->flags = wide ? KS_SF_USED | KS_SF_WIDE : KS_SF_USED;
 	return s;
 }
 
 void ks_table_release(struct ks_table *t, struct ks_session *s)
 {
+	uint32_t *free = s->flags & KS_SF_WIDE ? &t->free_wide : &t->free_head;
+
 	s->flags = 0;
-	s->timer_next = t->free_head;
-	t->free_head = ks_table_index(t, s);
+	s->timer_next = *free;
+	*free = ks_table_index(t, s);
 	t->used--;
 }
 
@@ -212,20 +219,53 @@ bool ks_table_insert(struct ks_table *t, struct ks_session *s, uint32_t hash_in,
 	return true;
 }
 
+static uint32_t hash_of(const struct ks_table *t, const struct ks_session *s, unsigned dir)
+{
+	struct ks_key k = ks_session_key(s, dir);
+
+	return ks_key_hash(t, &k, s->proto);
+}
+
+struct ks_session *ks_table_find6(const struct ks_table *t, const struct ks_key *k, uint8_t proto,
+				  uint32_t hash, unsigned *dir)
+{
+	const struct ks_bucket *b = ks_table_bucket(t, hash);
+
+	for (;;) {
+		for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+			unsigned d = b->ref[i] & 1;
+			struct ks_session *s;
+
+			if (b->tag[i] != hash)
+				continue;
+			s = &t->session[b->ref[i] >> 1];
+			if (s->proto == proto && ks_session_af(s, d) == 6 &&
+			    s->key[d].sport == k->t.sport && s->key[d].dport == k->t.dport &&
+			    memcmp(ks_wide(s)->addr[d], k->a, sizeof(k->a)) == 0) {
+				*dir = d;
+				return s;
+			}
+		}
+		if (b->next == 0)
+			return NULL;
+		b = &t->bucket[b->next - 1];
+	}
+}
+
 void ks_table_remove(struct ks_table *t, struct ks_session *s)
 {
 	uint32_t ref = ks_table_index(t, s) << 1;
 
-	entry_remove(t, ks_tuple_hash(t, &s->key[KS_IN], s->proto), ref | KS_IN);
+	entry_remove(t, hash_of(t, s, KS_IN), ref | KS_IN);
 	t->entries--;
 	if (s->flags & KS_SF_ONE_WAY)
 		return;
-	entry_remove(t, ks_tuple_hash(t, &s->key[KS_OUT], s->proto), ref | KS_OUT);
+	entry_remove(t, hash_of(t, s, KS_OUT), ref | KS_OUT);
 	t->entries--;
 }
 
 uint64_t ks_table_bytes(const struct ks_table *t)
 {
-	return (uint64_t)t->fresh * sizeof(struct ks_session) +
+	return ((uint64_t)t->fresh + t->max - t->fresh_wide) * sizeof(struct ks_session) +
 		((uint64_t)t->low + t->split + t->fresh_overflow) * sizeof(struct ks_bucket);
 }

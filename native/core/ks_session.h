@@ -2,7 +2,9 @@
 /*
  * Sessions of one worker. A session is one 64-byte line that holds both directions; the index holds
  * each direction's hash and a reference, seven to a 64-byte bucket. So a packet of a known session
- * touches two lines of memory that may be far away: its bucket and its session.
+ * touches two lines of memory that may be far away: its bucket and its session. A session with an
+ * IPv6 side is wide: a second line behind the first holds the IPv6 addresses. Narrow ones fill the
+ * table from below, wide ones from above.
  *
  * The index grows by linear hashing: one bucket is split at a time, in place, which never stalls.
  * Memory for the largest table is taken at the start but not touched before it is needed.
@@ -15,6 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "ks_conf.h"
 #include "ks_mem.h"
 #include "ks_pkt.h"
 
@@ -57,7 +60,36 @@ static_assert(sizeof(struct ks_session) == 64, "one cache line");
 #define KS_SF_USED    0x01u
 #define KS_SF_ACTIVE  0x02u /* counted as active at its real server, not as inactive */
 #define KS_SF_ONE_WAY 0x04u /* the real server answers past us: only KS_IN is in the index */
+#define KS_SF_WIDE    0x08u
+#define KS_SF_V6      0x10u /* << direction: packets that arrive from there are IPv6 */
 #define KS_TIMER_HEAD 0x80000000u
+
+static inline struct ks_wide *ks_wide(struct ks_session *s)
+{
+	return (struct ks_wide *)(void *)s;
+}
+
+static inline uint8_t ks_session_af(const struct ks_session *s, unsigned dir)
+{
+	return s->flags & (KS_SF_V6 << dir) ? 6 : 4;
+}
+
+/* Second line of a wide session: source and destination of a packet that arrives from each
+ * direction, where that is IPv6 (then key[].src and .dst are 0). */
+struct ks_wide {
+	struct ks_session s;
+	union ks_addr addr[2][2];
+};
+static_assert(sizeof(struct ks_wide) == 128, "two cache lines");
+#define KS_SRC 0u
+#define KS_DST 1u
+
+/* What a packet is looked up by. */
+struct ks_key {
+	struct ks_tuple t; /* ports; addresses with IPv4, else 0 */
+	uint8_t af;
+	union ks_addr a[2]; /* IPv6 only: KS_SRC, KS_DST */
+};
 
 struct ks_bucket {
 	uint32_t tag[7]; /* hash, 0 = free */
@@ -72,7 +104,8 @@ struct ks_table {
 	struct ks_bucket *bucket; /* [max_buckets], then [n_overflow] */
 	uint32_t max;
 	uint32_t fresh; /* sessions from here on were never used */
-	uint32_t free_head; /* chained by timer_next */
+	uint32_t fresh_wide; /* first line of the lowest wide session */
+	uint32_t free_head, free_wide; /* chained by timer_next */
 	uint32_t used;
 	uint32_t entries; /* in the index */
 	uint32_t low; /* buckets at this level: a power of two */
@@ -90,8 +123,8 @@ bool ks_table_init(struct ks_table *t, const struct ks_mem *mem, uint32_t max, u
 		   uint64_t seed);
 void ks_table_fini(struct ks_table *t);
 
-/* A session that is not in the index yet; NULL = table full. */
-struct ks_session *ks_table_alloc(struct ks_table *t);
+/* A session that is not in the index yet; NULL = table full. A wide one counts for two. */
+struct ks_session *ks_table_alloc(struct ks_table *t, bool wide);
 /* Give back one that is not in the index. */
 void ks_table_release(struct ks_table *t, struct ks_session *s);
 /* Both directions, or the one of a one-way session (hash_out is not read then); false = no room in
@@ -119,6 +152,27 @@ static inline uint32_t ks_tuple_hash(const struct ks_table *t, const struct ks_t
 	m = (unsigned __int128)(addrs ^ t->k0) * (((uint64_t)ports << 8 | proto) ^ t->k1);
 	uint64_t h = (uint64_t)m ^ (uint64_t)(m >> 64);
 	return (uint32_t)(h ^ (h >> 32)) | 0x80000000u;
+}
+
+static inline uint32_t ks_key_hash6(const struct ks_table *t, const struct ks_tuple *ports,
+				    const union ks_addr a[2], uint8_t proto)
+{
+	uint32_t p;
+	unsigned __int128 m, n;
+
+	memcpy(&p, &ports->sport, 4);
+	m = (unsigned __int128)(a[KS_SRC].q[0] ^ t->k0) * (a[KS_SRC].q[1] ^ t->k1);
+	n = (unsigned __int128)(a[KS_DST].q[0] ^ t->k1) * (a[KS_DST].q[1] ^ (t->k0 + p));
+	uint64_t h = (uint64_t)m ^ (uint64_t)(m >> 64) ^
+		((uint64_t)n + (uint64_t)(n >> 64)) * 0x9e3779b97f4a7c15ull;
+	m = (unsigned __int128)(h ^ t->k0) * (((uint64_t)p << 8 | proto) ^ t->k1);
+	h = (uint64_t)m ^ (uint64_t)(m >> 64);
+	return (uint32_t)(h ^ (h >> 32)) | 0x80000000u;
+}
+
+static inline uint32_t ks_key_hash(const struct ks_table *t, const struct ks_key *k, uint8_t proto)
+{
+	return k->af == 4 ? ks_tuple_hash(t, &k->t, proto) : ks_key_hash6(t, &k->t, k->a, proto);
 }
 
 static inline struct ks_bucket *ks_table_bucket(const struct ks_table *t, uint32_t hash)
@@ -170,7 +224,8 @@ static inline struct ks_session *ks_table_find(const struct ks_table *t, const s
 			if (b->tag[i] != hash)
 				continue;
 			s = &t->session[b->ref[i] >> 1];
-			if (s->proto == proto && ks_tuple_equal(&s->key[b->ref[i] & 1], k)) {
+			if (s->proto == proto && ks_tuple_equal(&s->key[b->ref[i] & 1], k) &&
+			    ks_session_af(s, b->ref[i] & 1) == 4) {
 				*dir = b->ref[i] & 1;
 				return s;
 			}
@@ -179,6 +234,26 @@ static inline struct ks_session *ks_table_find(const struct ks_table *t, const s
 			return NULL;
 		b = &t->bucket[b->next - 1];
 	}
+}
+
+struct ks_session *ks_table_find6(const struct ks_table *t, const struct ks_key *k, uint8_t proto,
+				  uint32_t hash, unsigned *dir);
+
+static inline struct ks_session *ks_table_find_key(const struct ks_table *t, const struct ks_key *k,
+						   uint8_t proto, uint32_t hash, unsigned *dir)
+{
+	return k->af == 4 ? ks_table_find(t, &k->t, proto, hash, dir)
+			  : ks_table_find6(t, k, proto, hash, dir);
+}
+
+/* What a packet that arrives from that direction is looked up by. */
+static inline struct ks_key ks_session_key(const struct ks_session *s, unsigned dir)
+{
+	struct ks_key k = { .t = s->key[dir], .af = ks_session_af(s, dir) };
+
+	if (k.af == 6)
+		memcpy(k.a, ((const struct ks_wide *)(const void *)s)->addr[dir], sizeof(k.a));
+	return k;
 }
 
 #endif

@@ -17,9 +17,12 @@ struct ks_svc_row {
 struct ks_tables {
 	struct ks_mem mem;
 	struct ks_fib *fib;
+	struct ks_fib6 *fib6;
 	const struct ks_svc *svc; /* [ks_conf.n_svc] */
 	struct ks_svc_row *svc_row;
+	const struct ks_svc **svc6_row; /* NULL = empty */
 	const struct ks_local **local_row;
+	const struct ks_local **local6_row;
 	ks_be32 *lip_row; /* 0 = empty */
 	uint32_t svc_mask, local_mask, lip_mask;
 	struct ks_local *local;
@@ -27,11 +30,22 @@ struct ks_tables {
 	struct ks_static_neigh *neigh;
 	uint32_t n_neigh;
 	ks_be32 port_src[KS_MAX_PORTS]; /* an address of ours on that port, 0 = none */
+	union ks_addr port_src6[KS_MAX_PORTS];
 };
 
 static inline uint64_t ks_svc_key4(uint8_t proto, ks_be32 addr, ks_be16 port)
 {
 	return (uint64_t)proto << 48 | (uint64_t)port << 32 | addr;
+}
+
+static inline uint32_t ks_hash6(const union ks_addr *a)
+{
+	return (uint32_t)ks_mix(ks_mix(a->q[0]) + a->q[1]);
+}
+
+static inline uint32_t ks_svc_hash6(uint8_t proto, const union ks_addr *addr, ks_be16 port)
+{
+	return (uint32_t)ks_mix(ks_hash6(addr) + ((uint64_t)proto << 48 | (uint64_t)port << 32));
 }
 
 /* ks_build_l3.c: fill local, local_row, lip_row and port_src; make the trie anew if it must be

@@ -13,7 +13,7 @@
 struct flow {
 	struct ks_pkt *p;
 	const struct ks_bucket *bucket;
-	struct ks_tuple key;
+	struct ks_key key;
 };
 
 struct ks_worker *ks_worker_new(const struct ks_worker_opts *o)
@@ -65,26 +65,37 @@ static bool is_reusable(const struct ks_pkt *p, const struct ks_session *s, unsi
 	return p->proto == KS_PROTO_TCP && dir == KS_IN &&
 		(p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) ==
 		KS_TCP_SYN &&
-		(s->state == KS_ST_CLOSE || s->state == KS_ST_TIME_WAIT);
+		(s->state == KS_ST_CLOSE || s->state == KS_ST_TIME_WAIT ||
+		 (s->state == KS_ST_FIN_WAIT && s->flags & KS_SF_ONE_WAY));
 }
 
-static bool is_source_sane(ks_be32 src)
+static bool is_source_sane(const struct ks_key *k)
 {
-	uint8_t first = (uint8_t)(src & 0xff);
+	const union ks_addr *a = &k->a[KS_SRC];
+	uint8_t first = (uint8_t)(k->t.src & 0xff);
 
-	return first != 0 && first != 127 && first < 224;
+	if (k->af == 4)
+		return first != 0 && first != 127 && first < 224;
+	return a->b[0] != 0xff && (a->q[0] != 0 || ks_ntoh32((uint32_t)(a->q[1] >> 32)) > 1);
+}
+
+static const struct ks_svc *service_of(const struct ks_conf *c, const struct ks_key *k,
+				       uint8_t proto)
+{
+	return k->af == 4 ? ks_conf_svc4(c, proto, k->t.dst, k->t.dport)
+			  : ks_conf_svc6(c, proto, &k->a[KS_DST], k->t.dport);
 }
 
 /* No session: a service opens one, the kernel gets what is its own, the rest ends here. */
 static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct flow *f, ks_ms now)
 {
 	struct ks_pkt *p = f->p;
-	const struct ks_svc *svc = ks_conf_svc4(c, p->proto, f->key.dst, f->key.dport);
+	const struct ks_svc *svc = service_of(c, &f->key, p->proto);
 	const struct ks_local *l;
 	struct ks_session *s;
 
 	if (svc != NULL) {
-		if (!is_source_sane(f->key.src)) {
+		if (!is_source_sane(&f->key)) {
 			ks_drop(w, p, KS_DROP_IP_SOURCE);
 			return;
 		}
@@ -99,7 +110,7 @@ static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct fl
 			ks_forward(w, c, p, s, KS_IN, now);
 		return;
 	}
-	l = ks_conf_local4(c, f->key.dst);
+	l = f->key.af == 4 ? ks_conf_local4(c, f->key.t.dst) : ks_conf_local6(c, &f->key.a[KS_DST]);
 	if (l == NULL) {
 		ks_drop(w, p, KS_DROP_NOT_LOCAL);
 	} else if (l->flags & KS_LOCAL_KERNEL) {
@@ -116,7 +127,7 @@ static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct fl
 static void known_or_not(struct ks_worker *w, const struct ks_conf *c, struct flow *f, ks_ms now)
 {
 	unsigned dir;
-	struct ks_session *s = ks_table_find(&w->table, &f->key, f->p->proto, f->p->hash, &dir);
+	struct ks_session *s = ks_table_find_key(&w->table, &f->key, f->p->proto, f->p->hash, &dir);
 
 	if (s != NULL && !is_reusable(f->p, s, dir)) {
 		ks_forward(w, c, f->p, s, dir, now);
@@ -138,6 +149,18 @@ static void hand_over(struct ks_worker *w, struct ks_pkt *p, unsigned owner)
 	w->c[KS_C_HANDED_OUT]++;
 }
 
+static inline void fill_key(struct ks_key *k, const struct ks_pkt *p)
+{
+	k->af = p->af;
+	memcpy(&k->t.sport, p->data + p->l4, 4);
+	if (__builtin_expect(p->af == 4, 1)) {
+		memcpy(&k->t.src, p->data + p->l3 + 12, 8);
+		return;
+	}
+	k->t.src = k->t.dst = 0;
+	memcpy(k->a, p->data + p->l3 + 8, 32);
+}
+
 void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *pkts, unsigned n,
 		     bool handed, ks_ms now)
 {
@@ -154,23 +177,24 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 		case KS_CLASS_DONE:
 			continue;
 		case KS_CLASS_ICMP:
-			ks_icmp(w, c, p, handed, now);
+			if (p->af == 4)
+				ks_icmp(w, c, p, handed, now);
+			else
+				ks_icmp6(w, c, p, handed, now);
 			continue;
 		case KS_CLASS_FLOW:
 			break;
 		}
-		memcpy(&f->key.src, p->data + p->l3 + 12, 8);
-		memcpy(&f->key.sport, p->data + p->l4, 4);
+		fill_key(&f->key, p);
 		if (!handed && c->n_workers > 1) {
-			unsigned owner =
-				ks_owner4(c, f->key.src, f->key.sport, f->key.dst, f->key.dport);
+			unsigned owner = ks_owner(c, &f->key);
 
 			if (owner != w->index) {
 				hand_over(w, p, owner);
 				continue;
 			}
 		}
-		p->hash = ks_tuple_hash(&w->table, &f->key, p->proto);
+		p->hash = ks_key_hash(&w->table, &f->key, p->proto);
 		f->p = p;
 		f->bucket = ks_table_bucket(&w->table, p->hash);
 		__builtin_prefetch(f->bucket);
@@ -206,43 +230,59 @@ ks_ms ks_worker_deadline(const struct ks_worker *w)
 	return w->table.used == 0 ? UINT64_MAX : w->wheel.turn << KS_WHEEL_SHIFT;
 }
 
+static void put_addr(uint8_t field[16], const struct ks_key *k, unsigned side)
+{
+	if (k->af == 4)
+		memcpy(field, side == KS_SRC ? &k->t.src : &k->t.dst, 4);
+	else
+		memcpy(field, k->a[side].b, 16);
+}
+
 static void fill_row(const struct ks_worker *w, const struct ks_session *s,
 		     struct ks_session_row *row, ks_ms now)
 {
+	struct ks_key in = ks_session_key(s, KS_IN), out = ks_session_key(s, KS_OUT);
 	int32_t left = ks_session_left(s, now);
 
 	*row = (struct ks_session_row){
-		.af_in = 4,
-		.af_out = 4,
+		.af_in = in.af,
+		.af_out = out.af,
 		.proto = s->proto,
 		.state = s->state,
 		.worker = (uint16_t)w->index,
 		.fwd = s->fwd,
 		.expires_ms = left > 0 ? (uint32_t)left : 0,
-		.cport = s->key[KS_IN].sport,
-		.vport = s->key[KS_IN].dport,
-		.lport = s->fwd == KS_FWD_FNAT ? s->key[KS_OUT].dport : 0,
-		.rport = s->flags & KS_SF_ONE_WAY ? s->key[KS_IN].dport : s->key[KS_OUT].sport,
+		.cport = in.t.sport,
+		.vport = in.t.dport,
+		.lport = s->fwd == KS_FWD_FNAT ? out.t.dport : 0,
+		.rport = s->flags & KS_SF_ONE_WAY ? in.t.dport : out.t.sport,
 	};
-	memcpy(row->client, &s->key[KS_IN].src, 4);
-	memcpy(row->vip, &s->key[KS_IN].dst, 4);
+	put_addr(row->client, &in, KS_SRC);
+	put_addr(row->vip, &in, KS_DST);
+	put_addr(row->rs, &out, KS_SRC);
 	if (s->fwd == KS_FWD_FNAT)
-		memcpy(row->lip, &s->key[KS_OUT].dst, 4);
-	memcpy(row->rs, &s->key[KS_OUT].src, 4);
+		put_addr(row->lip, &out, KS_DST);
+}
+
+/* The line of the next session to look at: narrow ones from below, then the wide ones. */
+static uint32_t next_line(const struct ks_table *t, uint32_t i)
+{
+	return i < t->fresh || i >= t->fresh_wide ? i : t->fresh_wide;
 }
 
 unsigned ks_worker_sessions(const struct ks_worker *w, const struct ks_conf *c, uint32_t cursor,
 			    struct ks_session_row *rows, unsigned max, uint32_t *next, ks_ms now)
 {
 	const struct ks_table *t = &w->table;
+	uint32_t i = next_line(t, cursor);
 	unsigned n = 0;
-	uint32_t i = cursor;
 
 	(void)c;
-	for (unsigned scanned = 0; i < t->fresh && n < max && scanned < SESSIONS_SCANNED;
-	     i++, scanned++)
+	for (unsigned scanned = 0; i < t->max && n < max && scanned < SESSIONS_SCANNED; scanned++) {
 		if (t->session[i].flags & KS_SF_USED)
 			fill_row(w, &t->session[i], &rows[n++], now);
-	*next = i < t->fresh ? i : UINT32_MAX;
+		i = next_line(t, i + (i >= t->fresh_wide ? 2 : 1));
+	}
+	*next = i < t->max ? i : UINT32_MAX;
 	return n;
 }

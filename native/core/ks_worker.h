@@ -94,6 +94,8 @@ unsigned ks_worker_sessions(const struct ks_worker *w, const struct ks_conf *c, 
 /* Which worker owns this parsed packet (law 5): a pure function of the packet and the generation,
  * the same on every lcore. FNAT: client side by hash of the client's address and port, real
  * server's side by the local port. */
+struct ks_key;
+unsigned ks_owner(const struct ks_conf *c, const struct ks_key *k);
 unsigned ks_owner4(const struct ks_conf *c, ks_be32 src, ks_be16 sport, ks_be32 dst, ks_be16 dport);
 
 #endif

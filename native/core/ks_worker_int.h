@@ -37,6 +37,21 @@ static inline struct ks_ip4 *ks_ip(const struct ks_pkt *p)
 	return (struct ks_ip4 *)(void *)(p->data + p->l3);
 }
 
+static inline struct ks_ip6 *ks_ip6(const struct ks_pkt *p)
+{
+	return (struct ks_ip6 *)(void *)(p->data + p->l3);
+}
+
+static inline uint8_t ks_ttl(const struct ks_pkt *p)
+{
+	return p->af == 4 ? ks_ip(p)->ttl : ks_ip6(p)->hop;
+}
+
+static inline uint16_t ks_l4_len(const struct ks_pkt *p)
+{
+	return (uint16_t)(p->l3_len - (p->l4 - p->l3));
+}
+
 static inline void ks_drop(struct ks_worker *w, struct ks_pkt *p, enum ks_drop reason)
 {
 	p->verdict = KS_V_DROP;
@@ -55,15 +70,28 @@ bool ks_may_send_error(struct ks_worker *w, ks_ms now);
 /* ks_parse.c: checks everything up to the ports. */
 enum ks_class {
 	KS_CLASS_DONE, /* verdict is set */
-	KS_CLASS_FLOW, /* IPv4 TCP or UDP, whole; l3, l4, l3_len, proto, tcp_flags are set */
-	KS_CLASS_ICMP, /* IPv4 ICMP, whole */
+	KS_CLASS_FLOW, /* TCP or UDP, whole; af, l3, l4, l3_len, proto, tcp_flags are set */
+	KS_CLASS_ICMP, /* ICMP or ICMPv6, whole */
 };
 enum ks_class ks_parse(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p);
 bool ks_l4_csum_ok(const struct ks_pkt *p);
 
+/* The service a session came by, if there still is one. */
+static inline const struct ks_svc *ks_session_svc(const struct ks_conf *c,
+						  const struct ks_session *s)
+{
+	const struct ks_tuple *k = &s->key[KS_IN];
+
+	if (ks_session_af(s, KS_IN) == 4)
+		return ks_conf_svc4(c, s->proto, k->dst, k->dport);
+	return ks_conf_svc6(c, s->proto,
+			    &((const struct ks_wide *)(const void *)s)->addr[KS_IN][KS_DST],
+			    k->dport);
+}
+
 /* ks_open.c */
 struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
-			   const struct ks_tuple *k, const struct ks_svc *svc, ks_ms now);
+			   const struct ks_key *k, const struct ks_svc *svc, ks_ms now);
 void ks_close(struct ks_worker *w, struct ks_session *s);
 void ks_forget(struct ks_worker *w,
 	       struct ks_session *s); /* close one that lies in no slot of the wheel */
@@ -79,17 +107,46 @@ void ks_forward_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 		     struct ks_session *s, ks_ms now);
 /* Next hop for a frame that is ready above the Ethernet header: fills it in, or sends it to the
  * main lcore. */
-void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_be32 dst,
-		  ks_ms now);
+void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t af,
+		  const union ks_addr *dst, ks_ms now);
 /* Same, when the way is back to where the packet came from: the Ethernet addresses are swapped. */
 void ks_return(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p);
 
 /* ks_icmp.c */
 void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed,
 	     ks_ms now);
-void ks_icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type,
-		   uint8_t code, uint16_t mtu, enum ks_drop otherwise, ks_ms now);
-/* Answer a segment that belongs to no connection with a RST (RFC 9293 §3.10.7.1). */
+/* Time exceeded, or too big with the room there is, to whoever sent it, in its own family. */
+void ks_time_exceeded(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_ms now);
+void ks_too_big(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint16_t mtu,
+		ks_ms now);
+
+/* ks_icmp6.c */
+void ks_icmp6(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed,
+	      ks_ms now);
+void ks_icmp6_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type,
+		    uint8_t code, uint32_t rest, enum ks_drop otherwise, ks_ms now);
+/* Header of a packet of ours in front of l4_len bytes. */
+void ks_fill_ip6(struct ks_ip6 *ip, uint16_t l4_len, uint8_t proto, const uint8_t src[16],
+		 const uint8_t dst[16]);
+void ks_fill_ip4(struct ks_ip4 *ip, uint16_t len, uint8_t proto, ks_be32 src, ks_be32 dst);
+/* What is neither echo nor about a session: the kernel's, if the address is. */
+void ks_leave_to_kernel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			enum ks_drop otherwise);
+/* The owner of the session a message is about is another worker: it goes there. */
+bool ks_hand_to_owner(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+		      const struct ks_key *k, bool handed);
+
+/* ks_xlat.c: between the families (RFC 7915) */
+/* A packet of a session; the transport checksum is already the other family's. Room in front is the
+ * caller's to have checked. */
+void ks_xlat_6to4(struct ks_pkt *p, ks_be32 src, ks_be32 dst);
+void ks_xlat_4to6(struct ks_pkt *p, const union ks_addr *src, const union ks_addr *dst);
+/* An ICMP error about a packet we sent in s's other direction, to the sender of that in its own
+ * family: the whole message is made anew. false = its type means nothing there. */
+bool ks_xlat_error(struct ks_pkt *p, const struct ks_session *s, unsigned dir,
+		   const uint8_t *quoted_l4, unsigned quoted_len, uint8_t quoted_proto);
+
+/* ks_icmp.c: answer a segment that belongs to no connection with a RST (RFC 9293 §3.10.7.1). */
 void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		  enum ks_drop otherwise, ks_ms now);
 

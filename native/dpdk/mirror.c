@@ -27,7 +27,7 @@
 #define READS_A_TURN 16
 #define RECV_BUFFER  (4 << 20)
 
-enum dump { DUMP_ADDRS, DUMP_ROUTES, DUMP_NEIGHS, DUMP_NONE };
+enum dump { DUMP_ADDRS, DUMP_ROUTES, DUMP_ROUTES6, DUMP_NEIGHS, DUMP_NEIGHS6, DUMP_NONE };
 
 struct ks_mirror {
 	struct ks_mirror_opts o;
@@ -54,7 +54,8 @@ static bool open_socket(struct ks_mirror *m)
 {
 	struct sockaddr_nl sa = { .nl_family = AF_NETLINK,
 				  .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
-					  RTMGRP_IPV4_ROUTE | RTMGRP_NEIGH };
+					  RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR |
+					  RTMGRP_IPV6_ROUTE | RTMGRP_NEIGH };
 	struct epoll_event ev = { .events = EPOLLIN };
 	int size = RECV_BUFFER, on = 1;
 
@@ -92,19 +93,21 @@ static bool ask(struct ks_mirror *m, enum dump what)
 		m->addrs.n = 0;
 		req.h.nlmsg_type = RTM_GETADDR;
 		req.h.nlmsg_len = NLMSG_LENGTH(sizeof(req.addr));
-		req.addr.ifa_family = AF_INET;
+		req.addr.ifa_family = AF_UNSPEC;
 		break;
 	case DUMP_ROUTES:
 		ks_route_set_clear(&m->routes);
+		/* fall through */
+	case DUMP_ROUTES6:
 		req.h.nlmsg_type = RTM_GETROUTE;
 		req.h.nlmsg_len = NLMSG_LENGTH(sizeof(req.route));
-		req.route.rtm_family = AF_INET;
+		req.route.rtm_family = what == DUMP_ROUTES ? AF_INET : AF_INET6;
 		req.route.rtm_table = RT_TABLE_MAIN;
 		break;
 	default:
 		req.h.nlmsg_type = RTM_GETNEIGH;
 		req.h.nlmsg_len = NLMSG_LENGTH(sizeof(req.neigh));
-		req.neigh.ndm_family = AF_INET;
+		req.neigh.ndm_family = what == DUMP_NEIGHS ? AF_INET : AF_INET6;
 		break;
 	}
 	m->dump = what;
@@ -227,7 +230,7 @@ static void neigh_message(struct ks_mirror *m, const struct nlmsghdr *h)
 	struct ks_mirror_neigh n;
 
 	if (ks_mirror_parse_neigh(&m->ports, h, &n))
-		m->o.neigh(m->o.ctx, n.port, 4, &n.addr, n.known ? n.mac : NULL);
+		m->o.neigh(m->o.ctx, n.port, n.af, &n.addr, n.known ? n.mac : NULL);
 }
 
 static void link_message(struct ks_mirror *m, const struct nlmsghdr *h)
@@ -244,7 +247,10 @@ static void link_message(struct ks_mirror *m, const struct nlmsghdr *h)
 /* The next one, or this one again when the tables changed under it. */
 static bool dump_done(struct ks_mirror *m)
 {
-	enum dump next = m->interrupted ? m->dump : (enum dump)(m->dump + 1);
+	enum dump next = (enum dump)(m->dump + 1);
+
+	if (m->interrupted) /* the routes' set is cleared where their dumps begin */
+		next = m->dump == DUMP_ROUTES6 ? DUMP_ROUTES : m->dump;
 
 	if (m->dump != DUMP_NONE && next != DUMP_NONE)
 		return ask(m, next);

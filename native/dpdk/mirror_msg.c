@@ -53,25 +53,44 @@ static bool get(const struct rtattr *a, void *to, size_t size)
 	return true;
 }
 
+/* 4 or 6 of an address family the mirror follows, else 0. */
+static uint8_t family(unsigned char af)
+{
+	return af == AF_INET ? 4 : af == AF_INET6 ? 6 : 0;
+}
+
+static size_t addr_size(uint8_t af)
+{
+	return af == 4 ? 4 : 16;
+}
+
 bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
 			  struct ks_mirror_addr *a)
 {
 	const struct ifaddrmsg *m = NLMSG_DATA(h);
 	const struct rtattr *at[ATTRS];
+	uint32_t flags;
 	int port;
 
 	memset(a, 0, sizeof(*a));
-	if (!attrs_of(h, sizeof(*m), at) || m->ifa_family != AF_INET)
+	if (!attrs_of(h, sizeof(*m), at) || family(m->ifa_family) == 0)
 		return false;
 	port = ks_mirror_port(p, m->ifa_index);
 	if (port < 0)
 		return false;
-	a->af = 4;
+	a->af = family(m->ifa_family);
 	a->plen = m->ifa_prefixlen;
 	a->port = (uint8_t)port;
+	flags = m->ifa_flags;
+	get(at[IFA_FLAGS], &flags, sizeof(flags));
+	/* Not ours yet while duplicate address detection runs; when it is done a message follows.
+	 * A deletion may be of one that never was. */
+	if (h->nlmsg_type == RTM_NEWADDR && (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) != 0)
+		return false;
 	/* IFA_ADDRESS is the peer's on a point-to-point interface, IFA_LOCAL is always ours. */
-	return a->plen <= 32 &&
-		(get(at[IFA_LOCAL], &a->addr.v4, 4) || get(at[IFA_ADDRESS], &a->addr.v4, 4));
+	return a->plen <= addr_size(a->af) * 8 &&
+		(get(at[IFA_LOCAL], a->addr.b, addr_size(a->af)) ||
+		 get(at[IFA_ADDRESS], a->addr.b, addr_size(a->af)));
 }
 
 /* Of several next hops the first that leaves by one of our interfaces. */
@@ -88,7 +107,7 @@ static int first_hop(const struct ks_mirror_ports *p, const struct rtattr *a,
 
 		if (port >= 0 && (nh->rtnh_flags & RTNH_F_DEAD) == 0) {
 			index_attrs((const void *)(nh + 1), nh->rtnh_len - sizeof(*nh), at);
-			get(at[RTA_GATEWAY], &r->gw.v4, 4);
+			get(at[RTA_GATEWAY], r->gw.b, addr_size(r->af));
 			return at[RTA_VIA] == NULL ? port : -1;
 		}
 		if (step >= len)
@@ -121,20 +140,20 @@ bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghd
 	int port;
 
 	memset(r, 0, sizeof(*r));
-	if (!attrs_of(h, sizeof(*m), at) || m->rtm_family != AF_INET ||
-	    m->rtm_type != RTN_UNICAST || m->rtm_dst_len > 32 ||
+	if (!attrs_of(h, sizeof(*m), at) || family(m->rtm_family) == 0 ||
+	    m->rtm_type != RTN_UNICAST || m->rtm_dst_len > addr_size(family(m->rtm_family)) * 8 ||
 	    (m->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD)) != 0)
 		return false;
 	table = m->rtm_table;
 	get(at[RTA_TABLE], &table, sizeof(table));
 	if (table != RT_TABLE_MAIN || at[RTA_VIA] != NULL)
 		return false;
-	get(at[RTA_DST], &r->dst.v4, 4);
-	get(at[RTA_GATEWAY], &r->gw.v4, 4);
-	get(at[RTA_PREFSRC], &r->src.v4, 4);
+	r->af = family(m->rtm_family);
+	get(at[RTA_DST], r->dst.b, addr_size(r->af));
+	get(at[RTA_GATEWAY], r->gw.b, addr_size(r->af));
+	get(at[RTA_PREFSRC], r->src.b, addr_size(r->af));
 	get(at[RTA_PRIORITY], &r->metric, sizeof(r->metric));
 	r->mtu = route_mtu(at[RTA_METRICS]);
-	r->af = 4;
 	r->plen = m->rtm_dst_len;
 	if (at[RTA_MULTIPATH] != NULL)
 		port = first_hop(p, at[RTA_MULTIPATH], r);
@@ -152,8 +171,11 @@ bool ks_mirror_parse_neigh(const struct ks_mirror_ports *p, const struct nlmsghd
 	int port;
 
 	memset(n, 0, sizeof(*n));
-	if (!attrs_of(h, sizeof(*m), at) || m->ndm_family != AF_INET ||
-	    !get(at[NDA_DST], &n->addr.v4, 4))
+	if (!attrs_of(h, sizeof(*m), at) || family(m->ndm_family) == 0)
+		return false;
+	n->af = family(m->ndm_family);
+	if (!get(at[NDA_DST], n->addr.b, addr_size(n->af)) ||
+	    (n->af == 6 && n->addr.b[0] == 0xff)) /* groups stand in that table as well */
 		return false;
 	port = ks_mirror_port(p, (unsigned)m->ndm_ifindex);
 	if (port < 0)

@@ -24,7 +24,7 @@ bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghd
 
 struct ks_mirror_neigh {
 	union ks_addr addr;
-	uint8_t port;
+	uint8_t af, port;
 	bool known; /* mac is what the kernel holds for confirmed */
 	uint8_t mac[6];
 };

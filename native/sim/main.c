@@ -142,8 +142,11 @@ static void add_address(struct program *g, const char *arg)
 		die("--address '%s': DEV=ADDRESS/LENGTH is wanted", arg);
 	*slash = '\0';
 	plen = strtoul(slash + 1, &end, 10);
-	*a = (struct ks_mirror_addr){ .af = 4, .plen = (uint8_t)plen, .port = (uint8_t)port };
-	if (inet_pton(AF_INET, text, &a->addr.v4) != 1 || *end != '\0' || plen > 32)
+	*a = (struct ks_mirror_addr){ .af = strchr(text, ':') != NULL ? 6 : 4,
+				      .plen = (uint8_t)plen,
+				      .port = (uint8_t)port };
+	if (inet_pton(a->af == 4 ? AF_INET : AF_INET6, text, a->addr.b) != 1 || *end != '\0' ||
+	    plen > (a->af == 4 ? 32u : 128u))
 		die("--address '%s': DEV=ADDRESS/LENGTH is wanted", arg);
 	g->o.n_addrs++;
 }

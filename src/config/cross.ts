@@ -1,7 +1,7 @@
 /** What only both files together can tell: names that must exist, things that must not be there twice, forms not supported yet. */
 import type { Config } from './config.js';
 import type { Place } from './diagnostics.js';
-import type { VirtualServer, VrrpInstance } from './keepalived/types.js';
+import type { LocalAddressGroup, VirtualServer, VrrpInstance } from './keepalived/types.js';
 import type { Report } from './text.js';
 
 const supportedSchedulers = [
@@ -18,6 +18,8 @@ const supportedSchedulers = [
   'conhash',
   'mh',
 ];
+
+const isIpv6 = (address: string): boolean => address.includes(':');
 
 type Endpoint = { readonly address: string; readonly port: number };
 type Say = (place: Place, message: string, hint?: string) => void;
@@ -37,10 +39,15 @@ const checkInstance = (config: Config, i: VrrpInstance, error: Say, warn: Say): 
       `${i.name}: ${i.interface} belongs to no device and there is no dpdk_interface`,
       'the data plane will not take its addresses',
     );
-  for (const a of [...i.virtualAddresses, ...i.excludedAddresses])
-    if (a.address.includes(':')) error(a.place, `${a.address}: IPv6 is not supported yet`);
+  for (const a of i.virtualAddresses)
+    if (isIpv6(a.address))
+      error(
+        a.place,
+        `${a.address}: VRRP over IPv6 is not supported yet`,
+        'an instance of IPv4 can hold it as virtual_ipaddress_excluded',
+      );
   for (const peer of i.unicastPeers)
-    if (peer.includes(':')) error(i.place, `unicast_peer ${peer}: IPv6 is not supported yet`);
+    if (isIpv6(peer)) error(i.place, `unicast_peer ${peer}: VRRP over IPv6 is not supported yet`);
 };
 
 /** Forms that are read but not built yet; each with what to do instead. */
@@ -58,6 +65,22 @@ const unsupported = (v: VirtualServer): readonly (readonly [string, string | und
   ...(v.synProxy ? [['syn_proxy', undefined] as const] : []),
 ];
 
+/** Each real server of FNAT needs a local address of its family to be reached from. */
+const checkLocalFamilies = (
+  v: VirtualServer,
+  group: LocalAddressGroup | undefined,
+  error: Say,
+): void => {
+  if (v.forwarding !== 'FNAT' || group === undefined) return;
+  for (const r of v.realServers)
+    if (group.addresses.every((a) => isIpv6(a.address) !== isIpv6(r.address)))
+      error(
+        r.place,
+        `${r.address}: no local address of its family`,
+        `local_address_group ${group.name} needs an IPv${isIpv6(r.address) ? 6 : 4} one`,
+      );
+};
+
 const checkForwarding = (config: Config, v: VirtualServer, error: Say): void => {
   const group = config.keepalived.localAddressGroups.find((g) => g.name === v.localAddressGroup);
   for (const [what, hint] of unsupported(v)) error(v.place, `${what} is not supported yet`, hint);
@@ -65,8 +88,20 @@ const checkForwarding = (config: Config, v: VirtualServer, error: Say): void => 
     error(v.place, `there is no local_address_group ${v.localAddressGroup}`);
   else if (v.forwarding === 'FNAT' && (group === undefined || group.addresses.length === 0))
     error(v.place, 'FNAT needs local addresses', 'name a local_address_group by laddr_group_name');
-  for (const r of v.realServers)
-    if (r.address.includes(':')) error(r.place, `${r.address}: IPv6 is not supported yet`);
+  else checkLocalFamilies(v, group, error);
+};
+
+/** FNAT translates between the families, a tunnel carries IPv6 over IPv4; the rest stays in its own. */
+const checkFamilies = (v: VirtualServer, address: string, error: Say): void => {
+  for (const r of v.realServers) {
+    const same = isIpv6(address) === isIpv6(r.address);
+    if (same || v.forwarding === 'FNAT' || (v.forwarding === 'TUN' && isIpv6(address))) continue;
+    error(
+      r.place,
+      `${r.address}: lb_kind ${v.forwarding} does not lead there from ${address}`,
+      'use FNAT between IPv4 and IPv6',
+    );
+  }
 };
 
 const checkTarget = (config: Config, v: VirtualServer, error: Say): readonly Endpoint[] => {
@@ -98,7 +133,7 @@ const checkVirtualServers = (config: Config, error: Say): void => {
         error(v.place, `${key} is served twice`, `first at ${other.file}:${other.line}`);
       seen.set(key, v.place);
       if (port === 0) error(v.place, 'a virtual server on all ports is not supported yet');
-      if (address.includes(':')) error(v.place, `${address}: IPv6 is not supported yet`);
+      checkFamilies(v, address, error);
     }
   }
 };
@@ -118,7 +153,6 @@ const checkLocalAddresses = (config: Config, error: Say): void => {
     for (const a of g.addresses) {
       if (!isDevice(a.device))
         error(g.place, `local address ${a.address}: ${a.device} is no device of dpvs.conf`);
-      if (a.address.includes(':')) error(g.place, `${a.address}: IPv6 is not supported yet`);
     }
 };
 

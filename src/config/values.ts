@@ -3,6 +3,7 @@
  * on. Wrong values are errors with what was found and expected; the default stays.
  */
 import { parseIpv4 } from '../net/ipv4.js';
+import { canonicalIpv6 } from '../net/ipv6.js';
 import { type Node, type Report, suggestion, type Word } from './text.js';
 
 export interface Context {
@@ -128,19 +129,13 @@ export const oneOf =
     noMore(c, n, 1);
   };
 
-const isIpv6 = (s: string): boolean => {
-  try {
-    return s.includes(':') && new URL(`http://[${s}]/`).hostname.length > 2;
-  } catch {
-    return false;
-  }
-};
-
-export const isAddress = (s: string): boolean => parseIpv4(s) !== null || isIpv6(s);
+/** The one spelling by which addresses are compared from here on; null: no address. */
+export const canonicalAddress = (s: string): string | null =>
+  parseIpv4(s) === null ? canonicalIpv6(s) : s;
 
 /** An address without a prefix length. */
 export const addressOf = (c: Context, w: Word): string | null =>
-  isAddress(w.text) ? w.text : wrong(c, w, 'an IP address');
+  canonicalAddress(w.text) ?? wrong(c, w, 'an IP address');
 
 export const address =
   (c: Context, set: (a: string) => void): Reader =>
@@ -158,11 +153,12 @@ export const prefixOf = (
 ): { readonly address: string; readonly prefixLength: number } | null => {
   const [host = '', length, ...rest] = w.text.split('/');
   const longest = host.includes(':') ? 128 : 32;
-  if (!isAddress(host) || rest.length > 0) return wrong(c, w, 'ADDRESS[/LENGTH]');
-  if (length === undefined) return { address: host, prefixLength: longest };
+  const address = canonicalAddress(host);
+  if (address === null || rest.length > 0) return wrong(c, w, 'ADDRESS[/LENGTH]');
+  if (length === undefined) return { address, prefixLength: longest };
   if (!/^\d{1,3}$/.test(length) || Number(length) > longest)
     return wrong(c, w, `a prefix length from 0 to ${longest}`);
-  return { address: host, prefixLength: Number(length) };
+  return { address, prefixLength: Number(length) };
 };
 
 /** Reads every node of a block by its reader. */

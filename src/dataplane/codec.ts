@@ -6,7 +6,7 @@
 import { err, ok, type Result } from '../kernel/result.js';
 import { type Codec, decode, encode, u8, viewOf } from '../net/codec.js';
 import type { Op } from './diff.js';
-import { address, be16, le16, le32, le64, reserved, text, wireStruct } from './fields.js';
+import { address, afOf, be16, le16, le32, le64, reserved, text, wireStruct } from './fields.js';
 import { writingOf } from './ops.js';
 
 export const ipcMagic = 0x534b;
@@ -100,7 +100,7 @@ export const garp = wireStruct('ks_garp', {
   af: u8,
   repeat: u8,
   reserved: reserved(2),
-  addr: address,
+  addr: address(),
 });
 export const shutdown = wireStruct('ks_shutdown', { drainMs: le32, reserved: reserved(4) });
 export const sessions = wireStruct('ks_sessions', {
@@ -128,10 +128,10 @@ export const sessionRow = wireStruct('ks_session_row', {
   vport: be16,
   lport: be16,
   rport: be16,
-  client: address,
-  vip: address,
-  lip: address,
-  rs: address,
+  client: address(24),
+  vip: address(40),
+  lip: address(55),
+  rs: address(71),
 });
 export type SessionRow = ReturnType<typeof sessionRow.read>;
 export const event = wireStruct('ks_event', {
@@ -140,7 +140,7 @@ export const event = wireStruct('ks_event', {
   dev: text(16),
   af: u8,
   reserved: reserved(3),
-  addr: address,
+  addr: address(),
   text: text(reasonLength),
 });
 export type Event = ReturnType<typeof event.read>;
@@ -238,7 +238,7 @@ export const encodeLease = (seq: number, ms: number): Uint8Array =>
   simple(messageType.lease, seq, lease, { ms, reserved: null });
 
 export const encodeGarp = (seq: number, dev: string, addr: string, repeat: number): Uint8Array =>
-  simple(messageType.garp, seq, garp, { dev, af: 4, repeat, reserved: null, addr });
+  simple(messageType.garp, seq, garp, { dev, af: afOf(addr), repeat, reserved: null, addr });
 
 export const encodeSessions = (
   seq: number,

@@ -36,7 +36,7 @@ export const shmRs = wireStruct('ks_shm_rs', {
   af: u8,
   fwd: u8,
   port: be16,
-  addr: address,
+  addr: address(),
   weight: le32,
 });
 

@@ -1,6 +1,7 @@
 /** Field kinds of the control contract beside those of net/codec.ts: host order is little-endian, addresses are in network order. */
 import { bytes, type Codec, type Fields, struct, u8, u16 } from '../net/codec.js';
 import { formatIpv4, ipv4, parseIpv4 } from '../net/ipv4.js';
+import { formatIpv6, parseIpv6 } from '../net/ipv6.js';
 
 /** A structure of the contract under its C name, so that a test can compare every field's place with the compiler's. */
 export const wireStruct = <const F extends Fields>(cName: string, fields: F) => ({
@@ -53,16 +54,28 @@ export const text = (size: number): Codec<string> => ({
   },
 });
 
-/** 16 bytes of which IPv4 uses the first four; anything but an IPv4 address is a programmer's error here. */
-export const address: Codec<string> = {
-  size: 16,
-  read: (v, at) => formatIpv4(ipv4(v.getUint32(at))),
-  write: (v, at, x) => {
-    const a = parseIpv4(x);
-    if (a === null) throw new TypeError(`${x} is not an IPv4 address`);
-    v.setUint32(at, a);
-    for (let i = 4; i < 16; i += 4) v.setUint32(at + i, 0);
-  },
+/** The address family field beside an address: 4 or 6. */
+export const afOf = (text: string): 4 | 6 => (text.includes(':') ? 6 : 4);
+
+/** 16 bytes of which IPv4 uses the first four; anything but an address is a programmer's error here. */
+const addressBytes = (text: string): Uint8Array => {
+  const out = new Uint8Array(16);
+  const six = parseIpv6(text);
+  const four = six === null ? parseIpv4(text) : null;
+  if (six !== null) out.set(six);
+  else if (four !== null) new DataView(out.buffer).setUint32(0, four);
+  else throw new TypeError(`${text} is not an IP address`);
+  return out;
 };
 
-export const svcKey = wireStruct('ks_svc_key', { af: u8, proto: u8, port: be16, addr: address });
+/** An address whose family stands in the field `family` bytes before it. */
+export const address = (family = 4): Codec<string> => ({
+  size: 16,
+  read: (v, at) =>
+    v.getUint8(at - family) === 6
+      ? formatIpv6(new Uint8Array(v.buffer, v.byteOffset + at, 16))
+      : formatIpv4(ipv4(v.getUint32(at))),
+  write: (v, at, x) => bytes(16).write(v, at, addressBytes(x)),
+});
+
+export const svcKey = wireStruct('ks_svc_key', { af: u8, proto: u8, port: be16, addr: address() });

@@ -1,7 +1,7 @@
 /** The operations of a generation on the wire: each structure of native/ipc/ks_ipc.h with the same fields in the same order. */
 import { type Codec, u8, viewOf } from '../net/codec.js';
 import type { Op, ServiceId } from './diff.js';
-import { address, be16, le16, le32, reserved, svcKey, text, wireStruct } from './fields.js';
+import { address, afOf, be16, le16, le32, reserved, svcKey, text, wireStruct } from './fields.js';
 import { type Forwarding, paramNames, type Scheduler } from './snapshot.js';
 
 /** By `enum ks_sched` less 1. */
@@ -34,7 +34,7 @@ export const opAddr = wireStruct('ks_op_addr', {
   af: u8,
   plen: u8,
   flags: le16,
-  addr: address,
+  addr: address(),
 });
 export const opSvc = wireStruct('ks_op_svc', {
   op: opHead,
@@ -53,7 +53,7 @@ export const opRs = wireStruct('ks_op_rs', {
   af: u8,
   fwd: u8,
   port: be16,
-  addr: address,
+  addr: address(),
   weight: le32,
   flags: le32,
 });
@@ -63,7 +63,7 @@ export const opLip = wireStruct('ks_op_lip', {
   dev: text(16),
   af: u8,
   reserved: reserved(3),
-  addr: address,
+  addr: address(),
 });
 export const opParam = wireStruct('ks_op_param', {
   op: opHead,
@@ -86,7 +86,7 @@ export const opCode = {
 } as const satisfies Record<Op['type'], number>;
 
 const key = (s: ServiceId) => ({
-  af: 4,
+  af: afOf(s.address),
   proto: protocols[s.protocol],
   port: s.port,
   addr: s.address,
@@ -114,7 +114,7 @@ export const writingOf = (op: Op): Writing => {
       return writing(opAddr, {
         op: opOf(op.type, opAddr.size),
         dev: a.device,
-        af: 4,
+        af: afOf(a.address),
         plen: a.prefixLength,
         flags,
         addr: a.address,
@@ -152,7 +152,7 @@ export const writingOf = (op: Op): Writing => {
       return writing(opRs, {
         op: opOf(op.type, opRs.size),
         svc: key(op.service),
-        af: 4,
+        af: afOf(r.address),
         fwd: forwardings.indexOf(r.forwarding) + 1,
         port: r.port,
         addr: r.address,
@@ -166,7 +166,7 @@ export const writingOf = (op: Op): Writing => {
         op: opOf(op.type, opLip.size),
         svc: key(op.service),
         dev: op.local.device,
-        af: 4,
+        af: afOf(op.local.address),
         reserved: null,
         addr: op.local.address,
       });

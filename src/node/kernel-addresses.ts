@@ -12,6 +12,10 @@ const run = (args: readonly string[]): Promise<string | null> =>
     );
   });
 
+/** `default` does not tell by itself. */
+const familyOf = (destination: string): readonly string[] =>
+  destination.includes(':') ? ['-6'] : [];
+
 /** One `ip` command line a wish. */
 const commands = (plan: KernelPlan): readonly (readonly string[])[] => [
   ...plan.addresses.map((a) => [
@@ -22,6 +26,7 @@ const commands = (plan: KernelPlan): readonly (readonly string[])[] => [
     a.dev,
   ]),
   ...plan.routes.map((r) => [
+    ...familyOf(r.destination),
     'route',
     'replace',
     r.prefixLength === 0 ? 'default' : `${r.destination}/${r.prefixLength}`,
@@ -40,6 +45,7 @@ const removals = (before: KernelPlan | null, plan: KernelPlan): readonly (readon
     ...(before?.routes ?? [])
       .filter((r) => !routes.has(`${r.destination}/${r.prefixLength}`))
       .map((r) => [
+        ...familyOf(r.destination),
         'route',
         'del',
         r.prefixLength === 0 ? 'default' : `${r.destination}/${r.prefixLength}`,

@@ -83,6 +83,8 @@ static struct ks_kni *open_kni(const char *dev, uint32_t pps)
 static void fresh_namespace(void)
 {
 	CHECK(unshare(CLONE_NEWNET) == 0);
+	/* link-local addresses come when they like: only the test about IPv6 has them */
+	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 }
 
 #define RUN_FRESH(test)            \
@@ -317,7 +319,8 @@ static struct mirror_lab {
 	struct ks_conf *conf;
 	unsigned changes;
 	struct {
-		ks_be32 addr;
+		union ks_addr addr;
+		uint8_t af;
 		uint8_t port, mac[6];
 		bool known;
 	} neigh;
@@ -339,8 +342,8 @@ static void on_neigh(void *ctx, uint8_t port, uint8_t af, const union ks_addr *a
 		     const uint8_t *hw)
 {
 	(void)ctx;
-	CHECK_EQ(af, 4);
-	lab.neigh.addr = addr->v4;
+	lab.neigh.af = af;
+	lab.neigh.addr = *addr;
 	lab.neigh.port = port;
 	lab.neigh.known = hw != NULL;
 	if (hw != NULL)
@@ -490,7 +493,7 @@ static void neighbours_are_handed_over(void)
 	EVENTUALLY(ks_mirror_synced(lab.m));
 	ip("addr add 10.8.0.1/24 dev dpdk1.kni");
 	ip("neigh add 10.8.0.5 lladdr 02:aa:00:00:00:05 dev dpdk1.kni nud permanent");
-	EVENTUALLY(lab.neigh.known && lab.neigh.addr == ip4("10.8.0.5"));
+	EVENTUALLY(lab.neigh.known && lab.neigh.addr.v4 == ip4("10.8.0.5"));
 	CHECK_EQ(lab.neigh.port, 1);
 	CHECK(memcmp(lab.neigh.mac, hw, 6) == 0);
 	ip("neigh del 10.8.0.5 dev dpdk1.kni");
@@ -500,6 +503,61 @@ static void neighbours_are_handed_over(void)
 
 /* Far more notifications than the socket holds while nobody reads: the mirror notices and ends with
  * the kernel's state all the same. */
+static union ks_addr ip6(const char *text)
+{
+	union ks_addr a;
+
+	CHECK(inet_pton(AF_INET6, text, a.b) == 1);
+	return a;
+}
+
+static bool local6(const char *addr)
+{
+	union ks_addr a = ip6(addr);
+
+	return lab.conf != NULL && ks_conf_local6(lab.conf, &a) != NULL;
+}
+
+static bool routed6(const char *dst, const char *gw)
+{
+	union ks_addr d = ip6(dst), g = ip6(gw);
+	const struct ks_route *r = lab.conf != NULL ? ks_conf_route6(lab.conf, &d) : NULL;
+
+	return r != NULL && memcmp(&r->gw, &g, sizeof(g)) == 0;
+}
+
+static void ipv6_is_followed_too(void)
+{
+	mirror_up();
+	write_file("/proc/sys/net/ipv6/conf/dpdk0.kni/disable_ipv6", "0");
+	EVENTUALLY(ks_mirror_synced(lab.m));
+	ip("-6 addr add fd00:9::1/64 dev dpdk0.kni nodad");
+	EVENTUALLY(local6("fd00:9::1") && routed6("fd00:9::7", "::"));
+	ip("-6 route add default via fd00:9::fe mtu 1400");
+	EVENTUALLY(routed6("2001:db8::1", "fd00:9::fe"));
+	ip("-6 route add 2001:db8:1::/48 via fd00:9::fd");
+	EVENTUALLY(routed6("2001:db8:1:2::1", "fd00:9::fd"));
+	ip("-6 neigh add fd00:9::5 lladdr 02:aa:00:00:00:05 dev dpdk0.kni nud permanent");
+	EVENTUALLY(lab.neigh.af == 6 && lab.neigh.known && lab.neigh.addr.b[15] == 5);
+	ks_mirror_free(lab.m); /* and all of it is dumped */
+	{
+		struct ks_mirror_opts o = {
+			.desired = lab.d, .n_ports = 1, .changed = on_changed, .neigh = on_neigh
+		};
+		char err[KS_ERR_LEN];
+
+		o.ifindex[0] = ks_kni_ifindex(lab.kni[0]);
+		ks_desired_mirror_addrs(lab.d, NULL, 0);
+		ks_desired_mirror_routes(lab.d, NULL, 0);
+		lab.m = ks_mirror_new(&o, err);
+	}
+	EVENTUALLY(ks_mirror_synced(lab.m) && local6("fd00:9::1") &&
+		   routed6("2001:db8:1:2::1", "fd00:9::fd"));
+	ip("-6 addr del fd00:9::1/64 dev dpdk0.kni");
+	EVENTUALLY(!local6("fd00:9::1"));
+	mirror_down();
+}
+
 static void lost_notifications_are_made_good(void)
 {
 	FILE *batch;
@@ -545,6 +603,7 @@ int main(void)
 	RUN_FRESH(changes_are_followed);
 	RUN_FRESH(routes_the_kernel_drops_silently_go);
 	RUN_FRESH(neighbours_are_handed_over);
+	RUN_FRESH(ipv6_is_followed_too);
 	RUN_FRESH(lost_notifications_are_made_good);
 	return 0;
 }

@@ -52,7 +52,14 @@ static void addresses(void)
 	REFUSED(o, KS_E_UNSUPPORTED, "address flags 0x80 are not known");
 	o = op_addr("dpdk0", "10.0.0.1", 24, 0);
 	o.af = 6;
-	REFUSED(o, KS_E_UNSUPPORTED, "an IPv6 address cannot be served: only IPv4 is forwarded");
+	memset(o.addr, 0, sizeof(o.addr));
+	o.addr[0] = 0xff;
+	o.addr[15] = 2;
+	REFUSED(o, KS_E_INVALID, "ff00::2 cannot be the address of a device");
+	memset(o.addr, 0, sizeof(o.addr));
+	REFUSED(o, KS_E_INVALID, ":: cannot be the address of a device");
+	o.addr[15] = 1;
+	REFUSED(o, KS_E_INVALID, "::1 cannot be the address of a device");
 	o.af = 5;
 	REFUSED(o, KS_E_INVALID, "address: the address family is 4 or 6, not 5");
 	o = op_addr("dpdk0", "10.0.0.1", 24, 0);
@@ -91,7 +98,9 @@ static void services(void)
 	set_up(&f);
 	v = op_svc("192.0.2.2", 80);
 	v.key.af = 6;
-	REFUSED(v, KS_E_UNSUPPORTED, "an IPv6 service cannot be served: only IPv4 is forwarded");
+	memset(v.key.addr, 0xff, sizeof(v.key.addr));
+	REFUSED(v, KS_E_INVALID,
+		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff cannot be the address of a service");
 	v = op_svc("192.0.2.2", 80);
 	v.key.proto = 132;
 	REFUSED(v, KS_E_UNSUPPORTED,
@@ -136,6 +145,12 @@ static void what_hangs_on_services(void)
 	r = op_rs(there, "10.0.0.1", 80, 1);
 	r.fwd = 9;
 	REFUSED(r, KS_E_INVALID, "real server 10.0.0.1: there is no forwarding mode 9");
+	r.fwd = KS_FWD_DR;
+	r.af = 6;
+	r.addr[0] = 0xfd;
+	REFUSED(r, KS_E_INVALID,
+		"real server fd00:1::: its forwarding mode does not lead from IPv4 to IPv6");
+	r = op_rs(there, "10.0.0.1", 80, 1);
 	r.fwd = KS_FWD_SNAT;
 	REFUSED(r, KS_E_UNSUPPORTED, "real server 10.0.0.1: SNAT is not supported yet");
 	r = op_rs(there, "10.0.0.1", 80, 70000);

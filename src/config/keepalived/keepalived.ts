@@ -143,6 +143,9 @@ const routeWords: Readonly<Record<string, 'via' | 'dev' | 'src' | 'metric'>> = {
   priority: 'metric',
 };
 
+/** `default` is of its gateway's family. */
+const anywhere = (via: string | null): string => (via?.includes(':') ? '::' : '0.0.0.0');
+
 /** `[to] PREFIX|default [via A] [dev IF] [src A] [metric N]`; other words of ip route are warned of. */
 const staticRoute = (c: Context, n: Node): StaticRoute | null => {
   const words = [n.keyword, ...n.args].filter((w) => !['to', 'add', 'unicast'].includes(w.text));
@@ -166,7 +169,8 @@ const staticRoute = (c: Context, n: Node): StaticRoute | null => {
     else d[key] = v.text;
   }
   if (prefix === null) return null;
-  const { address: destination, prefixLength } = prefix;
+  const { prefixLength } = prefix;
+  const destination = to.text === 'default' ? anywhere(d.via) : prefix.address;
   if (d.via === null && d.dev === null) {
     c.report.add('error', 'KS_CONF_MISSING', to, 'a route needs via or dev');
     return null;

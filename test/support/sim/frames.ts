@@ -1,4 +1,4 @@
-/** Ethernet frames with IPv4 and TCP or UDP, made and read without any of the product's own code. */
+/** Ethernet frames with IPv4 or IPv6 and TCP or UDP, made and read without any of the product's own code. */
 
 export interface Segment {
   readonly src: string;
@@ -30,8 +30,34 @@ const protocolNumber = { TCP: 6, UDP: 17 } as const;
 
 const macBytes = (mac: string): Uint8Array =>
   Uint8Array.from(mac.split(':'), (x) => Number.parseInt(x, 16));
-const ipBytes = (ip: string): Uint8Array => Uint8Array.from(ip.split('.'), Number);
-const dotted = (b: Uint8Array): string => b.join('.');
+const isSix = (ip: string): boolean => ip.includes(':');
+
+/** Of the spellings the tests use: no dotted quad in it. */
+const sixBytes = (ip: string): Uint8Array => {
+  const [head = '', tail] = ip.split('::').map((part) => part.split(':').filter((g) => g !== ''));
+  const left = head === '' ? [] : head;
+  const right = tail ?? [];
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0');
+  return Uint8Array.from(
+    [...left, ...zeros, ...right].flatMap((g) => {
+      const n = Number.parseInt(g, 16);
+      return [n >> 8, n & 255];
+    }),
+  );
+};
+const ipBytes = (ip: string): Uint8Array =>
+  isSix(ip) ? sixBytes(ip) : Uint8Array.from(ip.split('.'), Number);
+
+/** IPv6 in the shortest form for addresses whose longest run of zeros is the one to leave out. */
+const sixText = (b: Uint8Array): string => {
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    ((b[2 * i] ?? 0) * 256 + (b[2 * i + 1] ?? 0)).toString(16),
+  );
+  const runs = groups.join(':').match(/(?:^|:)0(?::0)+(?::|$)/g) ?? [];
+  const longest = runs.reduce((x, y) => (y.length > x.length ? y : x), '');
+  return longest === '' ? groups.join(':') : groups.join(':').replace(longest, '::');
+};
+const ipText = (b: Uint8Array): string => (b.length === 4 ? b.join('.') : sixText(b));
 const colons = (b: Uint8Array): string =>
   [...b].map((x) => x.toString(16).padStart(2, '0')).join(':');
 
@@ -45,7 +71,7 @@ const onesComplement = (parts: readonly Uint8Array[]): number => {
 };
 
 const pseudo = (src: Uint8Array, dst: Uint8Array, protocol: number, length: number): Uint8Array =>
-  Uint8Array.from([...src, ...dst, 0, protocol, length >> 8, length & 255]);
+  Uint8Array.from([...src, ...dst, 0, protocol, length >> 8, length & 255]); // RFC 8200's sums up to the same
 
 const transport = (s: Segment): Uint8Array => {
   const tcp = s.protocol === 'TCP';
@@ -71,30 +97,79 @@ const transport = (s: Segment): Uint8Array => {
   return out;
 };
 
-export const encodeFrame = (from: string, to: string, s: Segment): Uint8Array => {
-  const l4 = transport(s);
+const header4 = (s: Segment, protocol: number, length: number): Uint8Array => {
   const ip = new Uint8Array(20);
   const v = new DataView(ip.buffer);
   ip[0] = 0x45;
-  v.setUint16(2, 20 + l4.length);
+  v.setUint16(2, 20 + length);
   v.setUint16(6, 0x4000);
   ip[8] = s.ttl;
-  ip[9] = protocolNumber[s.protocol];
+  ip[9] = protocol;
   ip.set(ipBytes(s.src), 12);
   ip.set(ipBytes(s.dst), 16);
   v.setUint16(10, onesComplement([ip]));
-  return Uint8Array.from([...macBytes(to), ...macBytes(from), 8, 0, ...ip, ...l4]);
+  return ip;
 };
 
-const protocolOf = (b: Uint8Array): 'TCP' | 'UDP' | null =>
-  b[23] === 6 ? 'TCP' : b[23] === 17 ? 'UDP' : null;
+const header6 = (s: { src: string; dst: string; ttl: number }, protocol: number, length: number) =>
+  Uint8Array.from([
+    ...[0x60, 0, 0, 0, length >> 8, length & 255, protocol, s.ttl],
+    ...ipBytes(s.src),
+    ...ipBytes(s.dst),
+  ]);
 
-const faultsOf = (b: Uint8Array, l4: Uint8Array, protocol: 'TCP' | 'UDP'): readonly string[] => {
+export const encodeFrame = (from: string, to: string, s: Segment): Uint8Array => {
+  const l4 = transport(s);
+  const protocol = protocolNumber[s.protocol];
+  const [type, ip] = isSix(s.src)
+    ? [[0x86, 0xdd], header6(s, protocol, l4.length)]
+    : [[8, 0], header4(s, protocol, l4.length)];
+  return Uint8Array.from([...macBytes(to), ...macBytes(from), ...type, ...ip, ...l4]);
+};
+
+/** An IP packet taken apart. */
+interface Packet {
+  readonly src: Uint8Array;
+  readonly dst: Uint8Array;
+  readonly ttl: number;
+  readonly protocol: number;
+  readonly payload: Uint8Array;
+  readonly faults: readonly string[];
+}
+
+const readPacket = (b: Uint8Array): Packet | null => {
+  const v = new DataView(b.buffer, b.byteOffset, b.byteLength);
+  if (b[0] === 0x45 && b.length >= 20) {
+    const length = v.getUint16(2);
+    return {
+      src: b.subarray(12, 16),
+      dst: b.subarray(16, 20),
+      ttl: b[8] ?? 0,
+      protocol: b[9] ?? 0,
+      payload: b.slice(20, length),
+      faults: [
+        ...(onesComplement([b.subarray(0, 20)]) === 0 ? [] : ['IPv4 checksum']),
+        ...(b.length >= length ? [] : ['shorter than its IPv4 length']),
+      ],
+    };
+  }
+  if ((b[0] ?? 0) >> 4 !== 6 || b.length < 40) return null;
+  const length = v.getUint16(4);
+  return {
+    src: b.subarray(8, 24),
+    dst: b.subarray(24, 40),
+    ttl: b[7] ?? 0,
+    protocol: b[6] ?? 0,
+    payload: b.slice(40, 40 + length),
+    faults: b.length >= 40 + length ? [] : ['shorter than its IPv6 length'],
+  };
+};
+
+const faultsOf = (p: Packet, protocol: 'TCP' | 'UDP'): readonly string[] => {
+  const l4 = p.payload;
   const length = (l4[4] ?? 0) * 256 + (l4[5] ?? 0);
-  const sums = pseudo(b.subarray(26, 30), b.subarray(30, 34), protocolNumber[protocol], l4.length);
+  const sums = pseudo(p.src, p.dst, protocolNumber[protocol], l4.length);
   return [
-    onesComplement([b.subarray(14, 34)]) === 0 ? '' : 'IPv4 checksum',
-    b.length >= 34 + l4.length ? '' : 'shorter than its IPv4 length',
     onesComplement([sums, l4]) === 0 ? '' : `${protocol} checksum`,
     protocol === 'TCP' || length === l4.length ? '' : 'UDP length',
   ].filter((fault) => fault !== '');
@@ -116,44 +191,37 @@ const ownFields = (l4: Uint8Array, protocol: 'TCP' | 'UDP') => {
   };
 };
 
-const decodeTunnelled = (b: Uint8Array): Frame | null => {
-  const inner = decodeFrame(Uint8Array.from([...b.subarray(0, 14), ...b.subarray(34)]));
-  const length = (b[16] ?? 0) * 256 + (b[17] ?? 0);
-  if (inner === null) return null;
-  return {
-    ...inner,
-    outer: { src: dotted(b.subarray(26, 30)), dst: dotted(b.subarray(30, 34)), ttl: b[22] ?? 0 },
-    faults: [
-      ...inner.faults,
-      ...(onesComplement([b.subarray(14, 34)]) === 0 ? [] : ['outer IPv4 checksum']),
-      ...(b.length >= 14 + length ? [] : ['shorter than its outer IPv4 length']),
-    ],
-  };
-};
-
-/** null: no IPv4 with TCP or UDP, be it within IPv4. */
+/** null: no TCP or UDP over IP, be it within a tunnel. */
 export const decodeFrame = (b: Uint8Array): Frame | null => {
-  const v = new DataView(b.buffer, b.byteOffset, b.byteLength);
-  const protocol = protocolOf(b);
-  if (b.length >= 54 && v.getUint16(12) === 0x0800 && b[14] === 0x45 && b[23] === 4)
-    return decodeTunnelled(b);
-  if (b.length < 34 || v.getUint16(12) !== 0x0800 || b[14] !== 0x45 || protocol === null)
-    return null;
-  const l4 = b.slice(34, 14 + v.getUint16(16));
-  const { header, ...own } = ownFields(l4, protocol);
+  const whole = readPacket(b.subarray(14));
+  const type = (b[12] ?? 0) * 256 + (b[13] ?? 0);
+  const tunnel = whole !== null && (whole.protocol === 4 || whole.protocol === 41) ? whole : null;
+  const p = tunnel === null ? whole : readPacket(tunnel.payload);
+  const protocol = p?.protocol === 6 ? 'TCP' : p?.protocol === 17 ? 'UDP' : null;
+  if (whole === null || p === null || protocol === null) return null;
+  const { header, ...own } = ownFields(p.payload, protocol);
+  const ports = new DataView(p.payload.buffer, p.payload.byteOffset);
   return {
     to: colons(b.subarray(0, 6)),
     from: colons(b.subarray(6, 12)),
-    src: dotted(b.subarray(26, 30)),
-    dst: dotted(b.subarray(30, 34)),
-    ttl: b[22] ?? 0,
+    src: ipText(p.src),
+    dst: ipText(p.dst),
+    ttl: p.ttl,
     protocol,
-    sport: v.getUint16(34),
-    dport: v.getUint16(36),
+    sport: ports.getUint16(0),
+    dport: ports.getUint16(2),
     ...own,
-    data: l4.slice(header),
-    outer: null,
-    faults: faultsOf(b, l4, protocol),
+    data: p.payload.slice(header),
+    outer:
+      tunnel === null
+        ? null
+        : { src: ipText(tunnel.src), dst: ipText(tunnel.dst), ttl: tunnel.ttl },
+    faults: [
+      ...(tunnel?.faults ?? []),
+      ...p.faults,
+      ...faultsOf(p, protocol),
+      ...((type === 0x86dd) === (whole.src.length === 16) ? [] : ['Ethernet type']),
+    ],
   };
 };
 
@@ -168,8 +236,8 @@ export const decodeArp = (b: Uint8Array): Arp | null => {
   if (b.length < 42 || v.getUint16(12) !== 0x0806) return null;
   return {
     request: v.getUint16(20) === 1,
-    sender: { mac: colons(b.subarray(22, 28)), address: dotted(b.subarray(28, 32)) },
-    target: { mac: colons(b.subarray(32, 38)), address: dotted(b.subarray(38, 42)) },
+    sender: { mac: colons(b.subarray(22, 28)), address: ipText(b.subarray(28, 32)) },
+    target: { mac: colons(b.subarray(32, 38)), address: ipText(b.subarray(38, 42)) },
   };
 };
 
@@ -183,3 +251,52 @@ export const encodeArpReply = (to: Arp, mac: string): Uint8Array =>
     ...macBytes(to.sender.mac),
     ...ipBytes(to.sender.address),
   ]);
+
+/** An ARP request or a neighbour solicitation: who is asked for, and what it wants to hear. */
+export interface Ask {
+  readonly target: string;
+  readonly answer: (mac: string) => Uint8Array;
+}
+
+/** A neighbour solicitation (135) or advertisement (136) with the sender's MAC as its option. */
+const discovery = (
+  type: 135 | 136,
+  from: { readonly mac: string; readonly address: string },
+  to: { readonly mac: string; readonly address: string },
+  target: string,
+): Uint8Array => {
+  const body = Uint8Array.from([
+    ...[type, 0, 0, 0, type === 136 ? 0x60 : 0, 0, 0, 0],
+    ...ipBytes(target),
+    ...[type === 135 ? 1 : 2, 1],
+    ...macBytes(from.mac),
+  ]);
+  const sum = onesComplement([pseudo(ipBytes(from.address), ipBytes(to.address), 58, 32), body]);
+  body[2] = sum >> 8;
+  body[3] = sum & 255;
+  const ip = header6({ src: from.address, dst: to.address, ttl: 255 }, 58, 32);
+  return Uint8Array.from([...macBytes(to.mac), ...macBytes(from.mac), 0x86, 0xdd, ...ip, ...body]);
+};
+
+export const decodeAsk = (b: Uint8Array): Ask | null => {
+  const arp = decodeArp(b);
+  if (arp !== null)
+    return arp.request
+      ? { target: arp.target.address, answer: (mac) => encodeArpReply(arp, mac) }
+      : null;
+  const p = (b[12] ?? 0) === 0x86 ? readPacket(b.subarray(14)) : null;
+  if (p === null || p.protocol !== 58 || p.payload[0] !== 135) return null;
+  const target = ipText(p.payload.subarray(8, 24));
+  const to = { mac: colons(b.subarray(6, 12)), address: ipText(p.src) };
+  return { target, answer: (mac) => discovery(136, { mac, address: target }, to, target) };
+};
+
+/** A host makes itself known to `to`: by an ARP reply, or by asking for its address. */
+export const encodeGreeting = (
+  address: string,
+  mac: string,
+  to: { readonly mac: string; readonly address: string },
+): Uint8Array =>
+  isSix(address)
+    ? discovery(135, { mac, address }, to, to.address)
+    : encodeArpReply({ request: true, sender: to, target: { mac: '', address } }, mac);

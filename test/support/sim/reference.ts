@@ -1,10 +1,11 @@
 /**
- * The forwarding modes for IPv4 as a user of DPVS would describe them (dpvs.md 1.5), kept apart from the packet path:
+ * The forwarding modes as a user of DPVS would describe them (dpvs.md 1.5), kept apart from the packet path:
  * what must come out for a packet that goes in, given what came out before. Which local port FNAT takes is the data
  * plane's choice; that nobody else has it, and that it stays, is held against it.
  */
 import type { Frame, Segment } from './frames.js';
 
+/** Between the families only addresses, the header and the time to live change: nothing of what is kept. */
 export type Mode = 'FNAT' | 'NAT' | 'DR' | 'TUN';
 
 export interface Service {
@@ -13,7 +14,7 @@ export interface Service {
   readonly realServers: readonly string[];
   readonly realServerPort: number;
   readonly localAddresses: readonly string[];
-  /** Of the node towards the real servers: the outer source of a tunnel. */
+  /** Of the node towards the real servers, in the family of theirs: the outer source of a tunnel. */
   readonly ownAddress: string;
   readonly macOf: (address: string) => string;
 }
