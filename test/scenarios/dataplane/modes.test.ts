@@ -13,6 +13,7 @@ import {
   startDataplane,
   total,
   vip,
+  wanted,
 } from '../../support/dataplane/process.js';
 import { summarise } from '../../support/lab/answers.js';
 import { capture } from '../../support/lab/capture.js';
@@ -77,7 +78,7 @@ for (const mode of ['NAT', 'DR', 'TUN'] as const)
           await realServer(lab, `rs${i + 1}`, listensOn(mode, address)).start();
         const socket = path.join(lab.directory, 'dp.sock');
         const program = await startDataplane(lab, argumentsOf(socket, workers));
-        const session = await serve(socket, mode);
+        const session = await serve(socket, wanted(mode));
         const inspect = await capture(lab, 'lan');
         const load = startLoad(lab, 'client', {
           address: vip,

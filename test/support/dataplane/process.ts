@@ -94,7 +94,7 @@ const service = (forwarding: Forwarding): ServiceEntry => ({
 });
 
 /** One service of two real servers behind a leased VIP. */
-const wanted = (forwarding: Forwarding): Snapshot => ({
+export const wanted = (forwarding: Forwarding): Snapshot => ({
   addresses: [
     { device: 'dpdk0', address: ownAddress, prefixLength: 24, leased: false, local: false },
     { device: 'dpdk1', address: vip, prefixLength: 24, leased: true, local: false },
@@ -110,12 +110,11 @@ const wanted = (forwarding: Forwarding): Snapshot => ({
   params: {},
 });
 
-/** Connects, commits the service, and holds the lease for a minute. */
-export async function serve(socket: string, forwarding: Forwarding = 'FNAT'): Promise<Session> {
+/** Connects, commits what is wished for, and holds the lease for a minute. */
+export async function serve(socket: string, wish: Snapshot = wanted('FNAT')): Promise<Session> {
   const addon = loadAddon();
   if (typeof addon === 'string') throw new Error(addon);
   const events: Event[] = [];
-  const wish = wanted(forwarding);
   const said = { acked: false, refused: '' };
   const dataplane = connectDataplane({
     addon,

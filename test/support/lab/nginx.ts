@@ -30,6 +30,7 @@ http {
   keepalive_timeout 0;
   server {
     listen ${port} backlog=4096;
+    listen [::]:${port} ipv6only=on backlog=4096;
     location = /health { return 200 "healthy\\n"; }
     location / { return 200 "${name} $arg_token\\n"; }
   }
