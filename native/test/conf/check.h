@@ -106,12 +106,13 @@ static inline ks_be32 ip4(const char *text)
 	return a;
 }
 
-static inline void put4(uint8_t field[16], const char *text)
+/* Fills the field of an address of either family; returns 4 or 6. */
+static inline uint8_t put_addr(uint8_t field[16], const char *text)
 {
-	ks_be32 a = ip4(text);
+	uint8_t af = strchr(text, ':') != NULL ? 6 : 4;
 
-	memset(field, 0, 16);
-	memcpy(field, &a, 4);
+	CHECK(inet_pton(af == 4 ? AF_INET : AF_INET6, text, field) == 1);
+	return af;
 }
 
 static inline struct ks_op_addr op_addr(const char *dev, const char *addr, unsigned plen,
@@ -123,7 +124,7 @@ static inline struct ks_op_addr op_addr(const char *dev, const char *addr, unsig
 				.flags = (uint16_t)flags };
 
 	snprintf(o.dev, sizeof(o.dev), "%s", dev);
-	put4(o.addr, addr);
+	o.af = put_addr(o.addr, addr);
 	return o;
 }
 
@@ -135,8 +136,8 @@ static inline struct ks_op_route op_route(const char *dev, const char *dst, unsi
 				 .plen = (uint8_t)plen };
 
 	snprintf(o.dev, sizeof(o.dev), "%s", dev);
-	put4(o.dst, dst);
-	put4(o.gw, gw);
+	o.af = put_addr(o.dst, dst);
+	(void)put_addr(o.gw, gw);
 	return o;
 }
 
@@ -145,7 +146,7 @@ static inline struct ks_op_neigh op_neigh(const char *dev, const char *addr, con
 	struct ks_op_neigh o = { .op = { KS_OP_NEIGH_SET, sizeof(o) }, .af = 4 };
 
 	snprintf(o.dev, sizeof(o.dev), "%s", dev);
-	put4(o.addr, addr);
+	o.af = put_addr(o.addr, addr);
 	memcpy(o.mac, mac, 6);
 	return o;
 }
@@ -154,7 +155,7 @@ static inline struct ks_svc_key svc_key_of(const char *addr, unsigned port)
 {
 	struct ks_svc_key k = { .af = 4, .proto = 6, .port = htons((uint16_t)port) };
 
-	put4(k.addr, addr);
+	k.af = put_addr(k.addr, addr);
 	return k;
 }
 
@@ -175,7 +176,7 @@ static inline struct ks_op_rs op_rs(struct ks_svc_key svc, const char *addr, uns
 			      .port = htons((uint16_t)port),
 			      .weight = weight };
 
-	put4(o.addr, addr);
+	o.af = put_addr(o.addr, addr);
 	return o;
 }
 
@@ -184,7 +185,7 @@ static inline struct ks_op_lip op_lip(struct ks_svc_key svc, const char *dev, co
 	struct ks_op_lip o = { .op = { KS_OP_LIP_SET, sizeof(o) }, .svc = svc, .af = 4 };
 
 	snprintf(o.dev, sizeof(o.dev), "%s", dev);
-	put4(o.addr, addr);
+	o.af = put_addr(o.addr, addr);
 	return o;
 }
 

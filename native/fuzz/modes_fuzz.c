@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every forwarding mode in both families against arbitrary frames, with sessions present, by way of
+ * the sim: so the main lcore's ARP and neighbour discovery are in it too. The input is a list of
+ * records: one byte where from and how (bit 0 port, bit 1 repair the checksums, bit 2 let time
+ * pass, bit 3 keep the destination MAC, bit 7 worker), two bytes length, the frame. What is sent
+ * must be whole and carry right checksums when what came in did.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../test/conf/check.h"
+#include "ks_csum.h"
+#include "ks_hdr.h"
+#include "sim.h"
+
+static struct sim *sim;
+static bool judged; /* the frame that goes in had right checksums */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* ---- checksums ---------------------------------------------------------------------------------------------------- */
+
+struct layers {
+	uint8_t af, proto;
+	const uint8_t *ip;
+	uint8_t *l4;
+	unsigned l4_len;
+};
+
+/* The transport part of a whole packet without extension headers or fragments. */
+static bool layers_of(uint8_t *frame, unsigned len, struct layers *l)
+{
+	unsigned header, total;
+
+	if (len < KS_ETH_LEN + 20)
+		return false;
+	l->ip = frame + KS_ETH_LEN;
+	if (frame[12] == 0x08 && frame[13] == 0 && l->ip[0] >> 4 == 4) {
+		const struct ks_ip4 *ip = (const void *)l->ip;
+
+		header = (unsigned)(ip->ver_ihl & 15) * 4;
+		total = ks_ntoh16(ip->len);
+		l->af = 4;
+		l->proto = ip->proto;
+		if (ks_ntoh16(ip->frag) & KS_IP4_FRAG)
+			return false;
+	} else if (frame[12] == 0x86 && frame[13] == 0xdd && len >= KS_ETH_LEN + 40) {
+		const struct ks_ip6 *ip = (const void *)l->ip;
+
+		header = 40;
+		total = 40u + ks_ntoh16(ip->plen);
+		l->af = 6;
+		l->proto = ip->next;
+	} else {
+		return false;
+	}
+	if (header < 20 || total < header || total > len - KS_ETH_LEN)
+		return false;
+	l->l4 = frame + KS_ETH_LEN + header;
+	l->l4_len = total - header;
+	return true;
+}
+
+static uint64_t l4_sum(const struct layers *l)
+{
+	const struct ks_ip4 *ip = (const void *)l->ip;
+	const struct ks_ip6 *ip6 = (const void *)l->ip;
+	uint64_t sum = 0;
+
+	if (l->af == 6)
+		sum = ks_csum_pseudo6(ip6->src, ip6->dst, l->proto, (uint16_t)l->l4_len);
+	else if (l->proto != KS_PROTO_ICMP)
+		sum = ks_csum_pseudo4(ip->src, ip->dst, l->proto, (uint16_t)l->l4_len);
+	return ks_csum_add(sum, l->l4, l->l4_len);
+}
+
+/* Where the checksum lies; 0 = a protocol of no interest. */
+static unsigned csum_at(const struct layers *l)
+{
+	unsigned at = l->proto == KS_PROTO_TCP                             ? 16
+		: l->proto == KS_PROTO_UDP                                 ? 6
+		: l->proto == KS_PROTO_ICMP || l->proto == KS_PROTO_ICMPV6 ? 2
+									   : 0;
+
+	return l->l4_len >= at + 2 ? at : 0;
+}
+
+static void repair(uint8_t *frame, unsigned len)
+{
+	struct layers l;
+	unsigned at;
+	uint16_t sum;
+
+	if (!layers_of(frame, len, &l))
+		return;
+	if (l.af == 4) {
+		struct ks_ip4 *ip = (void *)(frame + KS_ETH_LEN);
+
+		ip->csum = 0;
+		ip->csum = ks_csum_finish(
+			ks_csum_add(0, (const uint8_t *)ip, (size_t)(ip->ver_ihl & 15) * 4));
+	}
+	at = csum_at(&l);
+	if (at == 0)
+		return;
+	memset(l.l4 + at, 0, 2);
+	sum = ks_csum_finish(l4_sum(&l));
+	if (l.proto == KS_PROTO_UDP && sum == 0)
+		sum = 0xffff;
+	memcpy(l.l4 + at, &sum, 2);
+}
+
+static void on_out(void *ctx, const struct sim_out *o)
+{
+	uint8_t frame[SIM_FRAME_MAX];
+	struct layers l;
+	unsigned at;
+
+	(void)ctx;
+	if (o->fate != SIM_TX || !judged)
+		return;
+	memcpy(frame, o->frame, o->len);
+	if (!layers_of(frame, o->len, &l))
+		return;
+	if (l.af == 4 && ks_csum_fold(ks_csum_add(0, l.ip, (size_t)(l.ip[0] & 15) * 4)) != 0xffff)
+		abort();
+	at = csum_at(&l);
+	if (at == 0 || (l.proto == KS_PROTO_UDP && l.af == 4 && l.l4[6] == 0 && l.l4[7] == 0))
+		return;
+	if (ks_csum_fold(l4_sum(&l)) != 0xffff)
+		abort();
+}
+
+/* ---- what is served ------------------------------------------------------------------------------------------------ */
+
+static uint8_t ops[65536];
+static size_t n_ops;
+
+#define ADD(op_)                                          \
+	do {                                              \
+		memcpy(ops + n_ops, &(op_), sizeof(op_)); \
+		n_ops += sizeof(op_);                     \
+	} while (0)
+
+static void service(uint8_t proto, const char *vip, unsigned port, uint8_t fwd, const char *rs)
+{
+	struct ks_op_svc svc = op_svc(vip, port);
+	struct ks_op_rs r;
+	struct ks_op_lip lip;
+
+	svc.key.proto = proto;
+	svc.sched = fwd == KS_FWD_NAT ? KS_SCHED_MH : KS_SCHED_RR;
+	ADD(svc);
+	r = op_rs(svc.key, rs, 8080, 1);
+	r.fwd = fwd;
+	ADD(r);
+	lip = op_lip(svc.key, "dpdk0", r.af == 4 ? "10.1.0.200" : "fd00:1::200");
+	ADD(lip);
+}
+
+static const struct {
+	uint8_t fwd;
+	const char *vip, *rs;
+} modes[] = {
+	{ KS_FWD_FNAT, "198.51.100.80", "10.1.0.11" },
+	{ KS_FWD_FNAT, "198.51.100.81", "fd00:1::11" },
+	{ KS_FWD_FNAT, "2001:db8:1::80", "fd00:1::11" },
+	{ KS_FWD_FNAT, "2001:db8:1::81", "10.1.0.11" },
+	{ KS_FWD_NAT, "198.51.100.82", "10.1.0.11" },
+	{ KS_FWD_NAT, "2001:db8:1::82", "fd00:1::11" },
+	{ KS_FWD_DR, "198.51.100.83", "10.1.0.11" },
+	{ KS_FWD_DR, "2001:db8:1::83", "fd00:1::11" },
+	{ KS_FWD_TUN, "198.51.100.84", "10.1.0.11" },
+	{ KS_FWD_TUN, "2001:db8:1::84", "fd00:1::11" },
+	{ KS_FWD_TUN, "2001:db8:1::85", "10.1.0.11" },
+};
+
+static void neighbour(const char *dev, const char *addr)
+{
+	struct ks_op_neigh n = op_neigh(dev, addr, (const uint8_t[6]){ 2, 0xc, 0, 0, 0, 1 });
+
+	ADD(n);
+}
+
+static void set_up(void)
+{
+	struct sim_opts o = { .n_ports = 2,
+			      .n_addrs = 4,
+			      .n_workers = 2,
+			      .max_sessions = 4096,
+			      .seed = 42,
+			      .out = on_out };
+	static const char *const addrs[] = { "10.1.0.2", "198.51.100.2", "fd00:1::2",
+					     "2001:db8:1::2" };
+	char reason[KS_REASON_LEN];
+
+	for (unsigned i = 0; i < 2; i++) {
+		o.port[i] = (struct ks_port_info){ .mac = { 2, 0, 0, 0, 0, (uint8_t)(i + 1) },
+						   .mtu = 1500,
+						   .up = true };
+		snprintf(o.port[i].dev, sizeof(o.port[i].dev), "dpdk%u", i);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		o.addr[i] = (struct ks_mirror_addr){ .plen = i < 2 ? 24 : 64, .port = i & 1 };
+		o.addr[i].af = put_addr(o.addr[i].addr.b, addrs[i]);
+	}
+	sim = sim_new(&o);
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		service(KS_PROTO_TCP, modes[i].vip, 80, modes[i].fwd, modes[i].rs);
+		service(KS_PROTO_UDP, modes[i].vip, 53, modes[i].fwd, modes[i].rs);
+	}
+	neighbour("dpdk0", "10.1.0.11");
+	neighbour("dpdk0", "fd00:1::11");
+	neighbour("dpdk1", "198.51.100.10");
+	neighbour("dpdk1", "2001:db8:1::10");
+	if (sim == NULL || sim_ops(sim, true, ops, n_ops, reason) != KS_OK) {
+		fprintf(stderr, "%s\n", reason);
+		abort();
+	}
+}
+
+/* A first packet of a client to each service, so that there are sessions to talk about. */
+static void knock(const char *vip, uint8_t proto)
+{
+	uint8_t frame[100] = { 2, 0, 0, 0, 0, 2, 2, 0xc, 0, 0, 0, 1 };
+	uint8_t af, addr[16], *ip = frame + KS_ETH_LEN, *l4;
+	unsigned l4_len = proto == KS_PROTO_TCP ? 20 : 12;
+
+	af = put_addr(addr, vip);
+	l4 = ip + (af == 4 ? 20 : 40);
+	frame[12] = af == 4 ? 0x08 : 0x86;
+	frame[13] = af == 4 ? 0x00 : 0xdd;
+	if (af == 4) {
+		*(struct ks_ip4 *)(void *)ip =
+			(struct ks_ip4){ .ver_ihl = 0x45,
+					 .len = ks_hton16((uint16_t)(20 + l4_len)),
+					 .ttl = 64,
+					 .proto = proto,
+					 .src = ip4("198.51.100.10") };
+		memcpy(ip + 16, addr, 4);
+	} else {
+		*(struct ks_ip6 *)(void *)ip = (struct ks_ip6){ .vtf = ks_hton32(6u << 28),
+								.plen = ks_hton16((uint16_t)l4_len),
+								.next = proto,
+								.hop = 64 };
+		(void)put_addr(ip + 8, "2001:db8:1::10");
+		memcpy(ip + 24, addr, 16);
+	}
+	l4[0] = 0x9c; /* port 40000 */
+	l4[1] = 0x40;
+	l4[3] = proto == KS_PROTO_TCP ? 80 : 53;
+	if (proto == KS_PROTO_TCP) {
+		l4[12] = 5 << 4;
+		l4[13] = KS_TCP_SYN;
+	} else {
+		l4[5] = 12;
+	}
+	repair(frame, (unsigned)(l4 - frame) + l4_len);
+	judged = true;
+	sim_frame(sim, 1, 0, frame, (uint16_t)((l4 - frame) + (int)l4_len));
+}
+
+static void one_frame(uint8_t how, const uint8_t *bytes, size_t len)
+{
+	uint8_t frame[2048];
+
+	memcpy(frame, bytes, len);
+	if (len >= 6 && !(how & 8))
+		memcpy(frame, (uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)((how & 1) + 1) }, 6);
+	judged = (how & 2) != 0;
+	if (judged)
+		repair(frame, (unsigned)len);
+	sim_frame(sim, how & 1, how >> 7, frame, (uint16_t)len);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (sim == NULL) {
+		set_up();
+		for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+			knock(modes[i].vip, KS_PROTO_TCP);
+			knock(modes[i].vip, KS_PROTO_UDP);
+		}
+		if (sim_counter(sim, KS_C_SESSIONS_CREATED) != 2 * sizeof(modes) / sizeof(modes[0]))
+			abort();
+	}
+	while (size >= 3) {
+		uint8_t how = data[0];
+		size_t len = (size_t)data[1] << 8 | data[2];
+
+		data += 3;
+		size -= 3;
+		len = len > size ? size : len;
+		len = len > 2000 ? 2000 : len;
+		if (how & 4)
+			sim_advance(sim, sim_now(sim) + 500);
+		one_frame(how, data, len);
+		data += len;
+		size -= len;
+	}
+	return 0;
+}
