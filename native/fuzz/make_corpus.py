@@ -48,8 +48,8 @@ put("path", "arp", record(1, frame(struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + b
 put("path", "late", record(7, syn) + record(7, syn))
 
 
-def ip6(proto, src, dst, body):
-    head = struct.pack("!IHBB16s16s", 6 << 28, len(body), proto, 64,
+def ip6(proto, src, dst, body, hop=64):
+    head = struct.pack("!IHBB16s16s", 6 << 28, len(body), proto, hop,
                        socket.inet_pton(socket.AF_INET6, src), socket.inet_pton(socket.AF_INET6, dst))
     return head + body
 
@@ -67,7 +67,7 @@ for last in range(80, 86):
         record(3, six(ip6(6, client6, vip6, tcp(40000, 80, f)))) for f in (2, 16, 24, 17, 4)))
     put("modes", f"datagram-{last}", record(3, frame(ip(17, client, vip4, udp(40000, 53)))) +
         record(3, six(ip6(17, client6, vip6, udp(40000, 53)))))
-for port in (1025, 1026, 6880, 6881):
+for port in range(1025, 1041):
     put("modes", f"server-{port}", record(2, frame(ip(6, rs, lip, tcp(8080, port, 18)))) +
         record(2, six(ip6(6, rs6, lip6, tcp(8080, port, 18)))))
     quoted = ip(6, lip, rs, tcp(port, 8080, 2))[:28]
@@ -77,9 +77,9 @@ for port in (1025, 1026, 6880, 6881):
     for kind in (1, 2, 3, 4):
         put("modes", f"unreachable6-{port}-{kind}", record(2, six(
             ip6(58, "fd00:1::99", lip6, struct.pack("!BBHI", kind, 0, 0, 1280) + quoted))))
-put("modes", "solicit", record(0x0a, six(ip6(58, client6, "2001:db8:1::2", struct.pack("!BBHI", 135, 0, 0, 0) +
+put("modes", "solicit", record(3, six(ip6(58, client6, "2001:db8:1::2", struct.pack("!BBHI", 135, 0, 0, 0) +
                                               socket.inet_pton(socket.AF_INET6, "2001:db8:1::2") +
-                                              b"\x01\x01\x02\x0c\x00\x00\x00\x01"))))
+                                              b"\x01\x01\x02\x0c\x00\x00\x00\x01", 255))))
 put("modes", "echo6", record(3, six(ip6(58, client6, "2001:db8:1::80", struct.pack("!BBHI", 128, 0, 0, 1) + b"payload!"))))
 put("modes", "extensions", record(3, six(ip6(0, client6, "2001:db8:1::81",
                                              b"\x3c\x00" + bytes(6) + b"\x06\x00" + bytes(6) + tcp(40001, 80, 2)))))

@@ -176,6 +176,21 @@ static const struct {
 	{ KS_FWD_TUN, "2001:db8:1::85", "10.1.0.11" },
 };
 
+/* Few local ports, so that mutations find those in use. */
+static void local_ports(void)
+{
+	struct ks_op_param max = op_param(KS_PARAM_LPORT_MAX, 1040);
+
+	ADD(max);
+}
+
+static void address(const char *vip)
+{
+	struct ks_op_addr a = op_addr("dpdk1", vip, strchr(vip, ':') != NULL ? 128 : 32, 0);
+
+	ADD(a);
+}
+
 static void neighbour(const char *dev, const char *addr)
 {
 	struct ks_op_neigh n = op_neigh(dev, addr, (const uint8_t[6]){ 2, 0xc, 0, 0, 0, 1 });
@@ -206,7 +221,9 @@ static void set_up(void)
 		o.addr[i].af = put_addr(o.addr[i].addr.b, addrs[i]);
 	}
 	sim = sim_new(&o);
+	local_ports();
 	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		address(modes[i].vip);
 		service(KS_PROTO_TCP, modes[i].vip, 80, modes[i].fwd, modes[i].rs);
 		service(KS_PROTO_UDP, modes[i].vip, 53, modes[i].fwd, modes[i].rs);
 	}
