@@ -97,7 +97,11 @@ const transport = (s: Segment): Uint8Array => {
   return out;
 };
 
-const header4 = (s: Segment, protocol: number, length: number): Uint8Array => {
+const header4 = (
+  s: { src: string; dst: string; ttl: number },
+  protocol: number,
+  length: number,
+): Uint8Array => {
   const ip = new Uint8Array(20);
   const v = new DataView(ip.buffer);
   ip[0] = 0x45;
@@ -300,3 +304,62 @@ export const encodeGreeting = (
   isSix(address)
     ? discovery(135, { mac, address }, to, to.address)
     : encodeArpReply({ request: true, sender: to, target: { mac: '', address } }, mac);
+
+export interface IcmpError {
+  readonly type: number;
+  readonly code: number;
+  /** MTU, pointer or 0. */
+  readonly rest: number;
+}
+
+/** The packet of a frame without its Ethernet header, cut to `most` bytes. */
+export const packetOf = (frame: Uint8Array, most = 128): Uint8Array => frame.slice(14, 14 + most);
+
+/** A router's error about a packet. */
+export const encodeIcmpError = (
+  mac: { readonly from: string; readonly to: string },
+  ip: { readonly src: string; readonly dst: string },
+  error: IcmpError,
+  quote: Uint8Array,
+): Uint8Array => {
+  const six = isSix(ip.src);
+  const body = new Uint8Array(8 + quote.length);
+  body[0] = error.type;
+  body[1] = error.code;
+  new DataView(body.buffer).setUint32(4, error.rest);
+  body.set(quote, 8);
+  const cover = six ? [pseudo(ipBytes(ip.src), ipBytes(ip.dst), 58, body.length)] : [];
+  new DataView(body.buffer).setUint16(2, onesComplement([...cover, body]));
+  const head = six
+    ? header6({ ...ip, ttl: 64 }, 58, body.length)
+    : header4({ ...ip, ttl: 64 }, 1, body.length);
+  const type = six ? [0x86, 0xdd] : [8, 0];
+  return Uint8Array.from([...macBytes(mac.to), ...macBytes(mac.from), ...type, ...head, ...body]);
+};
+
+/** An ICMP or ICMPv6 message with the packet it quotes; null: none, or its checksum is wrong. */
+export const decodeIcmpError = (b: Uint8Array) => {
+  const p = readPacket(b.subarray(14));
+  if (p === null || (p.protocol !== 1 && p.protocol !== 58) || p.faults.length > 0) return null;
+  const cover = p.protocol === 58 ? [pseudo(p.src, p.dst, 58, p.payload.length)] : [];
+  if (onesComplement([...cover, p.payload]) !== 0) return null;
+  const quote = readPacket(p.payload.subarray(8));
+  const v = new DataView(p.payload.buffer, p.payload.byteOffset);
+  return {
+    src: ipText(p.src),
+    dst: ipText(p.dst),
+    family: p.protocol === 58 ? 6 : 4,
+    type: p.payload[0],
+    code: p.payload[1],
+    rest: v.getUint32(4),
+    quote:
+      quote === null
+        ? null
+        : {
+            src: ipText(quote.src),
+            dst: ipText(quote.dst),
+            sport: new DataView(quote.payload.buffer).getUint16(0),
+            dport: new DataView(quote.payload.buffer).getUint16(2),
+          },
+  };
+};
