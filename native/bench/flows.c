@@ -194,7 +194,8 @@ static void shuffle(struct flows *f, struct gen_tuple *t)
 static unsigned queue_of(struct flows *f, const struct gen_tuple *t, enum steer steer, uint32_t i)
 {
 	if (steer == STEER_OWNER)
-		return ks_owner4(atomic_load(&f->r->s->conf), t->src, t->sport, t->dst, t->dport);
+		return ks_owner4(atomic_load(&f->r->s->conf), KS_PROTO_TCP, t->src, t->sport,
+				 t->dst, t->dport);
 	return i % f->r->s->n_workers;
 }
 

@@ -228,10 +228,31 @@ static void hash_svc(struct ks_tables *t, const struct ks_svc *svc, const struct
 	t->svc_row[i & t->svc_mask] = (struct ks_svc_row){ .key = key, .svc = svc };
 }
 
+/* Services in NAT share what finds their owners, because a real server's answer must find the same
+ * without knowing its service. */
+static void group_owners(struct ks_conf *head, struct ks_svc *svc, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t *pass = svc[i].key.af == 4 ? &head->pass_bits4 : &head->pass_bits6;
+
+		if (svc[i].persist_ms == 0)
+			continue;
+		head->grouped = true;
+		svc[i].owner_bits = svc[i].persist_plen;
+		if (svc[i].nat && (*pass == 0 || svc[i].persist_plen < *pass))
+			*pass = svc[i].persist_plen;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (svc[i].nat)
+			svc[i].owner_bits =
+				svc[i].key.af == 4 ? head->pass_bits4 : head->pass_bits6;
+}
+
 static int fill_services(struct ks_desired *d, struct ks_tables *t, struct ks_svc *svc,
 			 struct ks_rs *rs, struct ks_lip *lip, const struct ks_rs **by_slot,
-			 bool *passes)
+			 struct ks_conf *head)
 {
+	struct ks_svc *first = svc;
 	int status = KS_OK;
 
 	for (struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL; s = s->next) {
@@ -253,10 +274,12 @@ static int fill_services(struct ks_desired *d, struct ks_tables *t, struct ks_sv
 			status = KS_E_NO_MEMORY;
 		for (uint32_t i = 0; i < svc->n_rs; i++) {
 			by_slot[svc->rs[i].slot] = &svc->rs[i];
-			*passes = *passes || svc->rs[i].fwd == KS_FWD_NAT;
+			svc->nat = svc->nat || svc->rs[i].fwd == KS_FWD_NAT;
 		}
+		head->passes = head->passes || svc->nat;
 		hash_svc(t, svc++, s);
 	}
+	group_owners(head, first, (uint32_t)(svc - first));
 	return status;
 }
 
@@ -356,7 +379,6 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 				   (uint32_t)d->n_m_addr };
 	struct arena arena = { 0 };
 	struct parts p = { 0 };
-	bool passes = false;
 
 	if (d->open) {
 		ks_refuse(reason, KS_E_STATE, "a transaction is open");
@@ -375,7 +397,7 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 	if (arena.base != NULL)
 		lay_out(&p, &arena, &n, d->rs_slots.high);
 	if (arena.base == NULL ||
-	    fill_services(d, p.t, p.svc, p.rs, p.lip, p.by_slot, &passes) != KS_OK) {
+	    fill_services(d, p.t, p.svc, p.rs, p.lip, p.by_slot, p.conf) != KS_OK) {
 		if (arena.base != NULL)
 			ks_unref_maglevs(&d->mem, p.svc, n.svc);
 		ks_del(&d->mem, arena.base);
@@ -391,7 +413,6 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 	ks_build_locals(d, p.t);
 	fill_neighs(d, p.t);
 	fill_head(d, p.conf, &n);
-	p.conf->passes = passes;
 	p.conf->rs_by_slot = p.by_slot;
 	p.conf->impl = p.t;
 	ks_journal_settle(d);

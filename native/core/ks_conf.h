@@ -31,6 +31,14 @@ union ks_addr {
 	uint64_t q[2];
 };
 
+/* All of it but the first plen bits set to zero. */
+static inline void ks_addr_mask(union ks_addr *a, unsigned plen)
+{
+	for (unsigned i = 0; i<16; i++, plen = plen> 8 ? plen - 8 : 0)
+		if (plen < 8)
+			a->b[i] = (uint8_t)(a->b[i] & (0xff00u >> plen));
+}
+
 static inline union ks_addr ks_addr4(ks_be32 v4)
 {
 	union ks_addr a = { .q = { 0, 0 } };
@@ -64,6 +72,10 @@ struct ks_svc {
 	uint32_t slot;
 	uint8_t sched;
 	uint8_t persist_plen;
+	uint8_t owner_bits; /* persistence: owners are found by so many bits of the client's
+			       address, so that a session meets its template; 0 = by address and
+			       port */
+	bool nat; /* some real server is in NAT: its answers tell nothing of the service */
 	uint16_t n_lip; /* IPv4 ones first */
 	uint16_t n_lip4;
 	uint32_t flags;
@@ -118,6 +130,8 @@ struct ks_conf {
 	uint32_t n_svc;
 	uint32_t n_svc_slots; /* 1 + highest slot ever used */
 	uint32_t n_rs_slots;
+	bool grouped; /* some service has owner_bits */
+	uint8_t pass_bits4, pass_bits6; /* ks_svc.owner_bits of all services in NAT */
 	bool passes; /* packets to addresses that are not ours may be of sessions (NAT) */
 	uint32_t param[KS_PARAM_COUNT];
 	struct ks_port_info port[KS_MAX_PORTS];

@@ -285,9 +285,9 @@ static void restore_quoted(struct quoted *q, const struct ks_session *s, unsigne
 }
 
 bool ks_hand_to_owner(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
-		      const struct ks_key *k, bool handed)
+		      const struct ks_key *k, uint8_t proto, bool handed)
 {
-	unsigned owner = ks_owner(c, k);
+	unsigned owner = ks_owner(c, k, proto);
 
 	if (owner == w->index || handed)
 		return false;
@@ -316,7 +316,7 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 			return;
 		}
 	}
-	if (ks_hand_to_owner(w, c, p, &q.back, handed))
+	if (ks_hand_to_owner(w, c, p, &q.back, q.ip->proto, handed))
 		return;
 	s = ks_table_find_key(&w->table, &q.back, q.ip->proto,
 			      ks_key_hash(&w->table, &q.back, q.ip->proto), &dir);

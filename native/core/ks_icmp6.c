@@ -139,7 +139,7 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 		ks_leave_to_kernel(w, c, p, KS_DROP_ICMP_HEADER);
 		return;
 	}
-	if (ks_hand_to_owner(w, c, p, &q.back, handed))
+	if (ks_hand_to_owner(w, c, p, &q.back, q.proto, handed))
 		return;
 	s = ks_table_find6(&w->table, &q.back, q.proto, ks_key_hash(&w->table, &q.back, q.proto),
 			   &dir);

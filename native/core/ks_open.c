@@ -169,6 +169,10 @@ void ks_close(struct ks_worker *w, struct ks_session *s)
 void ks_forget(struct ks_worker *w, struct ks_session *s)
 {
 	ks_table_remove(&w->table, s);
+	if (s->flags & KS_SF_TEMPLATE) {
+		ks_table_release(&w->table, s);
+		return;
+	}
 	count_session(w, s, -1);
 	ks_table_release(&w->table, s);
 	w->c[KS_C_SESSIONS]--;
@@ -188,6 +192,95 @@ static void set_keys(struct ks_session *s, const struct ks_key *in, const struct
 	}
 }
 
+/* ---- persistence --------------------------------------------------------------------------------------------------- */
+
+static struct ks_key template_key(const struct ks_svc *svc, const struct ks_key *in)
+{
+	struct ks_key k = *in;
+	union ks_addr four;
+
+	k.t.sport = 0;
+	if (k.af == 6) {
+		ks_addr_mask(&k.a[KS_SRC], svc->persist_plen);
+	} else {
+		four = ks_addr4(k.t.src);
+		ks_addr_mask(&four, svc->persist_plen);
+		k.t.src = four.v4;
+	}
+	return k;
+}
+
+/* The service's real server in that slot, NULL = it has none there, or none that may be held to. */
+static const struct ks_rs *held(const struct ks_conf *c, const struct ks_svc *svc, uint32_t slot)
+{
+	const struct ks_rs *rs = slot < c->n_rs_slots ? c->rs_by_slot[slot] : NULL;
+
+	if (rs == NULL || rs < svc->rs || rs >= svc->rs + svc->n_rs)
+		return NULL;
+	return rs->weight == 0 && svc->flags & KS_SVC_EXPIRE_TEMPLATE ? NULL : rs;
+}
+
+/* Without a template the next session of the prefix is scheduled as this one was: nothing is lost.
+ */
+static void hold(struct ks_worker *w, const struct ks_svc *svc, const struct ks_key *k,
+		 uint8_t proto, uint32_t hash, uint32_t slot, ks_ms now)
+{
+	struct ks_session *s = ks_table_alloc(&w->table, k->af == 6);
+
+	if (s == NULL)
+		return;
+	s->flags |= KS_SF_ONE_WAY | KS_SF_TEMPLATE;
+	s->proto = proto;
+	s->state = KS_ST_NONE;
+	s->fwd = KS_FWD_FNAT;
+	set_keys(s, k, &(struct ks_key){ .af = 4 });
+	if (!ks_table_insert(&w->table, s, hash, 0)) {
+		ks_table_release(&w->table, s);
+		return;
+	}
+	s->rs_slot = slot;
+	s->svc_slot = svc->slot;
+	s->last_seen = (uint32_t)now;
+	s->timeout = svc->persist_ms;
+	ks_wheel_add(&w->wheel, &w->table, s, now);
+}
+
+/* The scheduler's choice, or the one the client's prefix has already. */
+static const struct ks_rs *choose_server(struct ks_worker *w, const struct ks_conf *c,
+					 const struct ks_svc *svc, const struct ks_key *in,
+					 uint8_t proto, ks_ms now)
+{
+	struct ks_sched_state *st = &w->sched[svc->slot];
+	const struct ks_rs *rs;
+	struct ks_session *s;
+	struct ks_key k;
+	uint32_t hash;
+	unsigned dir;
+
+	if (svc->persist_ms == 0)
+		return ks_sched_pick(svc, st, w->rs, in);
+	k = template_key(svc, in);
+	proto |= KS_PROTO_TEMPLATE;
+	hash = ks_key_hash(&w->table, &k, proto);
+	s = ks_table_find_key(&w->table, &k, proto, hash, &dir);
+	rs = s != NULL ? held(c, svc, s->rs_slot) : NULL;
+	if (rs != NULL) {
+		s->last_seen = (uint32_t)now;
+		s->timeout = svc->persist_ms;
+		return rs;
+	}
+	rs = ks_sched_pick(svc, st, w->rs, in);
+	if (rs == NULL || rs->slot >= w->max_rs_slots)
+		return rs;
+	if (s != NULL) {
+		s->rs_slot = rs->slot;
+		s->last_seen = (uint32_t)now;
+	} else {
+		hold(w, svc, &k, proto, hash, rs->slot, now);
+	}
+	return rs;
+}
+
 struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 			   const struct ks_key *in, const struct ks_svc *svc, ks_ms now)
 {
@@ -201,7 +294,7 @@ struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct 
 		ks_drop(w, p, KS_DROP_SESSION_FULL);
 		return NULL;
 	}
-	rs = ks_sched_pick(svc, &w->sched[svc->slot], w->rs, in);
+	rs = choose_server(w, c, svc, in, p->proto, now);
 	if (rs == NULL || rs->slot >= w->max_rs_slots) {
 		ks_drop(w, p, KS_DROP_NO_REAL_SERVER);
 		return NULL;

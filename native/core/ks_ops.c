@@ -9,9 +9,9 @@
 #include "ks_maglev.h"
 #include "ks_sched.h"
 
-#define SVC_FLAGS                                      \
-	(KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT | \
-	 KS_SVC_SCHED_FALLBACK) /* what the workers heed */
+#define SVC_FLAGS                                                              \
+	(KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT | KS_SVC_SCHED_FALLBACK | \
+	 KS_SVC_EXPIRE_TEMPLATE) /* what the workers heed */
 #define NAME_LEN          (KS_FMT_LEN + 16)
 #define NO_MEMORY(reason) ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for this op")
 
@@ -323,10 +323,15 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 		return ks_refuse(reason, KS_E_UNSUPPORTED,
 				 "service %s: flags 0x%x are not supported",
 				 svc_name(name, &op->key), op->flags & ~SVC_FLAGS);
-	if (op->persist_ms != 0)
-		return ks_refuse(reason, KS_E_UNSUPPORTED,
-				 "service %s: persistence is not supported",
-				 svc_name(name, &op->key));
+	if (op->persist_ms > INT32_MAX)
+		return ks_refuse(reason, KS_E_INVALID,
+				 "service %s: persistence is at most %d ms, not %u",
+				 svc_name(name, &op->key), INT32_MAX, op->persist_ms);
+	if (op->persist_ms != 0 &&
+	    (op->persist_plen == 0 || op->persist_plen > addr_bits(op->key.af)))
+		return ks_refuse(reason, KS_E_INVALID,
+				 "service %s: a persistence prefix has 1 to %u bits, not %u",
+				 svc_name(name, &op->key), addr_bits(op->key.af), op->persist_plen);
 	return set(d, &key, NULL, &body, d->limits.max_services, "services", reason);
 }
 

@@ -23,8 +23,16 @@ static bool is_pool_port(const struct ks_conf *c, ks_be16 port)
 		ks_ntoh16(port) <= c->param[KS_PARAM_LPORT_MAX];
 }
 
-unsigned ks_owner4(const struct ks_conf *c, ks_be32 src, ks_be16 sport, ks_be32 dst, ks_be16 dport)
+static uint32_t first_bits(ks_be32 addr, unsigned bits)
 {
+	return addr & ks_hton32((uint32_t)(~0ull << (32 - bits)));
+}
+
+unsigned ks_owner4(const struct ks_conf *c, uint8_t proto, ks_be32 src, ks_be16 sport, ks_be32 dst,
+		   ks_be16 dport)
+{
+	unsigned bits = 0;
+
 	if (c->n_workers <= 1)
 		return 0;
 	if (ks_conf_is_lip4(c, dst) && is_pool_port(c, dport))
@@ -32,26 +40,43 @@ unsigned ks_owner4(const struct ks_conf *c, ks_be32 src, ks_be16 sport, ks_be32 
 	if (c->passes && ks_conf_local4(c, dst) == NULL) {
 		src = dst;
 		sport = dport;
+		bits = c->pass_bits4;
+	} else if (c->grouped) {
+		const struct ks_svc *svc = ks_conf_svc4(c, proto, dst, dport);
+
+		bits = svc != NULL ? svc->owner_bits : 0;
 	}
-	return by_hash(c, (uint64_t)src << 16 | sport);
+	return by_hash(c,
+		       bits == 0 ? (uint64_t)src << 16 | sport
+				 : (uint64_t)first_bits(src, bits) << 16);
 }
 
-unsigned ks_owner(const struct ks_conf *c, const struct ks_key *k)
+unsigned ks_owner(const struct ks_conf *c, const struct ks_key *k, uint8_t proto)
 {
-	const union ks_addr *a = &k->a[KS_SRC];
+	union ks_addr a = k->a[KS_SRC];
 	const struct ks_local *l;
 	ks_be16 port = k->t.sport;
+	unsigned bits = 0;
 
 	if (k->af == 4)
-		return ks_owner4(c, k->t.src, k->t.sport, k->t.dst, k->t.dport);
+		return ks_owner4(c, proto, k->t.src, k->t.sport, k->t.dst, k->t.dport);
 	if (c->n_workers <= 1)
 		return 0;
 	l = ks_conf_local6(c, &k->a[KS_DST]);
 	if (l != NULL && l->flags & KS_LOCAL_LIP && is_pool_port(c, k->t.dport))
 		return ks_ntoh16(k->t.dport) % c->n_workers;
 	if (c->passes && l == NULL) {
-		a = &k->a[KS_DST];
+		a = k->a[KS_DST];
 		port = k->t.dport;
+		bits = c->pass_bits6;
+	} else if (c->grouped) {
+		const struct ks_svc *svc = ks_conf_svc6(c, proto, &k->a[KS_DST], k->t.dport);
+
+		bits = svc != NULL ? svc->owner_bits : 0;
 	}
-	return by_hash(c, a->q[0] * 0x9e3779b97f4a7c15ull + a->q[1] + port);
+	if (bits != 0) {
+		ks_addr_mask(&a, bits);
+		port = 0;
+	}
+	return by_hash(c, a.q[0] * 0x9e3779b97f4a7c15ull + a.q[1] + port);
 }

@@ -62,7 +62,11 @@ static_assert(sizeof(struct ks_session) == 64, "one cache line");
 #define KS_SF_ONE_WAY 0x04u /* the real server answers past us: only KS_IN is in the index */
 #define KS_SF_WIDE    0x08u
 #define KS_SF_V6      0x10u /* << direction: packets that arrive from there are IPv6 */
-#define KS_TIMER_HEAD 0x80000000u
+/* Persistence: which real server the clients of a prefix have. Found by the prefix, source port 0
+ * and KS_PROTO_TEMPLATE beside the protocol, which no packet has. */
+#define KS_SF_TEMPLATE    0x40u
+#define KS_PROTO_TEMPLATE 0x80u
+#define KS_TIMER_HEAD     0x80000000u
 
 static inline struct ks_wide *ks_wide(struct ks_session *s)
 {

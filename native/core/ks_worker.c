@@ -187,7 +187,7 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 		}
 		fill_key(&f->key, p);
 		if (!handed && c->n_workers > 1) {
-			unsigned owner = ks_owner(c, &f->key);
+			unsigned owner = ks_owner(c, &f->key, p->proto);
 
 			if (owner != w->index) {
 				hand_over(w, p, owner);
@@ -219,8 +219,8 @@ unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_
 	(void)out;
 	(void)max_out;
 	while ((s = ks_wheel_expired(&w->wheel, &w->table, &max_work, now)) != NULL) {
+		w->c[KS_C_SESSIONS_EXPIRED] += s->flags & KS_SF_TEMPLATE ? 0 : 1;
 		ks_forget(w, s);
-		w->c[KS_C_SESSIONS_EXPIRED]++;
 	}
 	return 0;
 }
@@ -279,7 +279,7 @@ unsigned ks_worker_sessions(const struct ks_worker *w, const struct ks_conf *c, 
 
 	(void)c;
 	for (unsigned scanned = 0; i < t->max && n < max && scanned < SESSIONS_SCANNED; scanned++) {
-		if (t->session[i].flags & KS_SF_USED)
+		if ((t->session[i].flags & (KS_SF_USED | KS_SF_TEMPLATE)) == KS_SF_USED)
 			fill_row(w, &t->session[i], &rows[n++], now);
 		i = next_line(t, i + (i >= t->fresh_wide ? 2 : 1));
 	}

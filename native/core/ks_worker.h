@@ -95,7 +95,8 @@ unsigned ks_worker_sessions(const struct ks_worker *w, const struct ks_conf *c, 
  * the same on every lcore. FNAT: client side by hash of the client's address and port, real
  * server's side by the local port. */
 struct ks_key;
-unsigned ks_owner(const struct ks_conf *c, const struct ks_key *k);
-unsigned ks_owner4(const struct ks_conf *c, ks_be32 src, ks_be16 sport, ks_be32 dst, ks_be16 dport);
+unsigned ks_owner(const struct ks_conf *c, const struct ks_key *k, uint8_t proto);
+unsigned ks_owner4(const struct ks_conf *c, uint8_t proto, ks_be32 src, ks_be16 sport, ks_be32 dst,
+		   ks_be16 dport);
 
 #endif

@@ -134,7 +134,7 @@ void ks_leave_to_kernel(struct ks_worker *w, const struct ks_conf *c, struct ks_
 			enum ks_drop otherwise);
 /* The owner of the session a message is about is another worker: it goes there. */
 bool ks_hand_to_owner(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
-		      const struct ks_key *k, bool handed);
+		      const struct ks_key *k, uint8_t proto, bool handed);
 
 /* ks_xlat.c: between the families (RFC 7915) */
 /* A packet of a session; the transport checksum is already the other family's. Room in front is the

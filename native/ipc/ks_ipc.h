@@ -242,7 +242,7 @@ struct ks_op_svc {
 	uint32_t flags; /* KS_SVC_* */
 	uint32_t est_timeout_ms; /* 0 = the parameter's */
 	uint32_t persist_ms; /* 0 = off */
-	uint8_t persist_plen;
+	uint8_t persist_plen; /* clients of one prefix of that length go together */
 	uint8_t reserved2[3];
 };
 static_assert(sizeof(struct ks_op_svc) == 44, "wire size");
@@ -253,6 +253,7 @@ static_assert(sizeof(struct ks_op_svc) == 44, "wire size");
 #define KS_SVC_QUIC             0x8u
 #define KS_SVC_SCHED_PORT       0x10u /* sh-port, mh-port */
 #define KS_SVC_SCHED_FALLBACK   0x20u /* sh-fallback, mh-fallback */
+#define KS_SVC_EXPIRE_TEMPLATE  0x40u /* persistence does not hold to a real server of weight 0 */
 
 enum ks_fwd {
 	KS_FWD_FNAT = 1,

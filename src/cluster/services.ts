@@ -71,6 +71,9 @@ const servers = (f: Facts, v: VirtualServer): readonly RealServerEntry[] => {
 const localAddresses = (config: Config, v: VirtualServer): readonly LocalAddressEntry[] =>
   config.keepalived.localAddressGroups.find((g) => g.name === v.localAddressGroup)?.addresses ?? [];
 
+/** The data plane's clock of a session; keepalived allows a week more. */
+const longestPersistenceMs = 0x7fffffff;
+
 export const servicesOf = (f: Facts, v: VirtualServer): readonly ServiceEntry[] => {
   if (v.protocol !== 'TCP' && v.protocol !== 'UDP') return [];
   const { protocol } = v;
@@ -83,6 +86,9 @@ export const servicesOf = (f: Facts, v: VirtualServer): readonly ServiceEntry[] 
     scheduler: v.scheduler as Scheduler,
     expireQuiescent: v.expireQuiescent,
     schedulerPort: v.schedulerPort,
+    persistenceMs: Math.min(v.persistenceTimeoutMs ?? 0, longestPersistenceMs),
+    persistencePrefixLength: v.persistencePrefixLength ?? (address.includes(':') ? 128 : 32),
+    expireTemplate: v.persistenceTimeoutMs !== null && f.config.dpvs.expireTemplate,
     establishedTimeoutMs: v.establishTimeoutMs ?? 0,
     realServers,
     localAddresses: locals,

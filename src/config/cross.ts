@@ -59,9 +59,6 @@ const unsupported = (v: VirtualServer): readonly (readonly [string, string | und
   ...(supportedSchedulers.includes(v.scheduler)
     ? []
     : [[`lb_algo ${v.scheduler}`, `use one of ${supportedSchedulers.join(', ')}`] as const]),
-  ...(v.persistenceTimeoutMs === null
-    ? []
-    : [['persistence_timeout', 'lb_algo sh keeps a client at its server'] as const]),
   ...(v.synProxy ? [['syn_proxy', undefined] as const] : []),
 ];
 

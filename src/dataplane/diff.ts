@@ -100,6 +100,9 @@ const sameHead = (x: ServiceHead, y: ServiceHead): boolean =>
   x.scheduler === y.scheduler &&
   x.expireQuiescent === y.expireQuiescent &&
   x.schedulerPort === y.schedulerPort &&
+  x.persistenceMs === y.persistenceMs &&
+  x.persistencePrefixLength === y.persistencePrefixLength &&
+  x.expireTemplate === y.expireTemplate &&
   x.establishedTimeoutMs === y.establishedTimeoutMs;
 
 export const serviceId = (s: ServiceId): ServiceId => ({
@@ -113,6 +116,9 @@ const head = (s: ServiceHead): ServiceHead => ({
   scheduler: s.scheduler,
   expireQuiescent: s.expireQuiescent,
   schedulerPort: s.schedulerPort,
+  persistenceMs: s.persistenceMs,
+  persistencePrefixLength: s.persistencePrefixLength,
+  expireTemplate: s.expireTemplate,
   establishedTimeoutMs: s.establishedTimeoutMs,
 });
 

@@ -26,6 +26,7 @@ export const addressLeased = 1;
 export const addressLocal = 2;
 export const expireQuiescent = 1;
 export const schedulerPort = 0x10;
+export const expireTemplate = 0x40;
 
 export const opHead = wireStruct('ks_op', { type: le16, len: le16 });
 export const opAddr = wireStruct('ks_op_addr', {
@@ -127,10 +128,13 @@ export const writingOf = (op: Op): Writing => {
         key: key(s),
         sched: schedulers.indexOf(s.scheduler) + 1,
         reserved: null,
-        flags: (s.expireQuiescent ? expireQuiescent : 0) | (s.schedulerPort ? schedulerPort : 0),
+        flags:
+          (s.expireQuiescent ? expireQuiescent : 0) |
+          (s.schedulerPort ? schedulerPort : 0) |
+          (s.expireTemplate ? expireTemplate : 0),
         estTimeoutMs: s.establishedTimeoutMs,
-        persistMs: 0,
-        persistPlen: 0,
+        persistMs: s.persistenceMs,
+        persistPlen: s.persistenceMs > 0 ? s.persistencePrefixLength : 0,
         reserved2: null,
       });
     }

@@ -50,6 +50,12 @@ export interface ServiceEntry {
   readonly expireQuiescent: boolean;
   /** sh and mh hash the client's port as well. */
   readonly schedulerPort: boolean;
+  /** How long a client stays with its real server after its last connection; 0: it need not. */
+  readonly persistenceMs: number;
+  /** Clients of one prefix of that length go together. */
+  readonly persistencePrefixLength: number;
+  /** Persistence does not hold to a real server of weight 0. */
+  readonly expireTemplate: boolean;
   /** 0: the parameter's. */
   readonly establishedTimeoutMs: number;
   readonly realServers: readonly RealServerEntry[];
@@ -142,6 +148,7 @@ const digestOf = (s: Snapshot): bigint => {
   for (const v of s.services) {
     const key = serviceKey(v);
     add('svc', key, v.scheduler, v.expireQuiescent, v.schedulerPort, v.establishedTimeoutMs);
+    add('persistence', key, v.persistenceMs, v.persistencePrefixLength, v.expireTemplate);
     for (const r of v.realServers) add('rs', key, realServerKey(r), r.forwarding, r.weight);
     for (const l of v.localAddresses) add('lip', key, localAddressKey(l), l.device);
   }

@@ -115,7 +115,12 @@ static void services(void)
 	REFUSED(v, KS_E_UNSUPPORTED, "service TCP 192.0.2.2:80: flags 0x8 are not supported");
 	v = op_svc("192.0.2.2", 80);
 	v.persist_ms = 1;
-	REFUSED(v, KS_E_UNSUPPORTED, "service TCP 192.0.2.2:80: persistence is not supported");
+	v.persist_plen = 33;
+	REFUSED(v, KS_E_INVALID,
+		"service TCP 192.0.2.2:80: a persistence prefix has 1 to 32 bits, not 33");
+	v.persist_ms = 0x80000000u;
+	REFUSED(v, KS_E_INVALID,
+		"service TCP 192.0.2.2:80: persistence is at most 2147483647 ms, not 2147483648");
 	v = op_svc("192.0.2.2", 80);
 	v.op.type = KS_OP_SVC_DEL;
 	REFUSED(v, KS_E_NOT_FOUND, "there is no service TCP 192.0.2.2:80");

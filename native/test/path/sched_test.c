@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Schedulers that choose by the client: shares by weight, the same choice on every node, and few
- * clients that move when a server comes or goes. */
+/* Schedulers that choose by the client, and persistence: shares by weight, the same choice on every
+ * node, and few clients that move when a server comes or goes. */
 #include "fixture.h"
+#include "ks_worker_int.h"
 
+#define CLIENT  "198.51.100.10"
 #define CLIENTS 4000u
 #define SERVERS 5u
 
 static const char *const servers[SERVERS + 1] = { "10.1.0.11", "10.1.0.12", "10.1.0.13",
 						  "10.1.0.14", "10.1.0.15", NULL };
+
+static void tick_all(struct bed *b)
+{
+	struct ks_pkt out[4];
+
+	for (unsigned i = 0; i < b->n; i++)
+		(void)ks_worker_tick(b->w[i], b->conf, out, 4, 1u << 20, b->now);
+}
 
 static void begin(struct bed *b, uint8_t sched, const unsigned weight[SERVERS])
 {
@@ -35,15 +45,21 @@ static void choices(struct bed *b, unsigned sport, uint8_t got[CLIENTS])
 	}
 }
 
-static void open_with_route(struct bed *b, uint8_t sched, const unsigned weight[SERVERS])
+/* Clients are everywhere, behind one gateway. */
+static void open_with_route(struct bed *b, unsigned workers)
 {
 	struct ks_mirror_route r = { .af = 4, .plen = 0, .port = 1 };
 
-	bed_open(b, 1, 65536);
+	bed_open(b, workers, 65536);
 	r.gw.v4 = ip4("198.51.100.1");
 	ks_desired_mirror_routes(b->desired, &r, 1);
-	begin(b, sched, weight);
 	bed_neigh(b, 1, "198.51.100.1", client_mac);
+}
+
+static void open_with(struct bed *b, uint8_t sched, const unsigned weight[SERVERS])
+{
+	open_with_route(b, 1);
+	begin(b, sched, weight);
 }
 
 static void shares_follow_weights(uint8_t sched)
@@ -53,7 +69,7 @@ static void shares_follow_weights(uint8_t sched)
 	unsigned n[SERVERS] = { 0 };
 	struct bed b;
 
-	open_with_route(&b, sched, weight);
+	open_with(&b, sched, weight);
 	choices(&b, 1000, got);
 	for (unsigned i = 0; i < CLIENTS; i++)
 		n[got[i]]++;
@@ -72,10 +88,10 @@ static void every_node_chooses_alike(uint8_t sched)
 	static uint8_t one[CLIENTS], other[CLIENTS];
 	struct bed b;
 
-	open_with_route(&b, sched, weight);
+	open_with(&b, sched, weight);
 	choices(&b, 1000, one);
 	bed_close(&b);
-	open_with_route(&b, sched, (const unsigned[SERVERS]){ 1, 1, 1, 1, 1 });
+	open_with(&b, sched, (const unsigned[SERVERS]){ 1, 1, 1, 1, 1 });
 	begin(&b, sched, weight); /* another history, the same state */
 	choices(&b, 1000, other);
 	bed_close(&b);
@@ -89,7 +105,7 @@ static unsigned moved(uint8_t sched)
 	unsigned n = 0, of = 0;
 	struct bed b;
 
-	open_with_route(&b, sched, (const unsigned[SERVERS]){ 1, 1, 1, 1, 1 });
+	open_with(&b, sched, (const unsigned[SERVERS]){ 1, 1, 1, 1, 1 });
 	choices(&b, 1000, before);
 	begin(&b, sched, (const unsigned[SERVERS]){ 1, 1, 0, 1, 1 });
 	choices(&b, 1001, after);
@@ -127,7 +143,7 @@ static void maglev_tables_have_a_prime_size(void)
 				    .param = KS_PARAM_MAGLEV_SIZE };
 	struct bed b;
 
-	open_with_route(&b, KS_SCHED_MH, (const unsigned[SERVERS]){ 1, 1, 1, 1, 1 });
+	open_with(&b, KS_SCHED_MH, (const unsigned[SERVERS]){ 1, 1, 1, 1, 1 });
 	for (uint32_t v = 0; v < 3; v++) {
 		size.value = (const uint32_t[]){ 4096, 65537, 249 }[v];
 		CHECK_EQ(ks_desired_begin(b.desired, false), KS_OK);
@@ -148,7 +164,7 @@ static void overflow_fills_one_after_the_other(void)
 	unsigned n[SERVERS] = { 0 };
 	struct bed b;
 
-	open_with_route(&b, KS_SCHED_OVF, weight);
+	open_with(&b, KS_SCHED_OVF, weight);
 	for (unsigned i = 0; i < 60; i++) {
 		struct pkt k = make_udp(1, "198.51.100.10", 1000 + i, "198.51.100.80", 80, "x");
 
@@ -163,11 +179,139 @@ static void overflow_fills_one_after_the_other(void)
 	bed_close(&b);
 }
 
+/* ---- persistence --------------------------------------------------------------------------------------------------- */
+
+static void persistent(struct bed *b, unsigned plen, uint32_t flags, const unsigned weight[3])
+{
+	static const char *const rs[] = { "10.1.0.11", "10.1.0.12", "10.1.0.13", NULL };
+	char reason[KS_REASON_LEN];
+	struct ks_op_svc svc = op_svc("198.51.100.80", 80);
+
+	CHECK_EQ(ks_desired_begin(b->desired, true), KS_OK);
+	bed_service(b, KS_PROTO_TCP, KS_SCHED_RR, rs, weight);
+	svc.persist_ms = 60000;
+	svc.persist_plen = (uint8_t)plen;
+	svc.flags = flags;
+	CHECK_EQ(APPLY(b->desired, svc, reason), KS_OK);
+	bed_build(b);
+}
+
+/* The real server a new connection gets, by its last octet; 0 = none. Given to any worker. */
+static unsigned served_by(struct bed *b, const char *client, unsigned sport)
+{
+	struct pkt k = make_tcp(1, client, sport, "198.51.100.80", 80, KS_TCP_SYN, "");
+	unsigned rs;
+
+	feed(b, &k, sport % b->n);
+	rs = k.p.verdict == KS_V_DROP ? 0 : (unsigned)(ip_of(&k)->dst >> 24);
+	drop_pkt(&k);
+	return rs;
+}
+
+static void clients_of_a_prefix_stay_together(void)
+{
+	static const unsigned weight[] = { 1, 1, 1 };
+	unsigned seen = 0;
+
+	for (unsigned workers = 1; workers <= 4; workers += 3) {
+		struct bed b;
+
+		open_with_route(&b, workers);
+		persistent(&b, 24, 0, weight);
+		for (unsigned net = 0; net < 30; net++) {
+			char client[20];
+			unsigned first = 0;
+
+			for (unsigned i = 0; i < 12; i++) {
+				unsigned rs;
+
+				snprintf(client, sizeof(client), "203.0.%u.%u", net, 1 + i);
+				rs = served_by(&b, client, 2000 + 7 * i);
+				CHECK(rs >= 11 && rs <= 13);
+				first = first == 0 ? rs : first;
+				CHECK_EQ(rs, first);
+			}
+			seen |= 1u << first;
+		}
+		CHECK_EQ(seen, 1u << 11 | 1u << 12 | 1u << 13);
+		bed_close(&b);
+	}
+}
+
+static void a_template_lasts_its_time_after_the_last_connection(void)
+{
+	static const unsigned weight[] = { 1, 1, 1 };
+	unsigned first;
+	struct bed b;
+
+	bed_open(&b, 1, 4096);
+	persistent(&b, 32, 0, weight);
+	first = served_by(&b, CLIENT, 2000);
+	for (unsigned i = 1; i <= 5; i++) { /* each connection begins it anew */
+		b.now += 50000;
+		tick_all(&b);
+		CHECK_EQ(served_by(&b, CLIENT, 2000 + i), first);
+	}
+	b.now += 61000;
+	tick_all(&b);
+	CHECK_EQ(b.w[0]->table.used, 0);
+	CHECK(served_by(&b, CLIENT, 3000) != first);
+	bed_close(&b);
+}
+
+static void weight_zero_keeps_its_clients_unless_told_not_to(void)
+{
+	static const unsigned all[] = { 1, 1, 1 }, none[] = { 0, 0, 1 };
+	unsigned first, i = 0;
+	struct bed b;
+
+	bed_open(&b, 1, 4096);
+	persistent(&b, 32, 0, all);
+	do
+		first = served_by(&b, CLIENT, 2000 + i++);
+	while (first == 0);
+	while (first == 13) { /* one whose weight goes */
+		b.now += 61000;
+		tick_all(&b);
+		first = served_by(&b, CLIENT, 2000 + i++);
+	}
+	persistent(&b, 32, 0, none);
+	CHECK_EQ(served_by(&b, CLIENT, 3000), first);
+	persistent(&b, 32, KS_SVC_EXPIRE_TEMPLATE, none);
+	CHECK_EQ(served_by(&b, CLIENT, 3001), 13);
+	CHECK_EQ(served_by(&b, CLIENT, 3002), 13);
+	bed_close(&b);
+}
+
+static void a_server_that_is_gone_lets_go(void)
+{
+	static const char *const two[] = { "10.1.0.12", "10.1.0.13", NULL };
+	static const unsigned weight[] = { 1, 1, 1 };
+	struct bed b;
+	unsigned first, i = 0;
+
+	bed_open(&b, 1, 4096);
+	persistent(&b, 32, 0, weight);
+	while ((first = served_by(&b, CLIENT, 2000 + i++)) != 11) {
+		b.now += 61000;
+		tick_all(&b);
+	}
+	CHECK_EQ(ks_desired_begin(b.desired, true), KS_OK);
+	bed_service(&b, KS_PROTO_TCP, KS_SCHED_RR, two, weight);
+	bed_build(&b);
+	CHECK(served_by(&b, CLIENT, 3000) > 11);
+	bed_close(&b);
+}
+
 int main(void)
 {
 	RUN(maglev);
 	RUN(consistent_hash);
 	RUN(maglev_tables_have_a_prime_size);
 	RUN(overflow_fills_one_after_the_other);
+	RUN(clients_of_a_prefix_stay_together);
+	RUN(a_template_lasts_its_time_after_the_last_connection);
+	RUN(weight_zero_keeps_its_clients_unless_told_not_to);
+	RUN(a_server_that_is_gone_lets_go);
 	return 0;
 }

@@ -296,13 +296,10 @@ const ipvsDefs = (c: Context, d: Draft<DpvsConfig>, t: Draft<Timeouts>): Readers
         conn_init_timeout: int(c, 1, 31_535_999, (s) => {
           t.connInit = s * 1000;
         }),
-        ...inert(c, [
-          'conn_pool_cache',
-          'expire_quiescent_template',
-          'fast_xmit_close',
-          'xmit_ttl',
-          'redirect',
-        ]),
+        expire_quiescent_template: onOff(c, (b) => {
+          d.expireTemplate = b;
+        }),
+        ...inert(c, ['conn_pool_cache', 'fast_xmit_close', 'xmit_ttl', 'redirect']),
       },
       'conn',
     ),
@@ -391,6 +388,7 @@ export const dpvsConfig = (c: Context, nodes: readonly Node[], root: Word): Dpvs
     defaultTtl: 64,
     neighbourTimeoutMs: 60_000,
     maglevSize: 4093,
+    expireTemplate: false,
     ealArgs: [],
     filePrefix: null,
     vipLeaseMs: 2000,

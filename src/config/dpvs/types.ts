@@ -57,6 +57,8 @@ export interface DpvsConfig {
   readonly timeoutsMs: Timeouts;
   /** Rows of mh's tables, a prime; Keelson's own item `mh_table_size` (DPVS has 4093 for good). */
   readonly maglevSize: number;
+  /** expire_quiescent_template: a client leaves its real server when that has weight 0. */
+  readonly expireTemplate: boolean;
   /** EMERG ALERT CRIT ERR WARNING NOTICE INFO DEBUG */
   readonly logLevel: string;
   readonly kni: boolean;

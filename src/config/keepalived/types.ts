@@ -219,7 +219,8 @@ export interface VirtualServer {
   readonly expireQuiescent: boolean;
   readonly establishTimeoutMs: number | null;
   readonly persistenceTimeoutMs: number | null;
-  readonly persistencePrefixLength: number;
+  /** null: each client by itself. */
+  readonly persistencePrefixLength: number | null;
   readonly alpha: boolean;
   readonly omega: boolean;
   readonly quorum: number;

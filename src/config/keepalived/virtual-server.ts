@@ -176,7 +176,7 @@ const defaults = (target: VirtualServerTarget, at: Word): Draft<VirtualServer> =
   expireQuiescent: false,
   establishTimeoutMs: null,
   persistenceTimeoutMs: null,
-  persistencePrefixLength: 32,
+  persistencePrefixLength: null,
   alpha: false,
   omega: false,
   quorum: 1,
@@ -190,6 +190,21 @@ const defaults = (target: VirtualServerTarget, at: Word): Draft<VirtualServer> =
   realServers: [],
   place: at.place,
 });
+
+/** A netmask, or a prefix length as for IPv6. */
+const granularity = (c: Context, w: Word): number | null => {
+  const mask = parseIpv4(w.text);
+  if (mask === null) return integerOf(c, w, 1, 128);
+  const prefix = Math.clz32(~mask);
+  if (prefix === 0 || (prefix < 32 && mask << prefix !== 0)) {
+    c.report.add('error', 'KS_CONF_VALUE', w, 'wrong value', {
+      found: `'${w.text}'`,
+      expected: 'a netmask of ones and then zeros',
+    });
+    return null;
+  }
+  return prefix;
+};
 
 const serverReaders = (
   c: Context,
@@ -239,6 +254,13 @@ const serverReaders = (
     establish_timeout: integer(c, 1, 3600, (x) => {
       d.establishTimeoutMs = x * 1000;
     }),
+    persistence_granularity: (x) => {
+      const w = x.args[0];
+      const bits = w === undefined ? null : granularity(c, w);
+      if (bits === null) return;
+      d.persistencePrefixLength = bits;
+      d.persistenceTimeoutMs ??= 360_000;
+    },
     persistence_timeout: (x) => {
       const w = x.args[0];
       const s = w === undefined ? 360 : integerOf(c, w, 1, 2_678_400);

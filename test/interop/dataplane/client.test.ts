@@ -53,6 +53,9 @@ const wish: Snapshot = {
       scheduler: 'wrr',
       expireQuiescent: true,
       schedulerPort: false,
+      persistenceMs: 0,
+      persistencePrefixLength: 32,
+      expireTemplate: false,
       establishedTimeoutMs: 5000,
       realServers: [
         { address: '192.0.2.1', port: 8080, forwarding: 'FNAT', weight: 2 },

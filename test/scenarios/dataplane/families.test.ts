@@ -64,6 +64,9 @@ const wish = (forwarding: Forwarding, outside: Family, inside: Family): Snapshot
       scheduler: 'rr',
       expireQuiescent: false,
       schedulerPort: false,
+      persistenceMs: 0,
+      persistencePrefixLength: 32,
+      expireTemplate: false,
       establishedTimeoutMs: 0,
       realServers: realServers[inside].map((address) => ({
         address,

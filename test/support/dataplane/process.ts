@@ -87,6 +87,9 @@ const service = (forwarding: Forwarding): ServiceEntry => ({
   scheduler: 'rr',
   expireQuiescent: false,
   schedulerPort: false,
+  persistenceMs: 0,
+  persistencePrefixLength: 32,
+  expireTemplate: false,
   establishedTimeoutMs: 0,
   realServers: realServers.map((address) => ({ address, port: 80, forwarding, weight: 1 })),
   localAddresses:

@@ -88,6 +88,9 @@ export const wanted = (k: Kind): Snapshot => {
         scheduler: 'rr',
         expireQuiescent: false,
         schedulerPort: false,
+        persistenceMs: 0,
+        persistencePrefixLength: 32,
+        expireTemplate: false,
         establishedTimeoutMs: 0,
         realServers: service.realServers.map((address) => ({
           address,

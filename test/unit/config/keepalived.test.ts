@@ -296,3 +296,39 @@ test('rendering: place, caret under the word, hint, count; tabs keep their width
   t.is(exitCode(r.diagnostics, true), 1);
   t.is(exitCode(alone('global_defs {\n vrrp_version 7\n}\n').diagnostics, false), 1);
 });
+
+test('persistence: off, for a time, by prefix', (t) => {
+  const persistence = (body: string) => {
+    const v = load(service(body)).config?.keepalived.virtualServers[0];
+    return [v?.persistenceTimeoutMs, v?.persistencePrefixLength];
+  };
+  t.deepEqual(persistence(''), [null, null]);
+  t.deepEqual(persistence(' persistence_timeout 60'), [60_000, null]);
+  t.deepEqual(persistence(' persistence_timeout'), [360_000, null]);
+  t.deepEqual(persistence(' persistence_granularity 255.255.255.0'), [360_000, 24]);
+  t.deepEqual(
+    persistence(' persistence_timeout 5\n persistence_granularity 255.255.255.255'),
+    [5000, 32],
+  );
+  t.deepEqual(persistence(' persistence_granularity 64'), [360_000, 64]);
+  t.deepEqual(said(load(service(' persistence_granularity 255.0.255.0'))), [
+    '9:26 error wrong value',
+  ]);
+});
+
+test('families: FNAT leads between them with local addresses of the servers’ family, the others do not', (t) => {
+  const six = (kind: string, lips = ' 10.1.0.200-203 dpdk0') =>
+    said(
+      load(
+        `local_address_group lips {\n${lips}\n}\nvirtual_server 2001:DB8::80 80 {\n lb_algo rr\n lb_kind ${kind}\n protocol TCP\n laddr_group_name lips\n real_server 10.1.0.11 80 {\n }\n}\n`,
+      ),
+    );
+  t.deepEqual(six('FNAT'), []);
+  t.deepEqual(six('TUN'), []);
+  t.deepEqual(six('FNAT', ' fd00::200 dpdk0'), [
+    '9:2 error 10.1.0.11: no local address of its family',
+  ]);
+  t.deepEqual(six('NAT'), [
+    '9:2 error 10.1.0.11: lb_kind NAT does not lead there from 2001:db8::80',
+  ]);
+});

@@ -71,6 +71,7 @@ test('every field has a part in the digest', (t) => {
     withService({ scheduler: 'rr' }),
     withService({ expireQuiescent: true }),
     withService({ schedulerPort: true }),
+    withService({ persistenceMs: 1000 }),
     withService({ establishedTimeoutMs: 1 }),
     withService({ realServers: [{ ...rs, weight: 99 }] }),
     withService({ realServers: [{ ...rs, forwarding: 'DR' }] }),
