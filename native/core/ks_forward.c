@@ -158,6 +158,8 @@ static inline void update_transport(struct ks_pkt *p, const struct ks_session *s
 	uint16_t *csum = (uint16_t *)(void *)(l4 + (p->proto == KS_PROTO_TCP ? 16 : 6));
 	uint16_t port[2] = { back->dport, back->sport };
 
+	if (__builtin_expect(p->frag == KS_FRAG_LATER, 0))
+		return; /* it has neither ports nor checksum */
 	memcpy(l4, port, 4);
 	if (p->proto == KS_PROTO_TCP) {
 		*csum = ks_csum_update(*csum, l4_delta);
@@ -206,6 +208,8 @@ static bool rewrite_wide(struct ks_pkt *p, struct ks_session *s, unsigned dir)
 			    *dst = &ks_wide(s)->addr[!dir][KS_SRC];
 	struct ks_ip6 *ip6 = ks_ip6(p);
 
+	if (p->frag != KS_FRAG_NONE && ks_session_af(s, !dir) != p->af)
+		return false;
 	update_transport(p, s, dir);
 	if (ks_session_af(s, !dir) == 4) {
 		ks_xlat_6to4(p, s->key[!dir].dst, s->key[!dir].src);
@@ -372,6 +376,20 @@ static inline void send_on(struct ks_worker *w, const struct ks_conf *c, struct 
 		p->via = s->rs_slot + 1;
 }
 
+/* Its sender is told, but for fragments other than the first (RFC 1122 §3.2.2). */
+static void cannot_go_on(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			 const struct ks_session *s, ks_ms now)
+{
+	bool late = ks_ttl(p) <= 1;
+
+	if (p->frag == KS_FRAG_LATER)
+		ks_drop(w, p, late ? KS_DROP_TTL : KS_DROP_TOO_BIG);
+	else if (late)
+		ks_time_exceeded(w, c, p, now);
+	else
+		ks_too_big(w, c, p, told_mtu(p, s), now);
+}
+
 void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		struct ks_session *s, unsigned dir, ks_ms now)
 {
@@ -386,21 +404,18 @@ void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		ks_drop(w, p, KS_DROP_NO_ROUTE);
 		return;
 	}
-	if (ks_ttl(p) <= 1) {
-		ks_time_exceeded(w, c, p, now);
-		return;
-	}
-	if (taken(p, s) > s->mtu) {
-		ks_too_big(w, c, p, told_mtu(p, s), now);
+	if (__builtin_expect(ks_ttl(p) <= 1 || taken(p, s) > s->mtu, 0)) {
+		cannot_go_on(w, c, p, s, now);
 		return;
 	}
 	s->last_seen = (uint32_t)now;
-	follow_state(w, c, p, s, dir, now);
+	if (__builtin_expect(p->frag != KS_FRAG_LATER, 1))
+		follow_state(w, c, p, s, dir, now);
 	rs = ks_rs_row(w, s->rs_slot);
 	rs[dir == KS_IN ? KS_RSC_IN_PACKETS : KS_RSC_OUT_PACKETS]++;
 	rs[dir == KS_IN ? KS_RSC_IN_BYTES : KS_RSC_OUT_BYTES] += p->l3_len;
 	if (!transform(p, s, dir)) {
-		ks_drop(w, p, KS_DROP_TOO_BIG);
+		ks_drop(w, p, p->frag != KS_FRAG_NONE ? KS_DROP_FRAGMENT : KS_DROP_TOO_BIG);
 		return;
 	}
 	send_on(w, c, p, s, dir, now);

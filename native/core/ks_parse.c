@@ -131,6 +131,13 @@ static enum ks_class parse_l4(struct ks_worker *w, const struct ks_conf *c, stru
 	return KS_CLASS_FLOW;
 }
 
+static enum ks_class fragment(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
+{
+	if (p->proto == KS_PROTO_TCP || p->proto == KS_PROTO_UDP)
+		return KS_CLASS_FRAGMENT;
+	return kernel_or(w, c, p, KS_DROP_FRAGMENT);
+}
+
 static enum ks_class parse_ip4(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 {
 	const struct ks_ip4 *ip = ks_ip(p);
@@ -150,9 +157,9 @@ static enum ks_class parse_ip4(struct ks_worker *w, const struct ks_conf *c, str
 	    ks_csum_fold(ks_csum_add(0, p->data + p->l3, header)) != 0xffff)
 		return drop(w, p, KS_DROP_IP_CSUM);
 	p->l4 = (uint16_t)(KS_ETH_LEN + header);
-	if (ks_ntoh16(ip->frag) & KS_IP4_FRAG)
-		return kernel_or(w, c, p, KS_DROP_FRAGMENT);
 	p->proto = ip->proto;
+	if (ks_ntoh16(ip->frag) & KS_IP4_FRAG)
+		return fragment(w, c, p);
 	return parse_l4(w, c, p);
 }
 
@@ -163,8 +170,13 @@ static enum ks_drop skip_extensions(struct ks_pkt *p)
 	unsigned at = p->l3 + (unsigned)sizeof(struct ks_ip6), end = p->l3 + (unsigned)p->l3_len;
 
 	for (unsigned n = 0; n < EXTENSIONS_MAX; n++) {
-		if (next == KS_PROTO_FRAGMENT)
+		if (next == KS_PROTO_FRAGMENT) {
+			if (at + 8 > end)
+				return KS_DROP_TRUNCATED;
+			p->proto = p->data[at];
+			p->l4 = (uint16_t)(at + 8);
 			return KS_DROP_FRAGMENT;
+		}
 		if (next != KS_PROTO_HOP && next != KS_PROTO_ROUTING &&
 		    next != KS_PROTO_DEST_OPTS) {
 			p->proto = next;
@@ -204,7 +216,7 @@ static enum ks_class parse_ip6(struct ks_worker *w, const struct ks_conf *c, str
 			? to_main(w, p)
 			: to_kni(w, p);
 	if (wrong == KS_DROP_FRAGMENT)
-		return kernel_or(w, c, p, wrong);
+		return fragment(w, c, p);
 	if (wrong != KS_DROP_NONE)
 		return drop(w, p, wrong);
 	return parse_l4(w, c, p);
@@ -225,6 +237,7 @@ enum ks_class ks_parse(struct ks_worker *w, const struct ks_conf *c, struct ks_p
 		return to_kni(w, p); /* a group */
 	}
 	p->l3 = KS_ETH_LEN;
+	p->frag = KS_FRAG_NONE;
 	switch (type) {
 	case KS_ETHERTYPE_IPV4:
 		p->af = 4;

@@ -22,6 +22,8 @@ enum ks_verdict {
 	KS_V_CONSUMED, /* the core used the buffer up by other means; the shell only frees it */
 };
 
+enum ks_frag { KS_FRAG_NONE = 0, KS_FRAG_FIRST, KS_FRAG_LATER };
+
 #define KS_RX_IP_CSUM_GOOD 0x01u /* the port has verified it */
 #define KS_RX_IP_CSUM_BAD  0x02u
 #define KS_RX_L4_CSUM_GOOD 0x04u
@@ -54,7 +56,9 @@ struct ks_pkt {
 	uint8_t proto;
 	uint8_t tcp_flags;
 	uint8_t af; /* 4 or 6, once parsed */
-	uint8_t spare;
+	uint8_t frag; /* enum ks_frag */
+	uint32_t ports; /* of a fragment that is handed on: source and destination, as on the wire;
+			   the shell keeps them with a KS_V_WORKER packet, 0 = none */
 	uint32_t hash; /* of the tuple, once known */
 	uint32_t via; /* KS_V_MAIN: 1 + slot of the real server that is the next hop; 0 = the route
 			 of the destination says it */

@@ -32,7 +32,7 @@ struct ks_worker *ks_worker_new(const struct ks_worker_opts *o)
 	w->max_rs_slots = o->max_rs_slots;
 	w->max_svc_slots = o->max_svc_slots;
 	w->sched = o->mem->alloc(o->mem->ctx, (size_t)o->max_svc_slots * sizeof(*w->sched), 64);
-	if (w->sched == NULL ||
+	if (w->sched == NULL || !ks_frags_init(w) ||
 	    !ks_table_init(&w->table, o->mem, o->max_sessions, o->init_sessions,
 			   o->seed + o->index)) {
 		ks_worker_free(w);
@@ -53,6 +53,7 @@ void ks_worker_free(struct ks_worker *w)
 	if (w == NULL)
 		return;
 	ks_table_fini(&w->table);
+	ks_frags_fini(w);
 	if (w->sched != NULL)
 		w->mem->free(w->mem->ctx, w->sched);
 	w->mem->free(w->mem->ctx, w);
@@ -140,6 +141,23 @@ static void known_or_not(struct ks_worker *w, const struct ks_conf *c, struct fl
 	unknown_flow(w, c, f, now);
 }
 
+/* Rare enough to be taken one by one. A later fragment makes no session. */
+static void one_fragment(struct ks_worker *w, const struct ks_conf *c, struct flow *f,
+			 struct ks_pkt *p, ks_ms now)
+{
+	unsigned dir;
+
+	f->p = p;
+	p->hash = ks_key_hash(&w->table, &f->key, p->proto);
+	if (p->frag == KS_FRAG_FIRST ||
+	    ks_table_find_key(&w->table, &f->key, p->proto, p->hash, &dir) != NULL)
+		known_or_not(w, c, f, now);
+	else if (service_of(c, &f->key, p->proto) != NULL)
+		ks_drop(w, p, KS_DROP_FRAGMENT);
+	else
+		ks_leave_to_kernel(w, c, p, KS_DROP_FRAGMENT);
+}
+
 /* Checked by the worker that took it from the port: the owner need not check again. */
 static void hand_over(struct ks_worker *w, struct ks_pkt *p, unsigned owner)
 {
@@ -181,6 +199,10 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 				ks_icmp(w, c, p, handed, now);
 			else
 				ks_icmp6(w, c, p, handed, now);
+			continue;
+		case KS_CLASS_FRAGMENT:
+			if (ks_fragment(w, c, p, &f->key, handed, now))
+				one_fragment(w, c, f, p, now);
 			continue;
 		case KS_CLASS_FLOW:
 			break;

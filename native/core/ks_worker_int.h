@@ -25,6 +25,7 @@ struct ks_worker {
 	uint32_t error_tokens; /* ICMP errors and RSTs this worker may still send this second */
 	uint64_t error_second;
 	const struct ks_mem *mem;
+	struct ks_frags *frags;
 	struct ks_worker_opts opts;
 	struct ks_wheel wheel;
 };
@@ -72,6 +73,7 @@ enum ks_class {
 	KS_CLASS_DONE, /* verdict is set */
 	KS_CLASS_FLOW, /* TCP or UDP, whole; af, l3, l4, l3_len, proto, tcp_flags are set */
 	KS_CLASS_ICMP, /* ICMP or ICMPv6, whole */
+	KS_CLASS_FRAGMENT, /* of TCP or UDP: af, l3, l4, l3_len, proto are set */
 };
 enum ks_class ks_parse(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p);
 bool ks_l4_csum_ok(const struct ks_pkt *p);
@@ -88,6 +90,13 @@ static inline const struct ks_svc *ks_session_svc(const struct ks_conf *c,
 			    &((const struct ks_wide *)(const void *)s)->addr[KS_IN][KS_DST],
 			    k->dport);
 }
+
+/* ks_frag.c */
+bool ks_frags_init(struct ks_worker *w);
+void ks_frags_fini(struct ks_worker *w);
+/* Finds out what a fragment is of; false = it has a verdict (handed on, dropped). */
+bool ks_fragment(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, struct ks_key *k,
+		 bool handed, ks_ms now);
 
 /* ks_open.c */
 struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,

@@ -195,6 +195,7 @@ void pkt_from_mbuf(struct rte_mbuf *m, struct ks_pkt *p, unsigned in_port, bool 
 	p->flags = rx_csum ? rx_flags(m->ol_flags) : 0;
 	p->verdict = KS_V_DROP;
 	p->nh = KS_NH_NONE;
+	p->ports = 0;
 }
 
 /* The frame may have grown or shrunk at either end. */

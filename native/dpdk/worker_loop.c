@@ -43,6 +43,7 @@ static void carry_out(struct lcore *l, struct ks_pkt *pkts, unsigned n)
 			/* this one has verified it: the owner need not */
 			m->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 			m->port = p->in_port;
+			m->hash.fdir.hi = p->ports; /* beside hash.usr, the mark */
 			transfer_to(l, p->worker, m, MARK_WORK);
 			break;
 		case KS_V_DROP:
@@ -86,6 +87,12 @@ static unsigned from_queue(struct lcore *l, const struct poll_opts *poll,
 	return n;
 }
 
+static void handed_pkt(struct rte_mbuf *m, struct ks_pkt *p)
+{
+	pkt_from_mbuf(m, p, m->port, true);
+	p->ports = m->hash.fdir.hi;
+}
+
 /* From another lcore: frames to send on a queue of ours, packets whose session is ours. */
 static unsigned from_ring(struct lcore *l, struct rte_ring *ring, const struct ks_conf *conf,
 			  ks_ms now)
@@ -99,7 +106,7 @@ static unsigned from_ring(struct lcore *l, struct rte_ring *ring, const struct k
 		if (m[i]->hash.usr == MARK_TX)
 			transfer_tx(l, m[i]->port, m[i]);
 		else
-			pkt_from_mbuf(m[i], &pkts[work++], m[i]->port, true);
+			handed_pkt(m[i], &pkts[work++]);
 	}
 	if (work > 0) {
 		l->c[KS_C_HANDED_IN] += work;

@@ -119,7 +119,7 @@ static void io_event(void *ctx, const struct ks_event *e)
 
 static void carry_out(struct sim *s, struct ks_pkt *p, unsigned worker)
 {
-	if (p->verdict == KS_V_WORKER) {
+	while (p->verdict == KS_V_WORKER) {
 		worker = p->worker;
 		p->flags |= KS_RX_IP_CSUM_GOOD | KS_RX_L4_CSUM_GOOD; /* the first has verified it */
 		ks_worker_burst(s->worker[worker], s->conf, p, 1, true, s->now);

@@ -166,7 +166,7 @@ static void wrong_l4_sum(struct pkt *k)
 }
 static void fragment(struct pkt *k)
 {
-	ip_of(k)->frag = ks_hton16(0x2000);
+	ip_of(k)->frag = ks_hton16(0x2000 | 100); /* not the first */
 	fill_sums(k);
 }
 static void tcp_offset(struct pkt *k)
@@ -222,7 +222,7 @@ static void what_is_wrong_ends_under_its_name(void)
 		{ "header of 16 bytes", KS_DROP_IP_HEADER, short_header },
 		{ "IP checksum", KS_DROP_IP_CSUM, wrong_ip_sum },
 		{ "TCP checksum", KS_DROP_L4_CSUM, wrong_l4_sum },
-		{ "fragment", KS_DROP_FRAGMENT, fragment },
+		{ "fragment without its first", KS_DROP_FRAGMENT, fragment },
 		{ "TCP header of 16 bytes", KS_DROP_L4_HEADER, tcp_offset },
 		{ "TCP header longer than the packet", KS_DROP_L4_HEADER, tcp_offset_far },
 		{ "TTL 1", KS_DROP_TTL, last_hop },

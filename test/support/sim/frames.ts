@@ -363,3 +363,70 @@ export const decodeIcmpError = (b: Uint8Array) => {
           },
   };
 };
+
+const withHeader4 = (frame: Uint8Array, flags: number, payload: Uint8Array): Uint8Array => {
+  const out = Uint8Array.from([...frame.subarray(0, 34), ...payload]);
+  const v = new DataView(out.buffer);
+  v.setUint16(16, 20 + payload.length);
+  v.setUint16(20, flags);
+  v.setUint16(24, 0);
+  v.setUint16(24, onesComplement([out.subarray(14, 34)]));
+  return out;
+};
+
+const withHeader6 = (frame: Uint8Array, extra: readonly number[], payload: Uint8Array) => {
+  const out = Uint8Array.from([...frame.subarray(0, 54), ...extra, ...payload]);
+  new DataView(out.buffer).setUint16(18, extra.length + payload.length);
+  if (extra.length > 0) out[20] = 44;
+  return out;
+};
+
+/** The packet of a frame in fragments of `size` bytes (a multiple of 8), first to last. */
+export const fragment = (frame: Uint8Array, id: number, size: number): readonly Uint8Array[] => {
+  const six = frame[12] === 0x86;
+  const payload = frame.subarray(six ? 54 : 34);
+  const starts = Array.from({ length: Math.ceil(payload.length / size) }, (_, i) => i * size);
+  return starts.map((at) => {
+    const part = payload.subarray(at, at + size);
+    const more = at + size < payload.length;
+    if (!six) {
+      const out = withHeader4(frame, (more ? 0x2000 : 0) | (at >> 3), part);
+      new DataView(out.buffer).setUint16(18, id);
+      new DataView(out.buffer).setUint16(24, 0);
+      new DataView(out.buffer).setUint16(24, onesComplement([out.subarray(14, 34)]));
+      return out;
+    }
+    const word = at | (more ? 1 : 0);
+    const head = [frame[20] ?? 0, 0, word >> 8, word & 255, 0, 0, id >> 8, id & 255];
+    return withHeader6(frame, head, part);
+  });
+};
+
+/** Fragments as they came out, put together again; null when one is missing or they are not of one packet. */
+export const reassemble = (frames: readonly Uint8Array[]): Uint8Array | null => {
+  const [first] = frames;
+  if (first === undefined) return null;
+  const six = first[12] === 0x86;
+  const ends = six ? 54 : 34;
+  const parts = frames.map((f) => {
+    const v = new DataView(f.buffer, f.byteOffset);
+    const word = v.getUint16(six ? 56 : 20);
+    return {
+      head: f.subarray(six ? 22 : 26, ends).join(),
+      id: six ? v.getUint32(58) : v.getUint16(18),
+      at: six ? word & 0xfff8 : (word & 0x1fff) * 8,
+      more: (word & (six ? 1 : 0x2000)) !== 0,
+      bytes: f.subarray(six ? 62 : 34),
+    };
+  });
+  const payload: number[] = [];
+  for (const p of parts.sort((x, y) => x.at - y.at)) {
+    if (p.at !== payload.length || p.head !== parts[0]?.head || p.id !== parts[0]?.id) return null;
+    payload.push(...p.bytes);
+  }
+  if (parts.at(-1)?.more !== false) return null;
+  if (!six) return withHeader4(first, 0, Uint8Array.from(payload));
+  const whole = withHeader6(first, [], Uint8Array.from(payload));
+  whole[20] = first[54] ?? 0;
+  return whole;
+};
