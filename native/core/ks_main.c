@@ -327,11 +327,10 @@ void ks_main_packet(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p
 		ks_main_drop(m, p, KS_DROP_TRUNCATED);
 	else if (p->data[12] == 0x08 && p->data[13] == 0x06)
 		arp_input(m, c, p, now);
-	else if (p->data[12] == 0x08 && p->data[13] == 0x00)
-		ip_output(m, c, p, now);
 	else if (p->data[12] == 0x86 && p->data[13] == 0xdd && is_discovery(p))
 		ks_nd_input(m, c, p, now);
-	else if (p->data[12] == 0x86 && p->data[13] == 0xdd)
+	else if ((p->data[12] == 0x08 && p->data[13] == 0x00) ||
+		 (p->data[12] == 0x86 && p->data[13] == 0xdd))
 		ip_output(m, c, p, now);
 	else
 		ks_main_drop(m, p, KS_DROP_ETHERTYPE);

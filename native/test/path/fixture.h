@@ -300,12 +300,13 @@ static inline void drop_pkt(struct pkt *k)
 static inline unsigned feed(struct bed *b, struct pkt *k, unsigned at)
 {
 	ks_worker_burst(b->w[at], b->conf, &k->p, 1, false, b->now);
-	if (k->p.verdict != KS_V_WORKER)
-		return at;
-	at = k->p.worker;
-	CHECK(at < b->n);
-	ks_worker_burst(b->w[at], b->conf, &k->p, 1, true, b->now);
-	CHECK(k->p.verdict != KS_V_WORKER);
+	/* a fragment may go by way of the worker that knows its ports */
+	for (unsigned hops = 0; k->p.verdict == KS_V_WORKER; hops++) {
+		CHECK(hops < (k->p.ports != 0 ? 2 : 1));
+		at = k->p.worker;
+		CHECK(at < b->n);
+		ks_worker_burst(b->w[at], b->conf, &k->p, 1, true, b->now);
+	}
 	return at;
 }
 
