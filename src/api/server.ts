@@ -52,7 +52,12 @@ const answer = async (
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> => {
-  const url = new URL(req.url ?? '/', 'http://keelson');
+  const target = req.url ?? '/';
+  const url = URL.canParse(target, 'http://keelson') ? new URL(target, 'http://keelson') : null;
+  if (url === null) {
+    send(res, 400, failure('KS_API_BAD_TARGET', `${req.url} is no request target`));
+    return;
+  }
   const handler = routes[`${req.method ?? 'GET'} ${url.pathname}`];
   if (handler === undefined) {
     const known = Object.keys(routes).join(', ');

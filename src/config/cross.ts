@@ -119,8 +119,48 @@ const checkTarget = (config: Config, v: VirtualServer, error: Say): readonly End
   }
 };
 
+/** What the data plane would refuse with the whole generation: not an address of a host. */
+const isHost = (address: string): boolean => {
+  const first = Number(address.split('.')[0]);
+  if (isIpv6(address)) return !/^(ff|::$|::1$|::ffff:)/.test(address);
+  return first !== 0 && first !== 127 && first < 224;
+};
+
+const checkHosts = (v: VirtualServer, address: string, locals: ReadonlySet<string>, error: Say) => {
+  if (!isHost(address)) error(v.place, `${address} cannot be the address of a service`);
+  if (locals.has(address))
+    error(v.place, `${address} is a local address, and cannot be the address of a service as well`);
+  for (const r of v.realServers)
+    if (!isHost(r.address)) error(r.place, `${r.address} cannot be the address of a real server`);
+};
+
+/** A local address has one device. */
+const checkLocalDevices = (config: Config, error: Say): ReadonlyMap<string, string> => {
+  const devices = new Map<string, string>();
+  for (const g of config.keepalived.localAddressGroups)
+    for (const a of g.addresses) {
+      const before = devices.get(a.address);
+      if (before !== undefined && before !== a.device)
+        error(g.place, `${a.address} is wanted on ${before} and on ${a.device}`);
+      devices.set(a.address, a.device);
+      if (!isHost(a.address)) error(g.place, `${a.address} cannot be a local address`);
+    }
+  return devices;
+};
+
+const checkVirtualAddresses = (config: Config, error: Say): void => {
+  const locals = checkLocalDevices(config, error);
+  for (const i of config.keepalived.vrrpInstances)
+    for (const a of [...i.virtualAddresses, ...i.excludedAddresses])
+      if (locals.has(a.address))
+        error(a.place, `${a.address} is a local address, and cannot be a virtual one as well`);
+};
+
 const checkVirtualServers = (config: Config, error: Say): void => {
   const seen = new Map<string, Place>();
+  const locals = new Set(
+    config.keepalived.localAddressGroups.flatMap((g) => g.addresses.map((a) => a.address)),
+  );
   for (const v of config.keepalived.virtualServers) {
     checkForwarding(config, v, error);
     for (const { address, port } of checkTarget(config, v, error)) {
@@ -131,6 +171,7 @@ const checkVirtualServers = (config: Config, error: Say): void => {
       seen.set(key, v.place);
       if (port === 0) error(v.place, 'a virtual server on all ports is not supported yet');
       checkFamilies(v, address, error);
+      checkHosts(v, address, locals, error);
     }
   }
 };
@@ -161,5 +202,6 @@ export const crossChecks = (config: Config, report: Report): void => {
     report.add('warning', 'KS_CONF_CHECK', at(place), message, { hint });
   checkInstances(config, error, warn);
   checkLocalAddresses(config, error);
+  checkVirtualAddresses(config, error);
   checkVirtualServers(config, error);
 };

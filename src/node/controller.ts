@@ -28,6 +28,7 @@ import { monotonicClock } from '../kernel/io/clock.js';
 import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
 import { type Child, keepRunning } from './child.js';
 import type { ControllerOptions, FromController, ToController } from './controller-messages.js';
+import { dataplaneArgs } from './dataplane-args.js';
 import { openJournal } from './journal.js';
 import { applyKernelPlan } from './kernel-addresses.js';
 import { createLogger } from './logger.js';
@@ -207,16 +208,63 @@ const dataplane: Dataplane = connectDataplane({
     ),
 });
 
+/** A part of the configuration under its name, as a text that is the same when nothing of it changed. */
+interface Named {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Where something stands in its file is no part of what it says. */
+const textOf = (value: unknown): string =>
+  JSON.stringify(value, (key, v) => (key === 'place' ? undefined : v));
+
+const serviceTexts = (s: State): readonly Named[] =>
+  (s.plan?.snapshot.services ?? []).map((v) => ({
+    name: `${v.protocol} ${v.address}:${v.port}`,
+    text: textOf(v),
+  }));
+const instanceTexts = (s: State): readonly Named[] =>
+  s.facts.config.keepalived.vrrpInstances.map((i) => ({
+    name: `vrrp_instance ${i.name}`,
+    text: textOf(i),
+  }));
+const otherTexts = (s: State): readonly Named[] => {
+  const { vrrpInstances: _, virtualServers, ...rest } = s.facts.config.keepalived;
+  const checks = virtualServers.map((v) =>
+    v.realServers.map((r) => [r.address, r.port, r.checkers]),
+  );
+  const { timeoutsMs, vipLeaseMs, neighbourTimeoutMs, defaultTtl, maglevSize } =
+    s.facts.config.dpvs;
+  return [
+    { name: 'health checks', text: textOf(checks) },
+    { name: 'addresses, routes, groups and global_defs', text: textOf(rest) },
+    {
+      name: 'timeouts and parameters of dpvs.conf',
+      text: textOf([timeoutsMs, vipLeaseMs, neighbourTimeoutMs, defaultTtl, maglevSize]),
+    },
+  ];
+};
+
 const changesBetween = (before: State, after: State): readonly string[] => {
   const names = (s: State): ReadonlySet<string> =>
     new Set((s.plan?.snapshot.services ?? []).map((v) => `${v.protocol} ${v.address}:${v.port}`));
   const instances = (s: State): ReadonlySet<string> =>
     new Set(s.facts.config.keepalived.vrrpInstances.map((i) => `vrrp_instance ${i.name}`));
+  const changed = (a: readonly Named[], b: readonly Named[]): readonly string[] =>
+    b
+      .filter((x) => a.some((y) => y.name === x.name && y.text !== x.text))
+      .map((x) => `~ ${x.name}`);
   const compare = (a: ReadonlySet<string>, b: ReadonlySet<string>): readonly string[] => [
     ...[...a].filter((x) => !b.has(x)).map((x) => `- ${x}`),
     ...[...b].filter((x) => !a.has(x)).map((x) => `+ ${x}`),
   ];
-  return [...compare(names(before), names(after)), ...compare(instances(before), instances(after))];
+  return [
+    ...compare(names(before), names(after)),
+    ...changed(serviceTexts(before), serviceTexts(after)),
+    ...compare(instances(before), instances(after)),
+    ...changed(instanceTexts(before), instanceTexts(after)),
+    ...changed(otherTexts(before), otherTexts(after)),
+  ];
 };
 
 const reload = (): ReloadView => {
@@ -228,12 +276,8 @@ const reload = (): ReloadView => {
     log.error({ errors }, `reload refused, the running configuration stays\n${text}`);
     return { ok: false, text, changes: [] };
   }
-  const initOnly = JSON.stringify([config.dpvs.devices, config.dpvs.workers, config.dpvs.ealArgs]);
-  const initNow = JSON.stringify([
-    loaded.config.dpvs.devices,
-    loaded.config.dpvs.workers,
-    loaded.config.dpvs.ealArgs,
-  ]);
+  const initOnly = dataplaneArgs(config.dpvs, '').join(' ');
+  const initNow = dataplaneArgs(loaded.config.dpvs, '').join(' ');
   const before = machine.state();
   config = loaded.config;
   configLoadedAt = Date.now();
@@ -245,7 +289,7 @@ const reload = (): ReloadView => {
     ...(initOnly === initNow
       ? []
       : [
-          '! devices, workers and eal_args of dpvs.conf change with the next start of the data plane',
+          '! devices, workers, pools and eal_args of dpvs.conf change when the node is started again',
         ]),
   ];
   log.info({ changes }, 'reloaded');
@@ -305,14 +349,14 @@ const api = serveApi(dirs.apiSocket, {
 api.catch((e: unknown) => fatal(`API: ${dirs.apiSocket}: ${String(e)}`));
 
 // The lease and its mirror image: the data plane answers for the VIPs, and vrrp holds them, only while this loop turns.
-const leaseTimer = setInterval(
-  () => {
-    if (stopping) return;
-    vrrp.send({ type: 'alive', leaseMs: leaseMs() });
-    if (machine.state().plan?.lease === true) dataplane.renewLease(leaseMs());
-  },
-  Math.max(100, Math.floor(leaseMs() / 4)),
-);
+const renewLease = (): void => {
+  // A reload may have made it shorter.
+  leaseTimer = setTimeout(renewLease, Math.max(100, Math.floor(leaseMs() / 4)));
+  if (stopping) return;
+  vrrp.send({ type: 'alive', leaseMs: leaseMs() });
+  if (machine.state().plan?.lease === true) dataplane.renewLease(leaseMs());
+};
+let leaseTimer = setTimeout(renewLease, 0);
 const heartbeat = setInterval(() => toSupervisor({ type: 'heartbeat' }), heartbeatMs);
 
 /** Priority 0 first, then the addresses leave the data plane, then the processes end. */
@@ -323,7 +367,7 @@ const stop = async (): Promise<void> => {
   await vrrp.stop({ type: 'shutdown' }, childStopMs);
   feed({ type: 'stop' });
   await health.stop({ type: 'shutdown' }, childStopMs);
-  clearInterval(leaseTimer);
+  clearTimeout(leaseTimer);
   clearInterval(heartbeat);
   (await api.catch(() => null))?.close();
   dataplane.close();

@@ -63,15 +63,20 @@ export const openJournal = (path: string, first: ReadFrom): Journal => {
     size = 0;
     line(header(files));
   };
-  const rotate = (): void => {
-    stream.end();
+  /** What a life before us wrote may be the report of why it ended. */
+  const keepOld = (): void => {
     try {
       renameSync(path, `${path}.1`);
     } catch {
       // nothing to keep
     }
+  };
+  const rotate = (): void => {
+    stream.end();
+    keepOld();
     open();
   };
+  keepOld();
   open();
   return {
     write: ({ at, input }) => {

@@ -65,6 +65,16 @@ const pidIn = (file: string): number | null => {
   }
 };
 
+/** Its controller may be starting again at this moment, and answer nobody. */
+const isSupervisor = (pid: number): boolean => {
+  try {
+    const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return argv.includes('start') && argv.some((a) => a.endsWith('keelson'));
+  } catch {
+    return false;
+  }
+};
+
 interface Supervisor {
   readonly stop: () => Promise<void>;
   readonly reload: () => void;
@@ -76,7 +86,11 @@ interface Running {
 }
 
 /** The data plane: a child of ours, or one that an earlier supervisor left running. */
-const superviseDataplane = (o: SupervisorOptions, log: Logger, onFirstFailure: () => void) => {
+const superviseDataplane = (
+  o: SupervisorOptions,
+  log: Logger,
+  onFirstFailure: (why: string) => void,
+) => {
   const pidFile = `${o.runDir.dir}/dataplane.pid`;
   const state: Running = { child: null, restart: null };
   let stopping = false;
@@ -100,7 +114,7 @@ const superviseDataplane = (o: SupervisorOptions, log: Logger, onFirstFailure: (
       if (ended) return;
       ended = true;
       state.child = null;
-      if (!everUp && !stopping) onFirstFailure();
+      if (!everUp && !stopping) onFirstFailure(why);
       else again(why);
     };
     child.once('error', (e) => end(`could not be started: ${e.message}`));
@@ -178,7 +192,11 @@ const superviseController = (
 export const supervise = async (o: SupervisorOptions, log: Logger): Promise<number> => {
   mkdirSync(o.runDir.dir, { recursive: true, mode: 0o700 });
   const other = pidIn(o.runDir.pidFile);
-  if (other !== null && other !== process.pid && (await answers(o.runDir.apiSocket))) {
+  if (
+    other !== null &&
+    other !== process.pid &&
+    (isSupervisor(other) || (await answers(o.runDir.apiSocket)))
+  ) {
     process.stderr.write(
       `keelson: a node already runs with ${o.runDir.dir} (pid ${other}); stop it or give another --run-dir\n`,
     );
@@ -193,12 +211,15 @@ export const supervise = async (o: SupervisorOptions, log: Logger): Promise<numb
       ending = true;
       await controller.stop({ type: 'stop' }, controllerStopMs);
       await dataplane.stop();
-      rmSync(o.runDir.pidFile, { force: true });
+      if (pidIn(o.runDir.pidFile) === process.pid) rmSync(o.runDir.pidFile, { force: true });
       log.info({ component: 'supervisor' }, 'stopped');
       resolve(code);
     };
-    const dataplane = superviseDataplane(o, log, () => {
-      log.error({ component: 'supervisor' }, 'data plane did not start; see its message above');
+    const dataplane = superviseDataplane(o, log, (why) => {
+      log.error(
+        { component: 'supervisor', why },
+        'data plane did not start; see its message above',
+      );
       void end(1);
     });
     const controller = superviseController(o, log, (m) => {

@@ -5,7 +5,7 @@ import { capture } from '../support/lab/capture.js';
 import { type KeelsonNode, keelsonNode } from '../support/lab/keelson.js';
 import { createLab, type Lab } from '../support/lab/lab.js';
 import { realServer } from '../support/lab/nginx.js';
-import { until } from '../support/lab/programs.js';
+import { run, until } from '../support/lab/programs.js';
 
 const conf = fileURLToPath(new URL('../../../conf/dual-stack', import.meta.url));
 
@@ -66,6 +66,19 @@ test('clients and servers of either family meet', async (t) => {
     );
     t.regex(node.command('sessions'), /\[?2001:db8:1::10\]?[.: ].*10\.1\.0\.1[12]/);
     t.regex(node.command('status'), /2001:db8:1::80/);
+    // What no route can be is answered, and the node lives on; a reload says what it changed.
+    t.regex(
+      run(
+        'curl',
+        '-s',
+        '--path-as-is',
+        '--unix-socket',
+        `${node.runDir}/keelson.sock`,
+        'http://x//',
+      ),
+      /KS_API_BAD_TARGET/,
+    );
+    t.regex(node.command('reload'), /nothing changed/);
     await node.stop();
     await inspect.stop();
     t.deepEqual(inspect.judge().complaints, []);

@@ -53,7 +53,7 @@ export function descendants(pid: number): readonly number[] {
   }
 }
 
-const signalIfThere = (pid: number, signal: NodeJS.Signals): void => {
+export const signalIfThere = (pid: number, signal: NodeJS.Signals): void => {
   try {
     process.kill(pid, signal);
   } catch {

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { FromVrrp, InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
+import { signalIfThere } from '../lab/programs.js';
 
 const run = (...argv: readonly string[]): string =>
   execFileSync(argv[0] ?? '', argv.slice(1), {
@@ -100,8 +101,8 @@ function start(argv: readonly string[]): Running {
       const ended = once(child, 'exit');
       // A crash takes the whole node: every process at once, so that none can say goodbye.
       const pids = signal === 'SIGKILL' ? [child.pid, ...childrenOf(child.pid)] : [child.pid];
-      if (signal === 'SIGKILL') for (const pid of pids) process.kill(pid, 'SIGSTOP');
-      for (const pid of pids) process.kill(pid, signal);
+      if (signal === 'SIGKILL') for (const pid of pids) signalIfThere(pid, 'SIGSTOP');
+      for (const pid of pids) signalIfThere(pid, signal);
       await ended;
     },
   };

@@ -332,3 +332,19 @@ test('families: FNAT leads between them with local addresses of the servers’ f
     '9:2 error 10.1.0.11: lb_kind NAT does not lead there from 2001:db8::80',
   ]);
 });
+
+test('what the data plane would refuse is refused here, with its place', (t) => {
+  const complaints = (text: string) => said(load(text)).map((c) => c.replace(/^\d+:\d+ /, ''));
+  t.deepEqual(complaints(service('', ' real_server 127.0.0.1 80 {\n }')), [
+    'error 127.0.0.1 cannot be the address of a real server',
+  ]);
+  t.deepEqual(complaints(service('').replace('198.51.100.80', '239.0.0.1')), [
+    'error 239.0.0.1 cannot be the address of a service',
+  ]);
+  t.deepEqual(complaints(service('').replace('198.51.100.80', '10.1.0.201')), [
+    'error 10.1.0.201 is a local address, and cannot be the address of a service as well',
+  ]);
+  t.deepEqual(complaints(`${service('')}local_address_group more {\n 10.1.0.203 dpdk1\n}\n`), [
+    'error 10.1.0.203 is wanted on dpdk0 and on dpdk1',
+  ]);
+});
