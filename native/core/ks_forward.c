@@ -79,7 +79,9 @@ static unsigned ip_header(uint8_t af)
 /* The real server answers past us: only the way to it matters. Direct routing leaves the packet's
  * destination as it is, so the real server itself must be the next hop; a tunnel takes some of the
  * room. */
-static bool refresh_one_way(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s)
+__attribute__((noinline, cold)) static bool refresh_one_way(struct ks_worker *w,
+							    const struct ks_conf *c,
+							    struct ks_session *s)
 {
 	union ks_addr rs = far_end(s, KS_OUT), src;
 	uint8_t af = ks_session_af(s, KS_OUT);
@@ -113,7 +115,9 @@ static uint32_t room(const struct ks_session *s, unsigned dir, uint16_t mtu)
 }
 
 /* Look both ways up again: a route, an address or a port has changed, or the session is new. */
-static bool refresh_ways(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s)
+__attribute__((noinline, cold)) static bool refresh_ways(struct ks_worker *w,
+							 const struct ks_conf *c,
+							 struct ks_session *s)
 {
 	union ks_addr rs = far_end(s, KS_OUT), client = far_end(s, KS_IN);
 	const struct ks_route *to_rs, *to_client;
@@ -202,7 +206,8 @@ static void complete_udp(struct ks_pkt *p, const union ks_addr *src, const union
 }
 
 /* A side is IPv6, or both are. false = no room in front for the longer header. */
-static bool rewrite_wide(struct ks_pkt *p, struct ks_session *s, unsigned dir)
+__attribute__((noinline)) static bool rewrite_wide(struct ks_pkt *p, struct ks_session *s,
+						   unsigned dir)
 {
 	const union ks_addr *src = &ks_wide(s)->addr[!dir][KS_DST],
 			    *dst = &ks_wide(s)->addr[!dir][KS_SRC];
@@ -294,7 +299,7 @@ static void outer6(uint8_t *at, const struct ks_pkt *p, struct ks_session *s)
 
 /* A tunnel (RFC 2003, RFC 2473): an outer header from us to the real server; false = no room for
  * it. */
-static bool encapsulate(struct ks_pkt *p, struct ks_session *s)
+__attribute__((noinline)) static bool encapsulate(struct ks_pkt *p, struct ks_session *s)
 {
 	uint8_t af = ks_session_af(s, KS_OUT);
 	uint16_t n = (uint16_t)ip_header(af);
@@ -377,8 +382,9 @@ static inline void send_on(struct ks_worker *w, const struct ks_conf *c, struct 
 }
 
 /* Its sender is told, but for fragments other than the first (RFC 1122 §3.2.2). */
-static void cannot_go_on(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
-			 const struct ks_session *s, ks_ms now)
+__attribute__((noinline, cold)) static void cannot_go_on(struct ks_worker *w,
+							 const struct ks_conf *c, struct ks_pkt *p,
+							 const struct ks_session *s, ks_ms now)
 {
 	bool late = ks_ttl(p) <= 1;
 

@@ -142,8 +142,9 @@ static void known_or_not(struct ks_worker *w, const struct ks_conf *c, struct fl
 }
 
 /* Rare enough to be taken one by one. A later fragment makes no session. */
-static void one_fragment(struct ks_worker *w, const struct ks_conf *c, struct flow *f,
-			 struct ks_pkt *p, ks_ms now)
+__attribute__((noinline, cold)) static void one_fragment(struct ks_worker *w,
+							 const struct ks_conf *c, struct flow *f,
+							 struct ks_pkt *p, ks_ms now)
 {
 	unsigned dir;
 
