@@ -9,30 +9,17 @@ import {
   type Segment,
 } from '../../support/sim/frames.js';
 import { type Mode, type Reference, reference } from '../../support/sim/reference.js';
-import { type Sim, startSim } from '../../support/sim/sim.js';
+import type { Sim } from '../../support/sim/sim.js';
 import {
-  addresses,
   clientOf,
   type Family,
-  greet,
   type Kind,
   macOf,
   ports,
   serviceOf,
   sides,
-  wanted,
+  withSim,
 } from '../../support/sim/world.js';
-
-const withSim = async (k: Kind, workers: number, body: (sim: Sim) => Promise<void>) => {
-  const sim = startSim({ ports, addresses, workers, seed: 11 });
-  try {
-    await sim.apply(wanted(k));
-    await greet(sim, k);
-    await body(sim);
-  } finally {
-    await sim.close();
-  }
-};
 
 const datagram = (k: Kind, client: number, data: Uint8Array): Segment => ({
   src: clientOf(k, client).address,

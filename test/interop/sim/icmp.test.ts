@@ -9,17 +9,15 @@ import {
   packetOf,
   type Segment,
 } from '../../support/sim/frames.js';
-import { type Sim, startSim } from '../../support/sim/sim.js';
+import type { Sim } from '../../support/sim/sim.js';
 import {
-  addresses,
   clientOf,
   type Family,
-  greet,
   type Kind,
   macOf,
   ports,
   sides,
-  wanted,
+  withSim,
 } from '../../support/sim/world.js';
 
 const routers = { 4: '10.1.0.99', 6: 'fd00:1::99' } as const;
@@ -37,17 +35,6 @@ const syn = (k: Kind): Segment => ({
   options: new Uint8Array(0),
   data: new Uint8Array(0),
 });
-
-const withSim = async (k: Kind, workers: number, body: (sim: Sim) => Promise<void>) => {
-  const sim = startSim({ ports, addresses, workers, seed: 7 });
-  try {
-    await sim.apply(wanted(k));
-    await greet(sim, k);
-    await body(sim);
-  } finally {
-    await sim.close();
-  }
-};
 
 /** The client's packet as the real server's side has it. */
 const passed = async (sim: Sim, k: Kind): Promise<Uint8Array> => {

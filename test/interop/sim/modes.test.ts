@@ -3,18 +3,16 @@ import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { decodeAsk, decodeFrame, encodeFrame } from '../../support/sim/frames.js';
 import { type Mode, type Reference, reference } from '../../support/sim/reference.js';
-import { type Outcome, type Sim, startSim } from '../../support/sim/sim.js';
+import type { Outcome, Sim } from '../../support/sim/sim.js';
 import {
-  addresses,
   clientOf,
   type Family,
-  greet,
   type Kind,
   macOf,
   ports,
   serviceOf,
   sides,
-  wanted,
+  withSim,
 } from '../../support/sim/world.js';
 
 /** Hosts on both sides answer who asks for them; what came out beside that. */
@@ -126,26 +124,26 @@ for (const [mode, outside, inside] of pairs)
           fc.integer({ min: 1, max: 8 }),
           fc.nat(0xffff),
           async (actions, workers, seed) => {
-            const sim = startSim({ ports, addresses, workers, seed });
-            try {
-              await sim.apply(wanted(kind));
-              await greet(sim, kind);
-              const world: World = {
-                ...kind,
-                t,
-                sim,
-                reference: reference(mode, protocol, serviceOf(kind)),
-                workers,
-              };
-              for (const a of actions) {
-                const side = a.what === 'reply' || a.what === 'stray' ? fromServer : fromClient;
-                const wrong = await side(world, a);
-                if (wrong.length > 0) throw new Error(wrong.join('; '));
-              }
-              sessions += world.reference.sessions();
-            } finally {
-              await sim.close();
-            }
+            await withSim(
+              kind,
+              workers,
+              async (sim) => {
+                const world: World = {
+                  ...kind,
+                  t,
+                  sim,
+                  reference: reference(mode, protocol, serviceOf(kind)),
+                  workers,
+                };
+                for (const a of actions) {
+                  const side = a.what === 'reply' || a.what === 'stray' ? fromServer : fromClient;
+                  const wrong = await side(world, a);
+                  if (wrong.length > 0) throw new Error(wrong.join('; '));
+                }
+                sessions += world.reference.sessions();
+              },
+              seed,
+            );
           },
         ),
         { numRuns: 200, includeErrorInReport: true },

@@ -151,7 +151,10 @@ export const startFake = async (path?: string): Promise<Fake> => {
   const onMessage = (m: Uint8Array): void => {
     const { type, seq } = take(header, m);
     const body = m.subarray(header.size);
-    if (b.silent) return;
+    if (b.silent) {
+      heard.push('unanswered');
+      return;
+    }
     switch (type) {
       case messageType.hello:
         heard.push('hello');

@@ -19,7 +19,7 @@ def read_exactly(n):
     while len(data) < n:
         more = os.read(0, n - len(data))
         if not more:
-            sys.exit(0)
+            raise EOFError
         data += more
     return data
 
@@ -32,9 +32,19 @@ def tell(kind, data=b""):
 
 def main(path):
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(path)
+    # It listens before it has its name: whoever finds the name is not refused.
+    listener.bind(path + ".new")
     listener.listen(1)
+    os.rename(path + ".new", path)
     tell(b"l")
+    try:
+        serve(listener)
+    except EOFError:
+        # First the listener: whoever sees the connection end must not find another.
+        listener.close()
+
+
+def serve(listener):
     client, contents, reading = None, b"", True
     while True:
         other = listener if client is None else client

@@ -2,7 +2,7 @@
 import type { Protocol, Snapshot } from '../../../src/dataplane/snapshot.js';
 import { encodeGreeting } from './frames.js';
 import type { Mode, Service } from './reference.js';
-import type { Sim } from './sim.js';
+import { type Sim, startSim } from './sim.js';
 
 export const ports = { dpdk0: '02:00:00:00:00:01', dpdk1: '02:00:00:00:00:02' };
 /** Every host has a MAC of its own, made of its address. */
@@ -114,7 +114,7 @@ export const clientOf = (w: Kind, i: number) => ({
 });
 
 /** Everybody's MAC is known, so that no packet waits for it. */
-export const greet = async (sim: Sim, k: Kind): Promise<void> => {
+const greet = async (sim: Sim, k: Kind): Promise<void> => {
   for (const address of sides[k.inside].realServers) {
     const to = { mac: ports.dpdk0, address: sides[k.inside].lan };
     await sim.frame('dpdk0', encodeGreeting(address, macOf(address), to));
@@ -123,5 +123,22 @@ export const greet = async (sim: Sim, k: Kind): Promise<void> => {
     const { address } = clientOf(k, i);
     const to = { mac: ports.dpdk1, address: sides[k.outside].wan };
     await sim.frame('dpdk1', encodeGreeting(address, macOf(address), to));
+  }
+};
+
+/** A simulated data plane with that service and everybody known, for the time of `body`. */
+export const withSim = async (
+  k: Kind,
+  workers: number,
+  body: (sim: Sim) => Promise<void>,
+  seed = 7,
+): Promise<void> => {
+  const sim = startSim({ ports, addresses, workers, seed });
+  try {
+    await sim.apply(wanted(k));
+    await greet(sim, k);
+    await body(sim);
+  } finally {
+    await sim.close();
   }
 };

@@ -40,27 +40,31 @@ test('the whole state first, then differences', async (t) => {
   ]);
 });
 
-test('10,000 services with 10 real servers each arrive whole while the loop goes on', async (t) => {
-  const { fake, client } = await pair(t);
-  let longest = 0;
-  let last = performance.now();
-  const watch = setInterval(() => {
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-  }, 5);
-  const begun = performance.now();
-  client.dataplane.setDesired(manyServices(10_000, 10));
-  await client.hears('acked 1');
-  clearInterval(watch);
-  t.log(
-    `acknowledged after ${Math.round(performance.now() - begun)} ms, loop away at most ${Math.round(longest)} ms`,
-  );
-  const ops = fake.heard.filter((h) => h.startsWith('ops ')).map((h) => Number(h.slice(4)));
-  t.is(
-    ops.reduce((a, b) => a + b, 0),
-    120_000,
-  );
-});
+// Serial: it keeps the one loop of this file busy for seconds, which is longer than a data plane may be silent.
+test.serial(
+  '10,000 services with 10 real servers each arrive whole while the loop goes on',
+  async (t) => {
+    const { fake, client } = await pair(t);
+    let longest = 0;
+    let last = performance.now();
+    const watch = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 5);
+    const begun = performance.now();
+    client.dataplane.setDesired(manyServices(10_000, 10));
+    await client.hears('acked 1');
+    clearInterval(watch);
+    t.log(
+      `acknowledged after ${Math.round(performance.now() - begun)} ms, loop away at most ${Math.round(longest)} ms`,
+    );
+    const ops = fake.heard.filter((h) => h.startsWith('ops ')).map((h) => Number(h.slice(4)));
+    t.is(
+      ops.reduce((a, b) => a + b, 0),
+      120_000,
+    );
+  },
+);
 
 test('a refusal is told and the next wish is tried', async (t) => {
   const { fake, client } = await pair(t);
@@ -103,10 +107,7 @@ test('a data plane that comes later is found; one that dies is told, and its suc
   const second = await startFake(path);
   await client.hears('acked', 2);
   t.deepEqual(second.heard, ['hello', 'begin 0', 'ops 3', 'commit 1']);
-  t.false(
-    client.news.some((what, i) => what === client.news[i - 1]),
-    'no reason twice in a row',
-  );
+  t.is(client.news.length, 7, 'each reason once');
   client.dataplane.close();
   await second.relay.close();
   await rm(dir, { recursive: true });
@@ -199,11 +200,10 @@ test('a question under way when the connection breaks is rejected', async (t) =>
   await client.hears('up');
   fake.behaviour.silent = true;
   const question = client.dataplane.sessions(10);
+  // Read, so that closing is an end and not a reset.
+  await until(() => fake.heard.includes('unanswered'), 'the question');
   fake.relay.drop();
-  // Which of the two is seen first, the end or what was still to be sent, is the kernel's choice.
-  await t.throwsAsync(question, {
-    message: /^(it closed the connection|send: Connection reset by peer|send: Broken pipe)$/,
-  });
+  await t.throwsAsync(question, { message: 'it closed the connection' });
 });
 
 test('events are told', async (t) => {
