@@ -12,7 +12,7 @@
 #include "ks_tables.h"
 
 struct sizes {
-	uint32_t svc, rs, lip, local, neigh;
+	uint32_t svc, rs, lip, local, neigh, match, nat;
 };
 
 struct arena {
@@ -104,7 +104,8 @@ static void sweep(struct ks_desired *d)
 				ks_obj_free(d, r);
 		}
 		age(s);
-		if (!s->body.live && s->slot == KS_SLOT_NONE && s->rs == NULL && s->lip == NULL)
+		if (!s->body.live && s->slot == KS_SLOT_NONE && s->rs == NULL && s->lip == NULL &&
+		    s->match == NULL)
 			ks_obj_free(d, s);
 	}
 }
@@ -304,16 +305,19 @@ struct parts {
 	struct ks_rs *rs;
 	struct ks_lip *lip;
 	const struct ks_rs **by_slot;
+	const struct ks_svc **svc_by_slot;
 };
 
-static void lay_out(struct parts *p, struct arena *a, const struct sizes *n, uint32_t rs_slots)
+static void lay_out(struct parts *p, struct arena *a, const struct sizes *n,
+		    const struct ks_desired *d)
 {
 	p->conf = take(a, 1, sizeof(*p->conf));
 	p->t = take(a, 1, sizeof(*p->t));
 	p->svc = take(a, n->svc, sizeof(*p->svc));
 	p->rs = take(a, n->rs, sizeof(*p->rs));
 	p->lip = take(a, n->lip, sizeof(*p->lip));
-	p->by_slot = take(a, rs_slots, sizeof(*p->by_slot));
+	p->by_slot = take(a, d->rs_slots.high, sizeof(*p->by_slot));
+	p->svc_by_slot = take(a, d->svc_slots.high, sizeof(*p->svc_by_slot));
 	if (p->t == NULL) {
 		struct ks_tables none;
 
@@ -324,6 +328,8 @@ static void lay_out(struct parts *p, struct arena *a, const struct sizes *n, uin
 		take(a, rows_for(n->local), sizeof(*none.lip_row));
 		take(a, n->local, sizeof(*none.local));
 		take(a, n->neigh, sizeof(*none.neigh));
+		take(a, n->match, sizeof(*none.match));
+		take(a, rows_for(n->nat), sizeof(*none.nat_row));
 		return;
 	}
 	p->t->svc_row = take(a, rows_for(n->svc), sizeof(*p->t->svc_row));
@@ -336,6 +342,9 @@ static void lay_out(struct parts *p, struct arena *a, const struct sizes *n, uin
 	p->t->lip_mask = rows_for(n->local) - 1;
 	p->t->local = take(a, n->local, sizeof(*p->t->local));
 	p->t->neigh = take(a, n->neigh, sizeof(*p->t->neigh));
+	p->t->match = take(a, n->match, sizeof(*p->t->match));
+	p->t->nat_row = take(a, rows_for(n->nat), sizeof(*p->t->nat_row));
+	p->t->nat_mask = rows_for(n->nat) - 1;
 }
 
 static void fill_neighs(const struct ks_desired *d, struct ks_tables *t)
@@ -384,6 +393,7 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 		ks_refuse(reason, KS_E_STATE, "a transaction is open");
 		return NULL;
 	}
+	ks_build_count_matches(d, &n.match, &n.nat);
 	reclaim(d, rs_in_use);
 	if (!assign_slots(d)) {
 		ks_refuse(
@@ -391,11 +401,11 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 			"no free slot for a service or real server: sessions still hold those of deleted ones");
 		return NULL;
 	}
-	lay_out(&p, &arena, &n, d->rs_slots.high);
+	lay_out(&p, &arena, &n, d);
 	arena.base = ks_build_fib(d) ? d->mem.alloc(d->mem.ctx, arena.used, 64) : NULL;
 	arena.used = 0;
 	if (arena.base != NULL)
-		lay_out(&p, &arena, &n, d->rs_slots.high);
+		lay_out(&p, &arena, &n, d);
 	if (arena.base == NULL ||
 	    fill_services(d, p.t, p.svc, p.rs, p.lip, p.by_slot, p.conf) != KS_OK) {
 		if (arena.base != NULL)
@@ -414,7 +424,11 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 	fill_neighs(d, p.t);
 	fill_head(d, p.conf, &n);
 	p.conf->rs_by_slot = p.by_slot;
+	p.conf->svc_by_slot = p.svc_by_slot;
 	p.conf->impl = p.t;
+	for (uint32_t i = 0; i < n.svc; i++)
+		p.svc_by_slot[p.svc[i].slot] = &p.svc[i];
+	ks_build_matches(d, p.t, p.conf);
 	ks_journal_settle(d);
 	sweep(d);
 	return p.conf;

@@ -44,6 +44,14 @@ static void add_local(struct ks_tables *t, uint8_t af, const union ks_addr *addr
 	}
 }
 
+void ks_build_flag_local(struct ks_tables *t, uint8_t af, const union ks_addr *addr, uint16_t flags)
+{
+	const struct ks_local *l = *row_of(t, af, addr);
+
+	if (l != NULL)
+		add_local(t, af, addr, l->port, flags);
+}
+
 static void add_locals(const struct ks_desired *d, struct ks_tables *t)
 {
 	for (const struct ks_obj *o = d->list[KS_OBJ_ADDR]; o != NULL; o = o->next) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ks_maglev.h"
+#include "ks_session.h"
 #include "ks_tables.h"
 
 const struct ks_svc *ks_conf_svc4(const struct ks_conf *c, uint8_t proto, ks_be32 vip, ks_be16 port)
@@ -93,6 +94,53 @@ const struct ks_route *ks_conf_route6(const struct ks_conf *c, const union ks_ad
 	const struct ks_tables *t = c->impl;
 
 	return ks_fib6_find(t->fib6, dst);
+}
+
+static bool in_range(const union ks_addr range[2], const union ks_addr *a)
+{
+	return memcmp(a->b, range[0].b, sizeof(a->b)) >= 0 &&
+		memcmp(a->b, range[1].b, sizeof(a->b)) <= 0;
+}
+
+static bool fits(const struct ks_match *m, const union ks_addr *src, const union ks_addr *dst,
+		 uint16_t sport, uint16_t dport)
+{
+	return in_range(m->src, src) && in_range(m->dst, dst) && sport >= m->sport[0] &&
+		sport <= m->sport[1] && dport >= m->dport[0] && dport <= m->dport[1];
+}
+
+const struct ks_match *ks_conf_match(const struct ks_conf *c, const struct ks_key *k, uint8_t proto,
+				     uint8_t iif, uint8_t oif)
+{
+	union ks_addr src = k->af == 4 ? ks_addr4(k->t.src) : k->a[KS_SRC];
+	union ks_addr dst = k->af == 4 ? ks_addr4(k->t.dst) : k->a[KS_DST];
+
+	for (uint32_t i = 0; i < c->n_match; i++) {
+		const struct ks_match *m = &c->match[i];
+
+		if (m->proto == proto && m->af == k->af &&
+		    (m->iif == KS_ANY_PORT || m->iif == iif) &&
+		    (m->oif == KS_ANY_PORT || oif == KS_ANY_PORT || m->oif == oif) &&
+		    fits(m, &src, &dst, ntohs(k->t.sport), ntohs(k->t.dport)))
+			return m;
+	}
+	return NULL;
+}
+
+bool ks_conf_is_nat_rs(const struct ks_conf *c, uint8_t af, uint8_t proto,
+		       const union ks_addr *addr, ks_be16 port)
+{
+	const struct ks_tables *t = c->impl;
+
+	for (uint32_t i = ks_nat_hash(proto, addr, port);; i++) {
+		const struct ks_nat_row *row = &t->nat_row[i & t->nat_mask];
+
+		if (row->af == 0)
+			return false;
+		if (row->af == af && row->proto == proto && row->port == port &&
+		    memcmp(&row->addr, addr, sizeof(*addr)) == 0)
+			return true;
+	}
 }
 
 const struct ks_svc *ks_conf_services(const struct ks_conf *c, uint32_t *n)

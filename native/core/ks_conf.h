@@ -67,6 +67,19 @@ struct ks_lip {
 
 struct ks_maglev;
 
+#define KS_ANY_PORT 0xffu
+
+/* What a match service lets out with another source (SNAT). Ranges hold their ends; addresses are
+ * compared as bytes, ports are in host order. */
+struct ks_match {
+	const struct ks_svc *svc;
+	uint32_t order;
+	uint8_t af, proto;
+	uint8_t iif, oif; /* device, or KS_ANY_PORT */
+	uint16_t sport[2], dport[2];
+	union ks_addr src[2], dst[2];
+};
+
 struct ks_svc {
 	struct ks_svc_key key;
 	uint32_t slot;
@@ -94,6 +107,7 @@ struct ks_svc {
 #define KS_LOCAL_LIP    0x2u
 #define KS_LOCAL_KERNEL 0x4u /* mirrored: the kernel has it on the KNI interface too */
 #define KS_LOCAL_PLAIN  0x8u /* set by ops without a flag */
+#define KS_LOCAL_SNAT   0x10u /* match services let packets out with it */
 
 struct ks_local {
 	union ks_addr addr;
@@ -133,9 +147,13 @@ struct ks_conf {
 	bool grouped; /* some service has owner_bits */
 	uint8_t pass_bits4, pass_bits6; /* ks_svc.owner_bits of all services in NAT */
 	bool passes; /* packets to addresses that are not ours may be of sessions (NAT) */
+	bool pool_serves; /* some address of SNAT is a service's too */
 	uint32_t param[KS_PARAM_COUNT];
 	struct ks_port_info port[KS_MAX_PORTS];
 	const struct ks_rs *const *rs_by_slot; /* [n_rs_slots]; NULL = real server is gone */
+	const struct ks_svc *const *svc_by_slot; /* [n_svc_slots]; NULL = service is gone */
+	const struct ks_match *match; /* [n_match], the first that fits decides */
+	uint32_t n_match;
 	void *impl; /* tables of ks_conf.c and ks_fib.c */
 };
 
@@ -151,6 +169,20 @@ bool ks_conf_is_lip4(const struct ks_conf *c,
 		     ks_be32 addr); /* the one the owner function asks: must be cheap */
 const struct ks_route *ks_conf_route4(const struct ks_conf *c, ks_be32 dst);
 const struct ks_route *ks_conf_route6(const struct ks_conf *c, const union ks_addr *dst);
+/* What lets a packet to an address that is not ours out, by what it is looked up by; oif may be
+ * KS_ANY_PORT when there is no route. */
+struct ks_key;
+const struct ks_match *ks_conf_match(const struct ks_conf *c, const struct ks_key *k, uint8_t proto,
+				     uint8_t iif, uint8_t oif);
+/* Asked only while there are match services: is that a real server in NAT? */
+bool ks_conf_is_nat_rs(const struct ks_conf *c, uint8_t af, uint8_t proto,
+		       const union ks_addr *addr, ks_be16 port);
+/* Answered for only while the lease runs. */
+static inline bool ks_local_is_leased(const struct ks_local *l)
+{
+	return (l->flags & (KS_LOCAL_VIP | KS_LOCAL_KERNEL | KS_LOCAL_PLAIN | KS_LOCAL_LIP)) ==
+		KS_LOCAL_VIP;
+}
 /* Of either family. */
 static inline const struct ks_local *ks_conf_local(const struct ks_conf *c, uint8_t af,
 						   const union ks_addr *addr)

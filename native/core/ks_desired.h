@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of ks_desired: objects of six kinds in one hash table, each with a body that a journal can
- * restore. A deleted object stays where it is, not live, until nobody can need it again: until the
- * transaction can no longer be undone and, for services and real servers, until their slot may be
- * given away. Setting it again meanwhile revives it, which is how a service named anew from an
+ * Inside of ks_desired: objects of seven kinds in one hash table, each with a body that a journal
+ * can restore. A deleted object stays where it is, not live, until nobody can need it again: until
+ * the transaction can no longer be undone and, for services and real servers, until their slot may
+ * be given away. Setting it again meanwhile revives it, which is how a service named anew from an
  * empty state keeps its slot.
  *
  *   ks_obj.c      objects, hash, journal, slots
- *   ks_ops.c      one op: check, then change objects
+ *   ks_ops.c      one op: check, then change objects; ks_ops_match.c what a match service takes
  *   ks_desired.c  the transaction, ports, mirrored state, checks of the whole
  *   ks_build.c    objects -> ks_conf (ks_tables.h); ks_build_l3.c its addresses and routes
  */
@@ -18,6 +18,7 @@
 #include "ks_fib.h"
 #include "ks_fib6.h"
 
+#define KS_FMT_LEN          46
 #define KS_WEIGHT_MAX       65535u
 #define KS_NEIGH_STATIC_MAX 4096u
 /* Builds through which an owner must have been gone before the next one gives its slot away. The
@@ -32,6 +33,7 @@ enum ks_kind {
 	KS_OBJ_SVC,
 	KS_OBJ_RS,
 	KS_OBJ_LIP,
+	KS_OBJ_MATCH, /* one end of what a match service takes */
 	KS_OBJ_LIP_NUMBER, /* never live, never freed: slot is the stable number of a local address
 			    */
 	KS_OBJ_KINDS,
@@ -42,7 +44,7 @@ struct ks_obj_key {
 	uint8_t kind;
 	uint8_t af;
 	uint8_t port; /* device */
-	uint8_t x; /* route: prefix length; service: protocol */
+	uint8_t x; /* route: prefix length; service: protocol; match: which end */
 	ks_be16 l4port;
 	uint16_t zero;
 	uint32_t owner; /* id of the service of a real server or local address */
@@ -55,16 +57,18 @@ static_assert(sizeof(struct ks_obj_key) == 48, "no padding");
 /* What an op may change and an abort restores. */
 struct ks_obj_body {
 	bool live;
-	uint8_t port; /* local address: device */
+	uint8_t port; /* local address: device; match: device or KS_ANY_PORT */
 	uint8_t plen; /* address; service: persistence mask */
 	uint8_t sched; /* service; real server: forwarding mode */
 	uint8_t mac[6];
 	uint32_t flags;
-	uint32_t weight;
+	uint32_t weight; /* match: its order */
 	uint32_t mtu;
 	uint32_t est_timeout_ms;
 	uint32_t persist_ms;
-	union ks_addr src;
+	union ks_addr src; /* match: first address of its range */
+	union ks_addr last; /* match */
+	uint16_t first_port, last_port; /* match, host order */
 };
 
 struct ks_obj {
@@ -79,7 +83,7 @@ struct ks_obj {
 	struct ks_obj *prev, *next; /* siblings: of the kind, or of the service */
 	struct ks_obj **head;
 	struct ks_obj *owner;
-	struct ks_obj *rs, *lip; /* heads, service */
+	struct ks_obj *rs, *lip, *match; /* heads, service */
 	struct ks_maglev *maglev; /* service: of its last generation */
 	struct ks_obj *doom_next;
 };
@@ -162,12 +166,21 @@ bool ks_obj_init(struct ks_desired *d);
 void ks_obj_fini(struct ks_desired *d);
 
 /* ks_ops.c */
+#define KS_NAME_TEXT (KS_FMT_LEN + 16)
+/* The live service an op refers to, and its name for a refusal. */
+int ks_op_service(struct ks_desired *d, const struct ks_svc_key *k, struct ks_obj **svc,
+		  char *reason);
+const char *ks_op_service_name(char buf[KS_NAME_TEXT], const struct ks_svc_key *k);
+/* Number of the device, or -1 with a reason. */
+int ks_op_device(const struct ks_desired *d, const char dev[KS_DEV_NAME], char *reason);
+/* ks_ops_match.c */
+bool ks_is_match_name(uint8_t af, ks_be16 port, const union ks_addr *name);
+int ks_op_match_set(struct ks_desired *d, const struct ks_op *op, char *reason);
 int ks_op_check_and_apply(struct ks_desired *d, const struct ks_op *op, size_t len, char *reason);
 
 /* ks_desired.c */
 extern const uint32_t ks_param_default[KS_PARAM_COUNT];
 __attribute__((format(printf, 3, 4))) int ks_refuse(char *reason, int status, const char *fmt, ...);
-#define KS_FMT_LEN 46
 const char *ks_fmt(char buf[KS_FMT_LEN], uint8_t af, const union ks_addr *addr);
 
 static inline void *ks_new(const struct ks_mem *m, size_t n, size_t size)

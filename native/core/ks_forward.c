@@ -154,6 +154,18 @@ static uint16_t told_mtu(const struct ks_pkt *p, const struct ks_session *s)
 	return (uint16_t)(s->mtu - (taken(p, s) - p->l3_len));
 }
 
+/* An echo has no ports but one identifier, which stands in both keys where a port would. */
+__attribute__((noinline, cold)) static void update_echo(struct ks_pkt *p,
+							const struct ks_tuple *back,
+							uint16_t l4_delta)
+{
+	struct ks_icmp *icmp = (void *)(p->data + p->l4);
+	uint16_t id = back->sport | back->dport;
+
+	memcpy(icmp->rest, &id, sizeof(id));
+	icmp->csum = ks_csum_update(icmp->csum, l4_delta);
+}
+
 static inline void update_transport(struct ks_pkt *p, const struct ks_session *s, unsigned dir)
 {
 	uint16_t l4_delta = dir == KS_IN ? s->l4_delta : ks_csum_negate(s->l4_delta);
@@ -164,6 +176,10 @@ static inline void update_transport(struct ks_pkt *p, const struct ks_session *s
 
 	if (__builtin_expect(p->frag == KS_FRAG_LATER, 0))
 		return; /* it has neither ports nor checksum */
+	if (__builtin_expect(ks_is_icmp(p->proto), 0)) {
+		update_echo(p, back, l4_delta);
+		return;
+	}
 	memcpy(l4, port, 4);
 	if (p->proto == KS_PROTO_TCP) {
 		*csum = ks_csum_update(*csum, l4_delta);
@@ -349,7 +365,7 @@ static inline void follow_state(struct ks_worker *w, const struct ks_conf *c,
 			return;
 		state = s->flags & KS_SF_ONE_WAY ? ks_tcp_next_one_way(state, p->tcp_flags)
 						 : ks_tcp_next(state, dir, p->tcp_flags);
-	} else if (dir == KS_OUT) {
+	} else if (dir == KS_OUT && p->proto == KS_PROTO_UDP) {
 		state = KS_ST_UDP_NORMAL;
 	}
 	if (state != s->state)

@@ -106,6 +106,7 @@ static_assert(sizeof(struct ks_icmp) == 8, "wire size");
 #define KS_PROTO_DEST_OPTS    60u
 #define KS_PROTO_TCP          6u
 #define KS_PROTO_UDP          17u
+#define KS_PROTO_SCTP         132u
 
 static inline uint16_t ks_ntoh16(ks_be16 v)
 {

@@ -38,6 +38,19 @@ void ks_fill_ip4(struct ks_ip4 *ip, uint16_t len, uint8_t proto, ks_be32 src, ks
 	ip->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)ip, sizeof(*ip)));
 }
 
+/* Who says it: the address that was asked for, and where that is not ours (SNAT) the one the sender
+ * knows us by, so that a traceroute shows us. */
+static ks_be32 own_address(const struct ks_conf *c, const struct ks_pkt *p)
+{
+	const struct ks_ip4 *ip = ks_ip(p);
+	ks_be32 own;
+
+	if (c->n_match == 0 || ks_conf_local4(c, ip->dst) != NULL)
+		return ip->dst;
+	own = ks_conf_source4(c, p->in_port, ip->src);
+	return own != 0 ? own : ip->dst;
+}
+
 static void icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type,
 		       uint8_t code, uint16_t mtu, enum ks_drop otherwise, ks_ms now)
 {
@@ -45,7 +58,7 @@ static void icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_p
 	const struct ks_ip4 *ip = ks_ip(p);
 	unsigned n = (unsigned)(p->l4 - p->l3) + QUOTED;
 	unsigned total = KS_ETH_LEN + sizeof(struct ks_ip4) + sizeof(struct ks_icmp) + n;
-	ks_be32 src = ip->dst, dst = ip->src;
+	ks_be32 src = own_address(c, p), dst = ip->src;
 	struct ks_icmp *icmp = (void *)(p->data + KS_ETH_LEN + sizeof(struct ks_ip4));
 
 	ks_drop(w, p, otherwise);
@@ -172,6 +185,53 @@ void ks_leave_to_kernel(struct ks_worker *w, const struct ks_conf *c, struct ks_
 	ks_drop(w, p, l == NULL ? KS_DROP_NOT_LOCAL : otherwise);
 }
 
+static void patch(uint8_t *field, uint16_t delta)
+{
+	uint16_t v;
+
+	memcpy(&v, field, 2);
+	v = ks_csum_update(v, delta);
+	memcpy(field, &v, 2);
+}
+
+bool ks_quoted_ports(uint8_t proto, const uint8_t *l4, struct ks_tuple *back)
+{
+	bool request = l4[0] == KS_ICMP_ECHO || l4[0] == KS_ICMP6_ECHO;
+
+	switch (proto) {
+	case KS_PROTO_TCP:
+	case KS_PROTO_UDP:
+	case KS_PROTO_SCTP:
+		memcpy(&back->dport, l4, 2);
+		memcpy(&back->sport, l4 + 2, 2);
+		return true;
+	case KS_PROTO_ICMP:
+	case KS_PROTO_ICMPV6: /* the identifier stands where its sender has its port */
+		back->sport = back->dport = 0;
+		memcpy(request ? &back->dport : &back->sport, l4 + 4, 2);
+		return request || l4[0] == KS_ICMP_ECHO_REPLY || l4[0] == KS_ICMP6_ECHO_REPLY;
+	default:
+		return false;
+	}
+}
+
+void ks_restore_ports(uint8_t proto, uint8_t *l4, unsigned l4_len, const struct ks_tuple *sent,
+		      uint16_t delta)
+{
+	unsigned csum_at = proto == KS_PROTO_TCP ? 16 : 6;
+	uint16_t id = sent->sport | sent->dport;
+
+	if (ks_is_icmp(proto)) {
+		memcpy(l4 + 4, &id, 2);
+		patch(l4 + 2, delta);
+		return;
+	}
+	memcpy(l4, &sent->sport, 2);
+	memcpy(l4 + 2, &sent->dport, 2);
+	if (l4_len >= csum_at + 2 && (proto == KS_PROTO_TCP || (l4[6] | l4[7]) != 0))
+		patch(l4 + csum_at, delta);
+}
+
 /* The packet an error quotes: where it lies and who a packet of the other direction would be. */
 struct quoted {
 	struct ks_ip4 *ip;
@@ -198,9 +258,7 @@ static bool read_quoted(struct ks_pkt *p, struct quoted *q)
 	q->back.af = 4;
 	q->back.t.src = q->ip->dst;
 	q->back.t.dst = q->ip->src;
-	memcpy(&q->back.t.dport, q->l4, 2);
-	memcpy(&q->back.t.sport, q->l4 + 2, 2);
-	return q->ip->proto == KS_PROTO_TCP || q->ip->proto == KS_PROTO_UDP;
+	return ks_quoted_ports(q->ip->proto, q->l4, &q->back.t);
 }
 
 /* What a tunnel of ours carried, as far as an error quotes it: the client's packet. */
@@ -257,31 +315,17 @@ static void about_tunnel(struct ks_worker *w, const struct ks_conf *c, struct ks
 	ks_route_out(w, c, p, 4, &to, now);
 }
 
-static void patch(uint8_t *field, uint16_t delta)
-{
-	uint16_t v;
-
-	memcpy(&v, field, 2);
-	v = ks_csum_update(v, delta);
-	memcpy(field, &v, 2);
-}
-
 /* Make the quoted packet what the other end sent: it knows nothing of our addresses. */
 static void restore_quoted(struct quoted *q, const struct ks_session *s, unsigned dir)
 {
 	const struct ks_tuple *sent = &s->key[!dir];
 	uint16_t ip_delta = dir == KS_IN ? s->ip_delta : ks_csum_negate(s->ip_delta);
 	uint16_t l4_delta = dir == KS_IN ? s->l4_delta : ks_csum_negate(s->l4_delta);
-	unsigned csum_at = q->ip->proto == KS_PROTO_TCP ? 16 : 6;
 
 	patch((uint8_t *)&q->ip->csum, ip_delta);
 	q->ip->src = sent->src;
 	q->ip->dst = sent->dst;
-	memcpy(q->l4, &sent->sport, 2);
-	memcpy(q->l4 + 2, &sent->dport, 2);
-	if (q->l4_len >= csum_at + 2 &&
-	    (q->ip->proto == KS_PROTO_TCP || (q->l4[6] | q->l4[7]) != 0))
-		patch(q->l4 + csum_at, l4_delta);
+	ks_restore_ports(q->ip->proto, q->l4, q->l4_len, sent, l4_delta);
 }
 
 bool ks_hand_to_owner(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
@@ -349,7 +393,8 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 	restore_quoted(&q, s, dir);
 	icmp->csum = 0;
 	icmp->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)icmp, len));
-	ip->src = s->key[!dir].dst;
+	if (s->fwd != KS_FWD_SNAT || dir == KS_IN)
+		ip->src = s->key[!dir].dst; /* else a router on the way speaks for itself */
 	ip->dst = s->key[!dir].src;
 	ip->ttl--;
 	ip->csum = 0;
@@ -371,11 +416,11 @@ void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, boo
 	switch (icmp->type) {
 	case KS_ICMP_ECHO:
 		l = ks_conf_local4(c, ks_ip(p)->dst);
+		if (l == NULL && ks_snat_echo(w, c, p, handed, now))
+			return;
 		if (l == NULL)
 			ks_drop(w, p, KS_DROP_NOT_LOCAL);
-		else if ((l->flags &
-			  (KS_LOCAL_VIP | KS_LOCAL_KERNEL | KS_LOCAL_PLAIN | KS_LOCAL_LIP)) ==
-				 KS_LOCAL_VIP &&
+		else if (ks_local_is_leased(l) &&
 			 !atomic_load_explicit(&w->shared->lease_live, memory_order_relaxed))
 			ks_drop(w, p, KS_DROP_LEASE);
 		else
@@ -386,6 +431,10 @@ void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, boo
 	case KS_ICMP_TIME_EXCEEDED:
 		about_session(w, c, p, handed, now);
 		return;
+	case KS_ICMP_ECHO_REPLY:
+		if (ks_snat_echo(w, c, p, handed, now))
+			return;
+		/* fall through */
 	default:
 		ks_leave_to_kernel(w, c, p, KS_DROP_UNSUPPORTED);
 	}

@@ -29,6 +29,19 @@ static void finish(struct ks_icmp *icmp, unsigned n, const uint8_t src[16], cons
 					   (const uint8_t *)icmp, n));
 }
 
+/* As in ks_icmp.c. */
+static union ks_addr own_address(const struct ks_conf *c, const struct ks_pkt *p)
+{
+	union ks_addr asked, sender, own;
+
+	memcpy(asked.b, ks_ip6(p)->dst, 16);
+	if (c->n_match == 0 || ks_conf_local6(c, &asked) != NULL)
+		return asked;
+	memcpy(sender.b, ks_ip6(p)->src, 16);
+	own = ks_conf_source6(c, p->in_port, &sender);
+	return ks_addr_unset(&own) ? asked : own;
+}
+
 void ks_icmp6_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t type,
 		    uint8_t code, uint32_t rest, enum ks_drop otherwise, ks_ms now)
 {
@@ -45,8 +58,8 @@ void ks_icmp6_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt 
 			    QUOTED ||
 	    !ks_may_send_error(w, now))
 		return;
-	memcpy(src.b, ks_ip6(p)->dst, 16);
 	memcpy(dst.b, ks_ip6(p)->src, 16);
+	src = own_address(c, p);
 	memcpy(quote, p->data + p->l3, n);
 	ks_fill_ip6((void *)(p->data + KS_ETH_LEN), (uint16_t)(sizeof(*icmp) + n), KS_PROTO_ICMPV6,
 		    src.b, dst.b);
@@ -100,9 +113,7 @@ static bool read_quoted(struct ks_pkt *p, struct quoted *q)
 	q->back.af = 6;
 	memcpy(q->back.a[KS_SRC].b, q->ip->dst, 16);
 	memcpy(q->back.a[KS_DST].b, q->ip->src, 16);
-	memcpy(&q->back.t.dport, q->l4, 2);
-	memcpy(&q->back.t.sport, q->l4 + 2, 2);
-	return q->proto == KS_PROTO_TCP || q->proto == KS_PROTO_UDP;
+	return ks_quoted_ports(q->proto, q->l4, &q->back.t);
 }
 
 /* Make the quoted packet what the other end sent. */
@@ -110,18 +121,10 @@ static void restore_quoted(struct quoted *q, const struct ks_key *sent, const st
 			   unsigned dir)
 {
 	uint16_t delta = dir == KS_IN ? s->l4_delta : ks_csum_negate(s->l4_delta);
-	unsigned csum_at = q->proto == KS_PROTO_TCP ? 16 : 6;
-	uint16_t csum;
 
 	memcpy(q->ip->src, sent->a[KS_SRC].b, 16);
 	memcpy(q->ip->dst, sent->a[KS_DST].b, 16);
-	memcpy(q->l4, &sent->t.sport, 2);
-	memcpy(q->l4 + 2, &sent->t.dport, 2);
-	if (q->l4_len < csum_at + 2)
-		return;
-	memcpy(&csum, q->l4 + csum_at, 2);
-	csum = ks_csum_update(csum, delta);
-	memcpy(q->l4 + csum_at, &csum, 2);
+	ks_restore_ports(q->proto, q->l4, q->l4_len, &sent->t, delta);
 }
 
 static void about_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
@@ -166,23 +169,27 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 	}
 	restore_quoted(&q, &sent, s, dir);
 	to = sent.a[KS_SRC];
-	memcpy(ip->src, sent.a[KS_DST].b, 16);
+	if (s->fwd != KS_FWD_SNAT || dir == KS_IN)
+		memcpy(ip->src, sent.a[KS_DST].b, 16);
 	memcpy(ip->dst, to.b, 16);
 	ip->hop--;
 	finish(icmp, ks_l4_len(p), ip->src, ip->dst);
 	ks_route_out(w, c, p, 6, &to, now);
 }
 
-static void answer_echo(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
+static void answer_echo(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed,
+			ks_ms now)
 {
 	const struct ks_local *l;
 	union ks_addr dst;
 
 	memcpy(dst.b, ks_ip6(p)->dst, sizeof(dst.b));
 	l = ks_conf_local6(c, &dst);
+	if (l == NULL && ks_snat_echo(w, c, p, handed, now))
+		return;
 	if (l == NULL)
 		ks_drop(w, p, KS_DROP_NOT_LOCAL);
-	else if (l->flags == KS_LOCAL_VIP &&
+	else if (ks_local_is_leased(l) &&
 		 !atomic_load_explicit(&w->shared->lease_live, memory_order_relaxed))
 		ks_drop(w, p, KS_DROP_LEASE);
 	else
@@ -200,7 +207,7 @@ void ks_icmp6(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bo
 	}
 	switch (icmp->type) {
 	case KS_ICMP6_ECHO:
-		answer_echo(w, c, p);
+		answer_echo(w, c, p, handed, now);
 		return;
 	case KS_ICMP6_UNREACHABLE:
 	case KS_ICMP6_TOO_BIG:
@@ -208,6 +215,10 @@ void ks_icmp6(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bo
 	case KS_ICMP6_PARAMETER:
 		about_session(w, c, p, handed, now);
 		return;
+	case KS_ICMP6_ECHO_REPLY:
+		if (ks_snat_echo(w, c, p, handed, now))
+			return;
+		/* fall through */
 	default:
 		ks_leave_to_kernel(w, c, p, KS_DROP_UNSUPPORTED);
 	}

@@ -135,6 +135,8 @@ static struct ks_obj **head_of(struct ks_desired *d, uint8_t kind, struct ks_obj
 		return &owner->rs;
 	case KS_OBJ_LIP:
 		return &owner->lip;
+	case KS_OBJ_MATCH:
+		return &owner->match;
 	default:
 		return &d->list[kind];
 	}
@@ -281,6 +283,9 @@ bool ks_obj_delete(struct ks_desired *d, struct ks_obj *o)
 			return false;
 	for (struct ks_obj *l = o->lip; l != NULL; l = l->next)
 		if (!bury(d, l))
+			return false;
+	for (struct ks_obj *m = o->match; m != NULL; m = m->next)
+		if (!bury(d, m))
 			return false;
 	return bury(d, o);
 }

@@ -8,19 +8,13 @@
  * so every free port is found. */
 #define LPORT_TRIES 512u
 
-/* Ports of [min, max] that this worker owns: first + k * n_workers, k < count. */
-struct port_class {
-	uint32_t first;
-	uint32_t count;
-};
-
-static struct port_class own_ports(const struct ks_worker *w, const struct ks_conf *c)
+struct ks_port_class ks_own_ports(const struct ks_worker *w, const struct ks_conf *c)
 {
 	uint32_t n = c->n_workers > 0 ? c->n_workers : 1;
 	uint32_t min = c->param[KS_PARAM_LPORT_MIN];
 	uint32_t max = c->param[KS_PARAM_LPORT_MAX];
 	uint32_t first = min + (w->index + n - min % n) % n;
-	struct port_class pc = { first, 0 };
+	struct ks_port_class pc = { first, 0 };
 
 	if (first <= max)
 		pc.count = (max - first) / n + 1;
@@ -32,7 +26,7 @@ static uint16_t delta_of(const uint64_t minus, const uint64_t plus)
 	return ks_csum_fold((uint64_t)(uint16_t)~ks_csum_fold(minus) + ks_csum_fold(plus));
 }
 
-/* Sum of both addresses as they stand in a pseudo header. */
+/* Sum of both addresses as they stand in a pseudo header. ICMP has none, ICMPv6 does. */
 static uint64_t addr_sum(const struct ks_key *k)
 {
 	return k->af == 4 ? (uint64_t)k->t.src + k->t.dst
@@ -42,14 +36,15 @@ static uint64_t addr_sum(const struct ks_key *k)
 static void fill_deltas(struct ks_session *s, const struct ks_key *in, const struct ks_key *out)
 {
 	uint64_t old_addrs = addr_sum(in), new_addrs = addr_sum(out);
+	bool pseudo = s->proto != KS_PROTO_ICMP;
 
 	s->ip_delta = s->l4_delta = 0;
 	if (s->flags & KS_SF_ONE_WAY) /* nothing inside is changed */
 		return;
 	if (in->af == 4 && out->af == 4) /* else there is a new header */
 		s->ip_delta = delta_of(old_addrs, new_addrs);
-	s->l4_delta = delta_of(old_addrs + in->t.sport + in->t.dport,
-			       new_addrs + out->t.sport + out->t.dport);
+	s->l4_delta = delta_of((pseudo ? old_addrs : 0) + in->t.sport + in->t.dport,
+			       (pseudo ? new_addrs : 0) + out->t.sport + out->t.dport);
 }
 
 static void set_addr(struct ks_key *k, unsigned side, const union ks_addr *a)
@@ -68,7 +63,7 @@ static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const str
 			 uint32_t *hash_out)
 {
 	struct ks_sched_state *st = &w->sched[svc->slot];
-	struct port_class pc = own_ports(w, c);
+	struct ks_port_class pc = ks_own_ports(w, c);
 	const uint64_t *row = ks_rs_row(w, rs->slot);
 	const struct ks_lip *lips = svc->lip + (rs->af == 4 ? 0 : svc->n_lip4);
 	uint32_t n_lips = rs->af == 4 ? svc->n_lip4 : (uint32_t)(svc->n_lip - svc->n_lip4);
@@ -130,7 +125,9 @@ static enum ks_drop choose_way_back(struct ks_worker *w, const struct ks_conf *c
 
 static bool is_active(uint8_t state)
 {
-	return state == KS_ST_ESTABLISHED || state == KS_ST_UDP_ONEWAY || state == KS_ST_UDP_NORMAL;
+	return state == KS_ST_ESTABLISHED || state == KS_ST_UDP_ONEWAY ||
+		state == KS_ST_UDP_NORMAL || state == KS_ST_ICMP_NORMAL ||
+		state == KS_ST_SCTP_ESTABLISHED;
 }
 
 static void count_session(struct ks_worker *w, struct ks_session *s, int by)
@@ -281,59 +278,78 @@ static const struct ks_rs *choose_server(struct ks_worker *w, const struct ks_co
 	return rs;
 }
 
-struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
-			   const struct ks_key *in, const struct ks_svc *svc, ks_ms now)
+static uint8_t first_state(uint8_t proto)
 {
-	struct ks_key out = { .af = 4 };
-	const struct ks_rs *rs;
-	struct ks_session *s;
-	enum ks_drop refused;
-	uint32_t hash_out = 0;
+	switch (proto) {
+	case KS_PROTO_TCP:
+		return KS_ST_SYN_RECV;
+	case KS_PROTO_SCTP:
+		return KS_ST_SCTP_INIT1;
+	case KS_PROTO_UDP:
+		return KS_ST_UDP_ONEWAY;
+	default:
+		return KS_ST_ICMP_NORMAL;
+	}
+}
 
-	if (svc->slot >= w->max_svc_slots) {
-		ks_drop(w, p, KS_DROP_SESSION_FULL);
-		return NULL;
-	}
-	rs = choose_server(w, c, svc, in, p->proto, now);
-	if (rs == NULL || rs->slot >= w->max_rs_slots) {
-		ks_drop(w, p, KS_DROP_NO_REAL_SERVER);
-		return NULL;
-	}
-	out.af = rs->af;
-	out.t.sport = rs->port;
-	set_addr(&out, KS_SRC, &rs->addr);
-	refused = choose_way_back(w, c, svc, rs, in, p->proto, &out, &hash_out);
-	if (refused != KS_DROP_NONE) {
-		ks_drop(w, p, refused);
-		return NULL;
-	}
-	s = ks_table_alloc(&w->table, in->af == 6 || out.af == 6);
+struct ks_session *ks_make_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+				   const struct ks_pair *pair, ks_ms now)
+{
+	struct ks_session *s = ks_table_alloc(&w->table, pair->in->af == 6 || pair->out->af == 6);
+
 	if (s == NULL) {
 		ks_drop(w, p, KS_DROP_SESSION_FULL);
 		return NULL;
 	}
 	s->proto = p->proto;
-	s->fwd = rs->fwd;
-	if (rs->fwd == KS_FWD_DR || rs->fwd == KS_FWD_TUN)
+	s->fwd = pair->rs->fwd;
+	if (s->fwd == KS_FWD_DR || s->fwd == KS_FWD_TUN)
 		s->flags |= KS_SF_ONE_WAY;
-	set_keys(s, in, &out);
-	if (!ks_table_insert(&w->table, s, p->hash, hash_out)) {
+	set_keys(s, pair->in, pair->out);
+	if (!ks_table_insert(&w->table, s, pair->hash_in, pair->hash_out)) {
 		ks_table_release(&w->table, s);
 		ks_drop(w, p, KS_DROP_SESSION_FULL);
 		return NULL;
 	}
-	s->rs_slot = rs->slot;
-	s->svc_slot = svc->slot;
-	s->state = p->proto == KS_PROTO_TCP ? KS_ST_SYN_RECV : KS_ST_UDP_ONEWAY;
-	s->timeout = ks_state_timeout(c, svc, s->state);
+	s->rs_slot = pair->rs->slot;
+	s->svc_slot = pair->svc->slot;
+	s->state = first_state(p->proto);
+	s->timeout = ks_state_timeout(c, pair->svc, s->state);
 	s->last_seen = (uint32_t)now;
 	s->epoch = (uint16_t)(c->epoch - 1);
 	s->nh[KS_IN] = s->nh[KS_OUT] = KS_NH_NONE;
-	fill_deltas(s, in, &out);
+	fill_deltas(s, pair->in, pair->out);
 	ks_wheel_add(&w->wheel, &w->table, s, now);
 	count_session(w, s, 1);
-	ks_rs_row(w, rs->slot)[KS_RSC_CONNS]++;
+	ks_rs_row(w, s->rs_slot)[KS_RSC_CONNS]++;
 	w->c[KS_C_SESSIONS]++;
 	w->c[KS_C_SESSIONS_CREATED]++;
 	return s;
+}
+
+struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			   const struct ks_key *in, const struct ks_svc *svc, ks_ms now)
+{
+	struct ks_key out = { .af = 4 };
+	struct ks_pair pair = { .svc = svc, .in = in, .out = &out, .hash_in = p->hash };
+	enum ks_drop refused;
+
+	if (svc->slot >= w->max_svc_slots) {
+		ks_drop(w, p, KS_DROP_SESSION_FULL);
+		return NULL;
+	}
+	pair.rs = choose_server(w, c, svc, in, p->proto, now);
+	if (pair.rs == NULL || pair.rs->slot >= w->max_rs_slots) {
+		ks_drop(w, p, KS_DROP_NO_REAL_SERVER);
+		return NULL;
+	}
+	out.af = pair.rs->af;
+	out.t.sport = pair.rs->port;
+	set_addr(&out, KS_SRC, &pair.rs->addr);
+	refused = choose_way_back(w, c, svc, pair.rs, in, p->proto, &out, &pair.hash_out);
+	if (refused != KS_DROP_NONE) {
+		ks_drop(w, p, refused);
+		return NULL;
+	}
+	return ks_make_session(w, c, p, &pair, now);
 }

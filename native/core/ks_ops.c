@@ -12,13 +12,12 @@
 #define SVC_FLAGS                                                              \
 	(KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT | KS_SVC_SCHED_FALLBACK | \
 	 KS_SVC_EXPIRE_TEMPLATE) /* what the workers heed */
-#define NAME_LEN          (KS_FMT_LEN + 16)
 #define NO_MEMORY(reason) ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for this op")
 
 /* ---- fields ---------------------------------------------------------------------------------------------------- */
 
 /* Number of the device, or -1 with reason. */
-static int find_port(const struct ks_desired *d, const char dev[KS_DEV_NAME], char *reason)
+int ks_op_device(const struct ks_desired *d, const char dev[KS_DEV_NAME], char *reason)
 {
 	if (dev[0] == 0 || memchr(dev, 0, KS_DEV_NAME) == NULL) {
 		ks_refuse(reason, KS_E_INVALID, "a device name is empty or not terminated");
@@ -79,49 +78,78 @@ static int check_unicast(uint8_t af, const union ks_addr *addr, const char *what
 	return KS_OK;
 }
 
+static bool is_served(uint8_t af, uint8_t proto, bool match)
+{
+	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP)
+		return true;
+	return match && proto == (af == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
 static int svc_key(const struct ks_svc_key *k, struct ks_obj_key *key, char *reason)
 {
 	int status = check_af(k->af, "service", reason);
+	bool match;
 
 	if (status != KS_OK)
 		return status;
-	if (k->proto != IPPROTO_TCP && k->proto != IPPROTO_UDP)
-		return ks_refuse(
-			reason, KS_E_UNSUPPORTED,
-			"a service of IP protocol %u cannot be served: only TCP and UDP are",
-			k->proto);
-	if (k->port == 0)
-		return ks_refuse(reason, KS_E_INVALID, "a service needs a port");
 	*key = (struct ks_obj_key){
 		.kind = KS_OBJ_SVC, .af = k->af, .x = k->proto, .l4port = k->port
 	};
 	key->addr = get_addr(k->af, k->addr);
+	match = ks_is_match_name(k->af, k->port, &key->addr);
+	if (!is_served(k->af, k->proto, match))
+		return ks_refuse(
+			reason, KS_E_UNSUPPORTED,
+			"a service of IP protocol %u cannot be served: only TCP, UDP and SCTP are, "
+			"and with SNAT the ICMP of its family",
+			k->proto);
+	if (match)
+		return KS_OK;
+	if (k->port == 0)
+		return ks_refuse(reason, KS_E_INVALID, "a service needs a port");
 	return check_unicast(k->af, &key->addr, "service", reason);
 }
 
-static const char *svc_name(char buf[NAME_LEN], const struct ks_svc_key *k)
+static const char *proto_name(uint8_t proto)
+{
+	switch (proto) {
+	case IPPROTO_UDP:
+		return "UDP";
+	case IPPROTO_SCTP:
+		return "SCTP";
+	case IPPROTO_ICMP:
+		return "ICMP";
+	case IPPROTO_ICMPV6:
+		return "ICMPV6";
+	default:
+		return "TCP";
+	}
+}
+
+const char *ks_op_service_name(char buf[KS_NAME_TEXT], const struct ks_svc_key *k)
 {
 	union ks_addr addr = get_addr(k->af, k->addr);
 	char a[KS_FMT_LEN];
 
-	snprintf(buf, NAME_LEN, k->af == 4 ? "%s %s:%u" : "%s [%s]:%u",
-		 k->proto == IPPROTO_UDP ? "UDP" : "TCP", ks_fmt(a, k->af, &addr), ntohs(k->port));
+	snprintf(buf, KS_NAME_TEXT, k->af == 4 ? "%s %s:%u" : "%s [%s]:%u", proto_name(k->proto),
+		 ks_fmt(a, k->af, &addr), ntohs(k->port));
 	return buf;
 }
 
 /* The live service an op refers to. */
-static int find_svc(struct ks_desired *d, const struct ks_svc_key *k, struct ks_obj **svc,
-		    char *reason)
+int ks_op_service(struct ks_desired *d, const struct ks_svc_key *k, struct ks_obj **svc,
+		  char *reason)
 {
 	struct ks_obj_key key;
 	int status = svc_key(k, &key, reason);
-	char name[NAME_LEN];
+	char name[KS_NAME_TEXT];
 
 	if (status != KS_OK)
 		return status;
 	*svc = ks_obj_find(d, &key);
 	if (!ks_obj_live(*svc))
-		return ks_refuse(reason, KS_E_INVALID, "there is no service %s", svc_name(name, k));
+		return ks_refuse(reason, KS_E_INVALID, "there is no service %s",
+				 ks_op_service_name(name, k));
 	return KS_OK;
 }
 
@@ -155,7 +183,7 @@ static int addr_key(struct ks_desired *d, const struct ks_op_addr *op, struct ks
 
 	if (status != KS_OK)
 		return status;
-	port = find_port(d, op->dev, reason);
+	port = ks_op_device(d, op->dev, reason);
 	if (port < 0)
 		return KS_E_INVALID;
 	*key = (struct ks_obj_key){ .kind = KS_OBJ_ADDR, .af = op->af, .port = (uint8_t)port };
@@ -210,7 +238,7 @@ static int route_key(struct ks_desired *d, const struct ks_op_route *op, struct 
 
 	if (status != KS_OK)
 		return status;
-	port = find_port(d, op->dev, reason);
+	port = ks_op_device(d, op->dev, reason);
 	if (port < 0)
 		return KS_E_INVALID;
 	if (op->plen > addr_bits(op->af))
@@ -267,7 +295,7 @@ static int neigh_key(struct ks_desired *d, const struct ks_op_neigh *op, struct 
 
 	if (status != KS_OK)
 		return status;
-	port = find_port(d, op->dev, reason);
+	port = ks_op_device(d, op->dev, reason);
 	if (port < 0)
 		return KS_E_INVALID;
 	*key = (struct ks_obj_key){ .kind = KS_OBJ_NEIGH, .af = op->af, .port = (uint8_t)port };
@@ -312,33 +340,38 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 				    .plen = op->persist_plen };
 	struct ks_obj_key key;
 	int status = svc_key(&op->key, &key, reason);
-	char name[NAME_LEN];
+	char name[KS_NAME_TEXT];
 
 	if (status != KS_OK)
 		return status;
 	if (!ks_sched_known(op->sched))
 		return ks_refuse(reason, KS_E_INVALID, "service %s: there is no scheduler %u",
-				 svc_name(name, &op->key), op->sched);
+				 ks_op_service_name(name, &op->key), op->sched);
 	if ((op->flags & ~SVC_FLAGS) != 0)
 		return ks_refuse(reason, KS_E_UNSUPPORTED,
 				 "service %s: flags 0x%x are not supported",
-				 svc_name(name, &op->key), op->flags & ~SVC_FLAGS);
+				 ks_op_service_name(name, &op->key), op->flags & ~SVC_FLAGS);
 	if (op->persist_ms > INT32_MAX)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "service %s: persistence is at most %d ms, not %u",
-				 svc_name(name, &op->key), INT32_MAX, op->persist_ms);
+				 ks_op_service_name(name, &op->key), INT32_MAX, op->persist_ms);
+	if (op->persist_ms != 0 && key.l4port == 0)
+		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: SNAT knows no persistence",
+				 ks_op_service_name(name, &op->key));
 	if (op->persist_ms != 0 &&
 	    (op->persist_plen == 0 || op->persist_plen > addr_bits(op->key.af)))
 		return ks_refuse(reason, KS_E_INVALID,
 				 "service %s: a persistence prefix has 1 to %u bits, not %u",
-				 svc_name(name, &op->key), addr_bits(op->key.af), op->persist_plen);
+				 ks_op_service_name(name, &op->key), addr_bits(op->key.af),
+				 op->persist_plen);
 	return set(d, &key, NULL, &body, d->limits.max_services, "services", reason);
 }
 
 static int svc_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
 	struct ks_obj *svc;
-	int status = find_svc(d, &((const struct ks_op_svc *)(const void *)raw)->key, &svc, reason);
+	int status =
+		ks_op_service(d, &((const struct ks_op_svc *)(const void *)raw)->key, &svc, reason);
 
 	if (status != KS_OK)
 		return status == KS_E_INVALID ? KS_E_NOT_FOUND : status;
@@ -348,7 +381,7 @@ static int svc_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
 static int rs_key(struct ks_desired *d, const struct ks_op_rs *op, struct ks_obj **svc,
 		  struct ks_obj_key *key, char *reason)
 {
-	int status = find_svc(d, &op->svc, svc, reason);
+	int status = ks_op_service(d, &op->svc, svc, reason);
 
 	if (status == KS_OK)
 		status = check_af(op->af, "real server", reason);
@@ -380,17 +413,19 @@ static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 
 	if (status != KS_OK)
 		return status;
-	if (op->port == 0)
-		return ks_refuse(reason, KS_E_INVALID, "real server %s needs a port",
-				 ks_fmt(a, key.af, &key.addr));
 	if (op->fwd < KS_FWD_FNAT || op->fwd > KS_FWD_SNAT)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "real server %s: there is no forwarding mode %u",
 				 ks_fmt(a, key.af, &key.addr), op->fwd);
-	if (op->fwd == KS_FWD_SNAT)
-		return ks_refuse(reason, KS_E_UNSUPPORTED,
-				 "real server %s: SNAT is not supported yet",
-				 ks_fmt(a, key.af, &key.addr));
+	if ((op->fwd == KS_FWD_SNAT) != (svc->key.l4port == 0))
+		return ks_refuse(
+			reason, KS_E_INVALID,
+			"real server %s: SNAT and match services go together, and only together",
+			ks_fmt(a, key.af, &key.addr));
+	if ((op->port == 0) != (op->fwd == KS_FWD_SNAT))
+		return ks_refuse(reason, KS_E_INVALID, "real server %s %s a port",
+				 ks_fmt(a, key.af, &key.addr),
+				 op->port == 0 ? "needs" : "is an address to leave with, without");
 	if (!families_fit(op->fwd, op->svc.af, op->af))
 		return ks_refuse(
 			reason, KS_E_INVALID,
@@ -419,7 +454,7 @@ static int rs_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
 static int lip_key(struct ks_desired *d, const struct ks_op_lip *op, struct ks_obj **svc,
 		   struct ks_obj_key *key, char *reason)
 {
-	int status = find_svc(d, &op->svc, svc, reason);
+	int status = ks_op_service(d, &op->svc, svc, reason);
 
 	if (status == KS_OK)
 		status = check_af(op->af, "local address", reason);
@@ -441,7 +476,7 @@ static int lip_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 
 	if (status != KS_OK)
 		return status;
-	port = find_port(d, op->dev, reason);
+	port = ks_op_device(d, op->dev, reason);
 	if (port < 0)
 		return KS_E_INVALID;
 	body.port = (uint8_t)port;
@@ -508,6 +543,7 @@ static const struct op_kind {
 	[KS_OP_LIP_SET] = { sizeof(struct ks_op_lip), lip_set },
 	[KS_OP_LIP_DEL] = { sizeof(struct ks_op_lip), lip_del },
 	[KS_OP_PARAM_SET] = { sizeof(struct ks_op_param), param_set },
+	[KS_OP_MATCH_SET] = { sizeof(struct ks_op_match), ks_op_match_set },
 };
 
 int ks_op_check_and_apply(struct ks_desired *d, const struct ks_op *op, size_t len, char *reason)

@@ -2,8 +2,8 @@
 /*
  * Law 5: which worker owns a packet. Towards a local address the port says it: ports are dealt out
  * to the workers in turn, so every port has exactly one owner for any number of workers. Otherwise
- * the client's address and port are hashed: the source of what comes to an address of ours, and of
- * what only passes through (a real server's answer in NAT) the destination.
+ * the client's address and port are hashed: the source of what comes to an address of ours or is
+ * let out by SNAT, and the destination of a real server's answer in NAT.
  */
 #include "ks_hdr.h"
 #include "ks_session.h"
@@ -28,20 +28,49 @@ static uint32_t first_bits(ks_be32 addr, unsigned bits)
 	return addr & ks_hton32((uint32_t)(~0ull << (32 - bits)));
 }
 
+/* Of what only passes through: a real server's answer in NAT has its client as destination; what
+ * SNAT lets out has it as source. */
+static bool is_answer(const struct ks_conf *c, uint8_t af, uint8_t proto, const union ks_addr *src,
+		      ks_be16 sport)
+{
+	return c->passes && (c->n_match == 0 || ks_conf_is_nat_rs(c, af, proto, src, sport));
+}
+
+/* A port SNAT has given away, not one a service has at the same address. */
+static bool is_snat_port(const struct ks_conf *c, const struct ks_local *l, uint8_t proto,
+			 ks_be16 port)
+{
+	if ((l->flags & KS_LOCAL_SNAT) == 0 || !is_pool_port(c, port))
+		return false;
+	if (!c->pool_serves)
+		return true;
+	return (l->af == 4 ? ks_conf_svc4(c, proto, l->addr.v4, port)
+			   : ks_conf_svc6(c, proto, &l->addr, port)) == NULL;
+}
+
 unsigned ks_owner4(const struct ks_conf *c, uint8_t proto, ks_be32 src, ks_be16 sport, ks_be32 dst,
 		   ks_be16 dport)
 {
+	const struct ks_local *l;
+	union ks_addr from;
 	unsigned bits = 0;
 
 	if (c->n_workers <= 1)
 		return 0;
 	if (ks_conf_is_lip4(c, dst) && is_pool_port(c, dport))
 		return ks_ntoh16(dport) % c->n_workers;
-	if (c->passes && ks_conf_local4(c, dst) == NULL) {
-		src = dst;
-		sport = dport;
-		bits = c->pass_bits4;
-	} else if (c->grouped) {
+	if (c->passes || c->n_match != 0) {
+		from = ks_addr4(src);
+		l = ks_conf_local4(c, dst);
+		if (l != NULL && is_snat_port(c, l, proto, dport))
+			return ks_ntoh16(dport) % c->n_workers;
+		if (l == NULL && is_answer(c, 4, proto, &from, sport)) {
+			src = dst;
+			sport = dport;
+			bits = c->pass_bits4;
+		}
+	}
+	if (c->grouped && bits == 0) {
 		const struct ks_svc *svc = ks_conf_svc4(c, proto, dst, dport);
 
 		bits = svc != NULL ? svc->owner_bits : 0;
@@ -63,9 +92,11 @@ unsigned ks_owner(const struct ks_conf *c, const struct ks_key *k, uint8_t proto
 	if (c->n_workers <= 1)
 		return 0;
 	l = ks_conf_local6(c, &k->a[KS_DST]);
-	if (l != NULL && l->flags & KS_LOCAL_LIP && is_pool_port(c, k->t.dport))
+	if (l != NULL &&
+	    ((l->flags & KS_LOCAL_LIP && is_pool_port(c, k->t.dport)) ||
+	     is_snat_port(c, l, proto, k->t.dport)))
 		return ks_ntoh16(k->t.dport) % c->n_workers;
-	if (c->passes && l == NULL) {
+	if (l == NULL && is_answer(c, 6, proto, &k->a[KS_SRC], k->t.sport)) {
 		a = k->a[KS_DST];
 		port = k->t.dport;
 		bits = c->pass_bits6;

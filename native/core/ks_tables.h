@@ -14,6 +14,12 @@ struct ks_svc_row {
 	const struct ks_svc *svc; /* NULL = empty */
 };
 
+struct ks_nat_row {
+	union ks_addr addr;
+	uint8_t af, proto; /* af 0 = empty */
+	ks_be16 port;
+};
+
 struct ks_tables {
 	struct ks_mem mem;
 	struct ks_fib *fib;
@@ -24,7 +30,9 @@ struct ks_tables {
 	const struct ks_local **local_row;
 	const struct ks_local **local6_row;
 	ks_be32 *lip_row; /* 0 = empty */
-	uint32_t svc_mask, local_mask, lip_mask;
+	struct ks_nat_row *nat_row; /* real servers in NAT, while there are match services */
+	struct ks_match *match;
+	uint32_t svc_mask, local_mask, lip_mask, nat_mask;
 	struct ks_local *local;
 	uint32_t n_local;
 	struct ks_static_neigh *neigh;
@@ -52,6 +60,18 @@ static inline uint32_t ks_svc_hash6(uint8_t proto, const union ks_addr *addr, ks
  * (false = no memory). */
 void ks_build_locals(const struct ks_desired *d, struct ks_tables *t);
 bool ks_build_fib(struct ks_desired *d);
+/* Another flag for an address of ours; nothing where it is not ours. */
+void ks_build_flag_local(struct ks_tables *t, uint8_t af, const union ks_addr *addr,
+			 uint16_t flags);
+
+/* ks_build_match.c: match services, and what they need to know of the others. */
+void ks_build_count_matches(const struct ks_desired *d, uint32_t *n_match, uint32_t *n_nat);
+void ks_build_matches(const struct ks_desired *d, struct ks_tables *t, struct ks_conf *c);
+
+static inline uint32_t ks_nat_hash(uint8_t proto, const union ks_addr *addr, ks_be16 port)
+{
+	return (uint32_t)ks_mix(ks_mix(addr->q[0] + ((uint64_t)proto << 16 | port)) + addr->q[1]);
+}
 
 void ks_unref_maglevs(const struct ks_mem *mem, const struct ks_svc *svc, uint32_t n);
 

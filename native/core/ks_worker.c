@@ -70,7 +70,7 @@ static bool is_reusable(const struct ks_pkt *p, const struct ks_session *s, unsi
 		 (s->state == KS_ST_FIN_WAIT && s->flags & KS_SF_ONE_WAY));
 }
 
-static bool is_source_sane(const struct ks_key *k)
+bool ks_source_is_sane(const struct ks_key *k)
 {
 	const union ks_addr *a = &k->a[KS_SRC];
 	uint8_t first = (uint8_t)(k->t.src & 0xff);
@@ -96,7 +96,7 @@ static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct fl
 	struct ks_session *s;
 
 	if (svc != NULL) {
-		if (!is_source_sane(&f->key)) {
+		if (!ks_source_is_sane(&f->key)) {
 			ks_drop(w, p, KS_DROP_IP_SOURCE);
 			return;
 		}
@@ -113,7 +113,8 @@ static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct fl
 	}
 	l = f->key.af == 4 ? ks_conf_local4(c, f->key.t.dst) : ks_conf_local6(c, &f->key.a[KS_DST]);
 	if (l == NULL) {
-		ks_drop(w, p, KS_DROP_NOT_LOCAL);
+		if (c->n_match == 0 || !ks_snat(w, c, p, &f->key, now))
+			ks_drop(w, p, KS_DROP_NOT_LOCAL);
 	} else if (l->flags & KS_LOCAL_KERNEL) {
 		p->verdict = KS_V_KNI;
 		w->c[KS_C_KNI_PACKETS]++;
@@ -277,13 +278,13 @@ static void fill_row(const struct ks_worker *w, const struct ks_session *s,
 		.expires_ms = left > 0 ? (uint32_t)left : 0,
 		.cport = in.t.sport,
 		.vport = in.t.dport,
-		.lport = s->fwd == KS_FWD_FNAT ? out.t.dport : 0,
+		.lport = s->fwd == KS_FWD_FNAT || s->fwd == KS_FWD_SNAT ? out.t.dport : 0,
 		.rport = s->flags & KS_SF_ONE_WAY ? in.t.dport : out.t.sport,
 	};
 	put_addr(row->client, &in, KS_SRC);
 	put_addr(row->vip, &in, KS_DST);
 	put_addr(row->rs, &out, KS_SRC);
-	if (s->fwd == KS_FWD_FNAT)
+	if (s->fwd == KS_FWD_FNAT || s->fwd == KS_FWD_SNAT)
 		put_addr(row->lip, &out, KS_DST);
 }
 

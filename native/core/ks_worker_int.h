@@ -48,6 +48,11 @@ static inline uint8_t ks_ttl(const struct ks_pkt *p)
 	return p->af == 4 ? ks_ip(p)->ttl : ks_ip6(p)->hop;
 }
 
+static inline bool ks_is_icmp(uint8_t proto)
+{
+	return proto == KS_PROTO_ICMP || proto == KS_PROTO_ICMPV6;
+}
+
 static inline uint16_t ks_l4_len(const struct ks_pkt *p)
 {
 	return (uint16_t)(p->l3_len - (p->l4 - p->l3));
@@ -82,13 +87,7 @@ bool ks_l4_csum_ok(const struct ks_pkt *p);
 static inline const struct ks_svc *ks_session_svc(const struct ks_conf *c,
 						  const struct ks_session *s)
 {
-	const struct ks_tuple *k = &s->key[KS_IN];
-
-	if (ks_session_af(s, KS_IN) == 4)
-		return ks_conf_svc4(c, s->proto, k->dst, k->dport);
-	return ks_conf_svc6(c, s->proto,
-			    &((const struct ks_wide *)(const void *)s)->addr[KS_IN][KS_DST],
-			    k->dport);
+	return s->svc_slot < c->n_svc_slots ? c->svc_by_slot[s->svc_slot] : NULL;
 }
 
 /* ks_frag.c */
@@ -101,10 +100,35 @@ bool ks_fragment(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 /* ks_open.c */
 struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 			   const struct ks_key *k, const struct ks_svc *svc, ks_ms now);
+/* What a session consists of beside the packet that begins it. */
+struct ks_pair {
+	const struct ks_svc *svc;
+	const struct ks_rs *rs;
+	const struct ks_key *in, *out;
+	uint32_t hash_in, hash_out;
+};
+struct ks_session *ks_make_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+				   const struct ks_pair *pair, ks_ms now);
+/* Ports of [min, max] that this worker owns: first + k * n_workers, k < count. */
+struct ks_port_class {
+	uint32_t first;
+	uint32_t count;
+};
+struct ks_port_class ks_own_ports(const struct ks_worker *w, const struct ks_conf *c);
+bool ks_source_is_sane(const struct ks_key *k);
 void ks_close(struct ks_worker *w, struct ks_session *s);
 void ks_forget(struct ks_worker *w,
 	       struct ks_session *s); /* close one that lies in no slot of the wheel */
 void ks_set_state(struct ks_worker *w, const struct ks_conf *c, struct ks_session *s, uint8_t state,
+		  ks_ms now);
+
+/* ks_snat.c */
+/* A packet that only passes through and begins a session of a match service: true = it has a
+ * verdict. */
+bool ks_snat(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, const struct ks_key *k,
+	     ks_ms now);
+/* An echo request that passes through, or an echo reply to one: true = it has a verdict. */
+bool ks_snat_echo(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed,
 		  ks_ms now);
 
 /* ks_forward.c */
@@ -128,6 +152,13 @@ void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, boo
 void ks_time_exceeded(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_ms now);
 void ks_too_big(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint16_t mtu,
 		ks_ms now);
+
+/* Who answers a packet that an error quotes, by its transport header (8 bytes of it are there);
+ * false = nothing we send on. */
+bool ks_quoted_ports(uint8_t proto, const uint8_t *l4, struct ks_tuple *back);
+/* Make a quoted transport header what its sender sent. */
+void ks_restore_ports(uint8_t proto, uint8_t *l4, unsigned l4_len, const struct ks_tuple *sent,
+		      uint16_t delta);
 
 /* ks_icmp6.c */
 void ks_icmp6(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed,

@@ -153,6 +153,7 @@ enum ks_op_type {
 	KS_OP_LIP_SET = 11, /* local address of a service */
 	KS_OP_LIP_DEL = 12,
 	KS_OP_PARAM_SET = 13,
+	KS_OP_MATCH_SET = 14, /* one end of the packets a match service takes */
 };
 
 /*
@@ -166,6 +167,7 @@ enum ks_op_type {
  *   - service: key (must be there before its real servers and local addresses)
  *   - real server: svc, af, addr, port
  *   - local address: svc, af, addr
+ *   - end of a match: svc, end (there is no DEL: it goes with its service)
  *
  * Ops take effect in their order, so an object deleted and set again is as if only set.
  */
@@ -218,6 +220,12 @@ struct ks_svc_key {
 	uint8_t addr[16];
 };
 static_assert(sizeof(struct ks_svc_key) == 20, "wire size");
+
+/*
+ * A match service (SNAT) takes what passes through instead of what comes to an address. Its port is
+ * 0 and its address a name that is no address of a host: 0.x.y.z, or one of 100::/64. Which packets
+ * it takes KS_OP_MATCH_SET says; without that it takes all of its family and protocol.
+ */
 
 enum ks_sched {
 	KS_SCHED_RR = 1,
@@ -285,6 +293,23 @@ struct ks_op_lip {
 };
 static_assert(sizeof(struct ks_op_lip) == 60, "wire size");
 
+enum ks_match_end {
+	KS_MATCH_SOURCE = 0,
+	KS_MATCH_DESTINATION = 1,
+};
+
+struct ks_op_match {
+	struct ks_op op;
+	struct ks_svc_key svc;
+	uint8_t end; /* enum ks_match_end */
+	uint8_t reserved[3];
+	uint32_t order; /* with KS_MATCH_SOURCE: of several that fit the lowest takes the packet */
+	uint16_t first_port, last_port; /* network order; 0 and 0 = any */
+	char dev[KS_DEV_NAME]; /* it came from (source), or leaves by (destination); "" = any */
+	uint8_t first[16], last[16]; /* both zero = any */
+};
+static_assert(sizeof(struct ks_op_match) == 84, "wire size");
+
 /* Parameters: timeouts in milliseconds. Defaults are DPVS's (spec: tcp established 90 s ...), set
  * by the data plane itself. */
 enum ks_param {
@@ -309,6 +334,13 @@ enum ks_param {
 	KS_PARAM_LPORT_MAX = 18,
 	KS_PARAM_NEIGH_TIMEOUT = 19,
 	KS_PARAM_MAGLEV_SIZE = 20, /* rows of mh's tables: a prime from 251 to 65521 */
+	KS_PARAM_ICMP_NORMAL = 21,
+	KS_PARAM_SCTP_INIT1 = 22,
+	KS_PARAM_SCTP_INIT = 23, /* answered, cookie on its way */
+	KS_PARAM_SCTP_ESTABLISHED = 24,
+	KS_PARAM_SCTP_SHUTDOWN = 25,
+	KS_PARAM_SCTP_REJECTED = 26,
+	KS_PARAM_SCTP_CLOSED = 27,
 	KS_PARAM_COUNT,
 };
 
@@ -371,6 +403,13 @@ enum ks_state {
 	KS_ST_SYNACK = 10,
 	KS_ST_UDP_ONEWAY = 11,
 	KS_ST_UDP_NORMAL = 12,
+	KS_ST_ICMP_NORMAL = 13,
+	KS_ST_SCTP_INIT1 = 14,
+	KS_ST_SCTP_INIT = 15,
+	KS_ST_SCTP_ESTABLISHED = 16,
+	KS_ST_SCTP_SHUTDOWN = 17,
+	KS_ST_SCTP_REJECTED = 18,
+	KS_ST_SCTP_CLOSED = 19,
 	KS_ST_COUNT,
 };
 

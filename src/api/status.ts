@@ -83,7 +83,7 @@ const virtualServerViews = (
   counters: CounterIndex,
 ): readonly VirtualServerView[] =>
   endpoints(f.config, v).map(({ address, port }) => ({
-    address,
+    address: v.target.kind === 'match' ? `match ${v.target.name}` : address,
     port,
     protocol: v.protocol,
     scheduler: v.scheduler,

@@ -14,7 +14,7 @@ export const virtualServerId = (v: VirtualServer): string => {
     case 'fwmark':
       return `fwmark ${v.target.mark}`;
     case 'match':
-      return `match ${v.target.name}`;
+      return `match ${v.target.name} ${v.protocol.toLowerCase()}`;
   }
 };
 

@@ -1,11 +1,14 @@
 /** From virtual servers as configured and real servers as checked to the services the data plane shall have. */
 import type { Config } from '../config/config.js';
+import { matchFamily } from '../config/keepalived/match.js';
 import type { RealServer, VirtualServer } from '../config/keepalived/types.js';
-import type {
-  LocalAddressEntry,
-  RealServerEntry,
-  Scheduler,
-  ServiceEntry,
+import {
+  type LocalAddressEntry,
+  type Match,
+  matchAddress,
+  type RealServerEntry,
+  type Scheduler,
+  type ServiceEntry,
 } from '../dataplane/snapshot.js';
 import { type Facts, realServerId } from './facts.js';
 import { realServerName, virtualServerId } from './names.js';
@@ -17,6 +20,8 @@ export const endpoints = (
 ): readonly { readonly address: string; readonly port: number }[] => {
   const { target } = v;
   if (target.kind === 'address') return [{ address: target.address, port: target.port }];
+  if (target.kind === 'match')
+    return [{ address: matchAddress(`${target.name} ${v.protocol}`, matchFamily(v)), port: 0 }];
   if (target.kind !== 'group') return [];
   return config.keepalived.virtualServerGroups.find((g) => g.name === target.name)?.entries ?? [];
 };
@@ -71,18 +76,32 @@ const servers = (f: Facts, v: VirtualServer): readonly RealServerEntry[] => {
 const localAddresses = (config: Config, v: VirtualServer): readonly LocalAddressEntry[] =>
   config.keepalived.localAddressGroups.find((g) => g.name === v.localAddressGroup)?.addresses ?? [];
 
+const anyRange = { first: null, last: null, firstPort: 0, lastPort: 0 } as const;
+
+/** Rules are tried in the order of the file. */
+const matchOf = (config: Config, v: VirtualServer): Match | null => {
+  if (v.target.kind !== 'match') return null;
+  const { source, destination, iif, oif } = v.match;
+  return {
+    order: config.keepalived.virtualServers.indexOf(v),
+    source: { ...(source ?? anyRange), device: iif },
+    destination: { ...(destination ?? anyRange), device: oif },
+  };
+};
+
 /** The data plane's clock of a session; keepalived allows a week more. */
 const longestPersistenceMs = 0x7fffffff;
 
 export const servicesOf = (f: Facts, v: VirtualServer): readonly ServiceEntry[] => {
-  if (v.protocol !== 'TCP' && v.protocol !== 'UDP') return [];
   const { protocol } = v;
+  const match = matchOf(f.config, v);
   const realServers = servers(f, v);
   const locals = localAddresses(f.config, v);
   return endpoints(f.config, v).map(({ address, port }) => ({
     protocol,
     address,
     port,
+    match,
     scheduler: v.scheduler as Scheduler,
     expireQuiescent: v.expireQuiescent,
     schedulerPort: v.schedulerPort,

@@ -1,6 +1,7 @@
 /** What only both files together can tell: names that must exist, things that must not be there twice, forms not supported yet. */
 import type { Config } from './config.js';
 import type { Place } from './diagnostics.js';
+import { matchFamily } from './keepalived/match.js';
 import type { LocalAddressGroup, VirtualServer, VrrpInstance } from './keepalived/types.js';
 import type { Report } from './text.js';
 
@@ -52,8 +53,7 @@ const checkInstance = (config: Config, i: VrrpInstance, error: Say, warn: Say): 
 
 /** Forms that are read but not built yet; each with what to do instead. */
 const unsupported = (v: VirtualServer): readonly (readonly [string, string | undefined])[] => [
-  ...(v.forwarding === 'SNAT' ? [[`lb_kind ${v.forwarding}`, undefined] as const] : []),
-  ...(v.protocol === 'TCP' || v.protocol === 'UDP'
+  ...(v.protocol === 'TCP' || v.protocol === 'UDP' || v.target.kind === 'match'
     ? []
     : [[`protocol ${v.protocol}`, 'use TCP or UDP'] as const]),
   ...(supportedSchedulers.includes(v.scheduler)
@@ -101,7 +101,77 @@ const checkFamilies = (v: VirtualServer, address: string, error: Say): void => {
   }
 };
 
-const checkTarget = (config: Config, v: VirtualServer, error: Say): readonly Endpoint[] => {
+/** What the data plane would refuse with the whole generation: not an address of a host. */
+const isHost = (address: string): boolean => {
+  const first = Number(address.split('.')[0]);
+  if (isIpv6(address)) return !/^(ff|::$|::1$|::ffff:)/.test(address);
+  return first !== 0 && first !== 127 && first < 224;
+};
+
+/** Addresses of the node as the files give them: what SNAT may let packets out with. */
+const ownAddresses = (config: Config): ReadonlySet<string> => {
+  const { staticAddresses, vrrpInstances } = config.keepalived;
+  const held = vrrpInstances.flatMap((i) => [...i.virtualAddresses, ...i.excludedAddresses]);
+  return new Set([...staticAddresses, ...held].map((a) => a.address));
+};
+
+const checkMatchEnds = (v: VirtualServer, family: 4 | 6, error: Say): void => {
+  const ends = [v.match.source, v.match.destination].flatMap((r) => (r === null ? [] : [r]));
+  const icmp = v.protocol.startsWith('ICMP');
+  if (ends.length === 0)
+    error(v.place, 'a match needs src-range or dst-range', 'src-range 0.0.0.0/0 takes everything');
+  for (const r of ends) {
+    if (isIpv6(r.first) !== (family === 6))
+      error(v.place, `${r.first}-${r.last} is not of the family of the match, IPv${family}`);
+    if (icmp && r.lastPort !== 0) error(v.place, `protocol ${v.protocol} has no ports`);
+  }
+  if (icmp && (v.protocol === 'ICMPV6') !== (family === 6))
+    error(v.place, `protocol ${v.protocol} is not that of IPv${family}`);
+};
+
+/** The "real servers" of a match: addresses of ours to leave with. */
+const checkWayOut = (
+  config: Config,
+  v: VirtualServer,
+  family: 4 | 6,
+  error: Say,
+  warn: Say,
+): void => {
+  const own = ownAddresses(config);
+  for (const r of v.realServers) {
+    if (isIpv6(r.address) !== (family === 6))
+      error(r.place, `${r.address} is not of the family of the match, IPv${family}`);
+    if (!isHost(r.address)) error(r.place, `${r.address} cannot be an address to leave with`);
+    if (r.port !== 0)
+      error(r.place, `${r.address}: an address to leave with has no port`, 'write 0');
+    if (!own.has(r.address))
+      warn(
+        r.place,
+        `${r.address} is in no virtual_ipaddress and no static_ipaddress`,
+        'until the kernel interface has it nothing leaves with it',
+      );
+  }
+};
+
+const checkMatch = (config: Config, v: VirtualServer, error: Say, warn: Say): void => {
+  const family = matchFamily(v);
+  if (v.forwarding !== 'SNAT')
+    error(v.place, `lb_kind ${v.forwarding} does not go with a match`, 'use SNAT');
+  if (v.persistenceTimeoutMs !== null)
+    error(v.place, 'persistence_timeout does not go with a match');
+  for (const device of [v.match.iif, v.match.oif])
+    if (device !== null && !config.dpvs.devices.some((d) => d.name === device))
+      error(v.place, `${device} is no device of dpvs.conf`);
+  checkMatchEnds(v, family, error);
+  checkWayOut(config, v, family, error, warn);
+};
+
+const checkTarget = (
+  config: Config,
+  v: VirtualServer,
+  error: Say,
+  warn: Say,
+): readonly Endpoint[] => {
   const { target } = v;
   switch (target.kind) {
     case 'address':
@@ -112,18 +182,13 @@ const checkTarget = (config: Config, v: VirtualServer, error: Say): readonly End
       if (group === undefined) error(v.place, `there is no virtual_server_group ${target.name}`);
       return group?.entries ?? [];
     }
-    case 'fwmark':
     case 'match':
+      checkMatch(config, v, error, warn);
+      return [];
+    case 'fwmark':
       error(v.place, `virtual_server ${target.kind} is not supported yet`);
       return [];
   }
-};
-
-/** What the data plane would refuse with the whole generation: not an address of a host. */
-const isHost = (address: string): boolean => {
-  const first = Number(address.split('.')[0]);
-  if (isIpv6(address)) return !/^(ff|::$|::1$|::ffff:)/.test(address);
-  return first !== 0 && first !== 127 && first < 224;
 };
 
 const checkHosts = (v: VirtualServer, address: string, locals: ReadonlySet<string>, error: Say) => {
@@ -156,19 +221,26 @@ const checkVirtualAddresses = (config: Config, error: Say): void => {
         error(a.place, `${a.address} is a local address, and cannot be a virtual one as well`);
 };
 
-const checkVirtualServers = (config: Config, error: Say): void => {
+const checkTwice = (key: string, v: VirtualServer, seen: Map<string, Place>, error: Say): void => {
+  const other = seen.get(key);
+  if (other !== undefined)
+    error(v.place, `${key} is served twice`, `first at ${other.file}:${other.line}`);
+  seen.set(key, v.place);
+};
+
+const checkVirtualServers = (config: Config, error: Say, warn: Say): void => {
   const seen = new Map<string, Place>();
   const locals = new Set(
     config.keepalived.localAddressGroups.flatMap((g) => g.addresses.map((a) => a.address)),
   );
   for (const v of config.keepalived.virtualServers) {
     checkForwarding(config, v, error);
-    for (const { address, port } of checkTarget(config, v, error)) {
-      const key = `${v.protocol} ${address}:${port}`;
-      const other = seen.get(key);
-      if (other !== undefined)
-        error(v.place, `${key} is served twice`, `first at ${other.file}:${other.line}`);
-      seen.set(key, v.place);
+    if (v.target.kind === 'match')
+      checkTwice(`match ${v.target.name} ${v.protocol}`, v, seen, error);
+    if (v.forwarding === 'SNAT' && v.target.kind !== 'match')
+      error(v.place, 'lb_kind SNAT needs a virtual_server match', 'it takes what passes through');
+    for (const { address, port } of checkTarget(config, v, error, warn)) {
+      checkTwice(`${v.protocol} ${address}:${port}`, v, seen, error);
       if (port === 0) error(v.place, 'a virtual server on all ports is not supported yet');
       checkFamilies(v, address, error);
       checkHosts(v, address, locals, error);
@@ -203,5 +275,5 @@ export const crossChecks = (config: Config, report: Report): void => {
   checkInstances(config, error, warn);
   checkLocalAddresses(config, error);
   checkVirtualAddresses(config, error);
-  checkVirtualServers(config, error);
+  checkVirtualServers(config, error, warn);
 };

@@ -170,6 +170,13 @@ export const stateNames = [
   'SYNACK',
   'UDP_ONEWAY',
   'UDP_NORM',
+  'ICMP_NORM',
+  'SCTP_INIT1',
+  'SCTP_INIT',
+  'SCTP_EST',
+  'SCTP_SHUTDOWN',
+  'SCTP_REJECTED',
+  'SCTP_CLOSED',
 ] as const;
 
 const message = (type: number, seq: number, parts: readonly Uint8Array[]): Uint8Array => {

@@ -7,6 +7,8 @@ import {
   addressKey,
   type LocalAddressEntry,
   localAddressKey,
+  type Match,
+  type MatchEnd,
   type ParamName,
   paramNames,
   type RealServerEntry,
@@ -17,7 +19,7 @@ import {
 } from './snapshot.js';
 
 export type ServiceId = Pick<ServiceEntry, 'protocol' | 'address' | 'port'>;
-export type ServiceHead = Omit<ServiceEntry, 'realServers' | 'localAddresses'>;
+export type ServiceHead = Omit<ServiceEntry, 'realServers' | 'localAddresses' | 'match'>;
 
 export type Op =
   | { readonly type: 'addressSet'; readonly address: AddressEntry }
@@ -36,6 +38,14 @@ export type Op =
     }
   | { readonly type: 'localSet'; readonly service: ServiceId; readonly local: LocalAddressEntry }
   | { readonly type: 'localDel'; readonly service: ServiceId; readonly local: LocalAddressEntry }
+  | {
+      readonly type: 'matchSet';
+      readonly service: ServiceId;
+      readonly end: 'source' | 'destination';
+      /** Of the whole match; heeded with the source. */
+      readonly order: number;
+      readonly match: MatchEnd;
+    }
   | { readonly type: 'paramSet'; readonly param: ParamName; readonly value: number };
 
 /** What the data plane uses where a snapshot says nothing (native/core/ks_desired.c, after DPVS). */
@@ -61,6 +71,13 @@ export const paramDefaults: Readonly<Record<ParamName, number>> = {
   localPortMax: 65_535,
   neighbourTimeout: 60_000,
   maglevSize: 4093,
+  icmpNormal: 300_000,
+  sctpInit1: 4000,
+  sctpInit: 61_000,
+  sctpEstablished: 900_000,
+  sctpShutdown: 61_000,
+  sctpRejected: 4000,
+  sctpClosed: 61_000,
 };
 
 const index = <T>(items: readonly T[], key: (t: T) => string): ReadonlyMap<string, T> =>
@@ -105,6 +122,33 @@ const sameHead = (x: ServiceHead, y: ServiceHead): boolean =>
   x.expireTemplate === y.expireTemplate &&
   x.establishedTimeoutMs === y.establishedTimeoutMs;
 
+const sameEnd = (x: MatchEnd, y: MatchEnd): boolean =>
+  x.first === y.first &&
+  x.last === y.last &&
+  x.firstPort === y.firstPort &&
+  x.lastPort === y.lastPort &&
+  x.device === y.device;
+
+const anyEnd: MatchEnd = { first: null, last: null, firstPort: 0, lastPort: 0, device: null };
+/** What the data plane has of a match service before it is told more. */
+const anyMatch: Match = { order: 0, source: anyEnd, destination: anyEnd };
+
+const matchOps = (service: ServiceId, a: Match, b: Match | null): readonly Op[] => {
+  if (b === null) return [];
+  const { order, source, destination } = b;
+  const op = (end: 'source' | 'destination', match: MatchEnd): Op => ({
+    type: 'matchSet',
+    service,
+    end,
+    order,
+    match,
+  });
+  return [
+    ...(sameEnd(a.source, source) && a.order === order ? [] : [op('source', source)]),
+    ...(sameEnd(a.destination, destination) ? [] : [op('destination', destination)]),
+  ];
+};
+
 export const serviceId = (s: ServiceId): ServiceId => ({
   protocol: s.protocol,
   address: s.address,
@@ -131,6 +175,7 @@ const serviceOps = (a: ServiceEntry | undefined, b: ServiceEntry): readonly Op[]
     ...(a === undefined || !sameHead(a, b)
       ? [{ type: 'serviceSet', service: head(b) } as const]
       : []),
+    ...matchOps(service, a?.match ?? anyMatch, b.match),
     ...lip.set.map((local): Op => ({ type: 'localSet', service, local })),
     ...rs.gone.map((realServer): Op => ({ type: 'realServerDel', service, realServer })),
     ...rs.set.map((realServer): Op => ({ type: 'realServerSet', service, realServer })),
@@ -156,20 +201,23 @@ export const diff = (a: Snapshot, b: Snapshot): readonly Op[] => {
   return ops;
 };
 
+const withEnd = (m: Match, op: Extract<Op, { type: 'matchSet' }>): Match =>
+  op.end === 'source'
+    ? { ...m, order: op.order, source: op.match }
+    : { ...m, destination: op.match };
+
+const opened = (s: ServiceEntry) => ({
+  head: head(s),
+  match: s.match,
+  rs: new Map(s.realServers.map((r) => [realServerKey(r), r])),
+  lip: new Map(s.localAddresses.map((l) => [localAddressKey(l), l])),
+});
+
 /** What the data plane makes of ops; the model the law is checked against. */
 export const apply = (ops: readonly Op[], a: Snapshot): Snapshot => {
   const addresses = new Map(a.addresses.map((x) => [addressKey(x), x]));
   const params: Partial<Record<ParamName, number>> = { ...a.params };
-  const services = new Map(
-    a.services.map((s) => [
-      serviceKey(s),
-      {
-        head: head(s),
-        rs: new Map(s.realServers.map((r) => [realServerKey(r), r])),
-        lip: new Map(s.localAddresses.map((l) => [localAddressKey(l), l])),
-      },
-    ]),
-  );
+  const services = new Map(a.services.map((s) => [serviceKey(s), opened(s)]));
   for (const op of ops) {
     switch (op.type) {
       case 'addressSet':
@@ -182,7 +230,17 @@ export const apply = (ops: readonly Op[], a: Snapshot): Snapshot => {
         const old = services.get(serviceKey(op.service));
         const rs = old?.rs ?? new Map<string, RealServerEntry>();
         const lip = old?.lip ?? new Map<string, LocalAddressEntry>();
-        services.set(serviceKey(op.service), { head: op.service, rs, lip });
+        services.set(serviceKey(op.service), {
+          head: op.service,
+          match: old?.match ?? (op.service.port === 0 ? anyMatch : null),
+          rs,
+          lip,
+        });
+        break;
+      }
+      case 'matchSet': {
+        const s = services.get(serviceKey(op.service));
+        if (s !== undefined) s.match = withEnd(s.match ?? anyMatch, op);
         break;
       }
       case 'serviceDel':
@@ -210,6 +268,7 @@ export const apply = (ops: readonly Op[], a: Snapshot): Snapshot => {
     params,
     services: [...services.values()].map((s) => ({
       ...s.head,
+      match: s.match,
       realServers: [...s.rs.values()],
       localAddresses: [...s.lip.values()],
     })),

@@ -21,7 +21,9 @@ export const schedulers: readonly Scheduler[] = [
 ];
 /** By `enum ks_fwd` less 1. */
 export const forwardings: readonly Forwarding[] = ['FNAT', 'NAT', 'DR', 'TUN', 'SNAT'];
-export const protocols = { TCP: 6, UDP: 17 } as const;
+export const protocols = { TCP: 6, UDP: 17, SCTP: 132, ICMP: 1, ICMPV6: 58 } as const;
+/** By `enum ks_match_end`. */
+const matchEnds = ['source', 'destination'] as const;
 export const addressLeased = 1;
 export const addressLocal = 2;
 export const expireQuiescent = 1;
@@ -73,6 +75,19 @@ export const opParam = wireStruct('ks_op_param', {
   reserved: reserved(4),
 });
 
+export const opMatch = wireStruct('ks_op_match', {
+  op: opHead,
+  svc: svcKey,
+  end: u8,
+  reserved: reserved(3),
+  order: le32,
+  firstPort: be16,
+  lastPort: be16,
+  dev: text(16),
+  first: address(48),
+  last: address(64),
+});
+
 /** `enum ks_op_type` */
 export const opCode = {
   addressSet: 1,
@@ -84,6 +99,7 @@ export const opCode = {
   localSet: 11,
   localDel: 12,
   paramSet: 13,
+  matchSet: 14,
 } as const satisfies Record<Op['type'], number>;
 
 const key = (s: ServiceId) => ({
@@ -105,6 +121,23 @@ const writing = <T>(codec: Codec<T>, value: T): Writing => ({
   size: codec.size,
   write: (view, at) => codec.write(view, at, value),
 });
+
+const matchWriting = (op: Extract<Op, { type: 'matchSet' }>): Writing => {
+  const { first, last, firstPort, lastPort, device } = op.match;
+  const any = afOf(op.service.address) === 6 ? '::' : '0.0.0.0';
+  return writing(opMatch, {
+    op: opOf(op.type, opMatch.size),
+    svc: key(op.service),
+    end: matchEnds.indexOf(op.end),
+    reserved: null,
+    order: op.order,
+    firstPort,
+    lastPort,
+    dev: device ?? '',
+    first: first ?? any,
+    last: last ?? any,
+  });
+};
 
 export const writingOf = (op: Op): Writing => {
   switch (op.type) {
@@ -174,6 +207,8 @@ export const writingOf = (op: Op): Writing => {
         reserved: null,
         addr: op.local.address,
       });
+    case 'matchSet':
+      return matchWriting(op);
     case 'paramSet':
       return writing(opParam, {
         op: opOf(op.type, opParam.size),

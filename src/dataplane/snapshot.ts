@@ -2,6 +2,7 @@
  * The wanted state of the data plane as one value. Objects are found by their keys; two snapshots with the same objects are the same
  * whatever the order they were named in.
  */
+import { formatIpv6, parseIpv6 } from '../net/ipv6.js';
 
 export interface AddressEntry {
   readonly device: string;
@@ -13,7 +14,7 @@ export interface AddressEntry {
   readonly local: boolean;
 }
 
-export type Protocol = 'TCP' | 'UDP';
+export type Protocol = 'TCP' | 'UDP' | 'SCTP' | 'ICMP' | 'ICMPV6';
 export type Scheduler =
   | 'rr'
   | 'wrr'
@@ -42,10 +43,32 @@ export interface LocalAddressEntry {
   readonly address: string;
 }
 
+/** One end of the packets a match service takes; both addresses null: any. */
+export interface MatchEnd {
+  readonly first: string | null;
+  readonly last: string | null;
+  /** 0 and 0: any. */
+  readonly firstPort: number;
+  readonly lastPort: number;
+  /** The device a packet came from (source) or leaves by (destination); null: any. */
+  readonly device: string | null;
+}
+
+/** SNAT: takes what passes through instead of what comes to an address. */
+export interface Match {
+  /** Of several that fit the lowest takes the packet. */
+  readonly order: number;
+  readonly source: MatchEnd;
+  readonly destination: MatchEnd;
+}
+
 export interface ServiceEntry {
   readonly protocol: Protocol;
+  /** Of a match service the name `matchAddress` gives. */
   readonly address: string;
+  /** Of a match service 0. */
   readonly port: number;
+  readonly match: Match | null;
   readonly scheduler: Scheduler;
   readonly expireQuiescent: boolean;
   /** sh and mh hash the client's port as well. */
@@ -85,6 +108,13 @@ export const paramNames = [
   'localPortMax',
   'neighbourTimeout',
   'maglevSize',
+  'icmpNormal',
+  'sctpInit1',
+  'sctpInit',
+  'sctpEstablished',
+  'sctpShutdown',
+  'sctpRejected',
+  'sctpClosed',
 ] as const;
 export type ParamName = (typeof paramNames)[number];
 
@@ -141,7 +171,7 @@ const scatter = (hash: bigint): bigint => {
 const digestOf = (s: Snapshot): bigint => {
   let sum = 0n;
   // A sum knows no order, so nothing need be sorted; the key in each text keeps objects apart.
-  const add = (...parts: readonly (string | number | boolean)[]): void => {
+  const add = (...parts: readonly (string | number | boolean | null)[]): void => {
     sum += scatter(fnv1a(parts.join(' ')));
   };
   for (const a of s.addresses) add('addr', addressKey(a), a.prefixLength, a.leased, a.local);
@@ -149,6 +179,10 @@ const digestOf = (s: Snapshot): bigint => {
     const key = serviceKey(v);
     add('svc', key, v.scheduler, v.expireQuiescent, v.schedulerPort, v.establishedTimeoutMs);
     add('persistence', key, v.persistenceMs, v.persistencePrefixLength, v.expireTemplate);
+    if (v.match !== null) {
+      const { order, source, destination } = v.match;
+      add('match', key, order, ...Object.values(source), ...Object.values(destination));
+    }
     for (const r of v.realServers) add('rs', key, realServerKey(r), r.forwarding, r.weight);
     for (const l of v.localAddresses) add('lip', key, localAddressKey(l), l.device);
   }
@@ -157,6 +191,18 @@ const digestOf = (s: Snapshot): bigint => {
     if (value !== undefined) add('param', name, value);
   }
   return BigInt.asUintN(64, sum);
+};
+
+/**
+ * The address a match service is known by in the data plane: a name that is no host's address (0.x.y.z, or one of 100::/64), made of the
+ * name it has in the configuration.
+ */
+export const matchAddress = (name: string, family: 4 | 6): string => {
+  const hash = scatter(fnv1a(name));
+  const part = (shift: bigint, bits: number): bigint => (hash >> shift) & BigInt((1 << bits) - 1);
+  if (family === 4) return `0.${part(16n, 8)}.${part(8n, 8)}.${part(0n, 8)}`;
+  const groups = [48n, 32n, 16n, 0n].map((shift) => part(shift, 16).toString(16));
+  return formatIpv6(parseIpv6(`100:0:0:0:${groups.join(':')}`) ?? new Uint8Array(16));
 };
 
 const digests = new WeakMap<Snapshot, bigint>();

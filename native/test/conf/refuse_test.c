@@ -102,9 +102,10 @@ static void services(void)
 	REFUSED(v, KS_E_INVALID,
 		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff cannot be the address of a service");
 	v = op_svc("192.0.2.2", 80);
-	v.key.proto = 132;
+	v.key.proto = 47;
 	REFUSED(v, KS_E_UNSUPPORTED,
-		"a service of IP protocol 132 cannot be served: only TCP and UDP are");
+		"a service of IP protocol 47 cannot be served: only TCP, UDP and SCTP are, and with "
+		"SNAT the ICMP of its family");
 	v = op_svc("192.0.2.2", 0);
 	REFUSED(v, KS_E_INVALID, "a service needs a port");
 	v = op_svc("192.0.2.2", 80);

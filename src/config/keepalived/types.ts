@@ -203,6 +203,22 @@ export type VirtualServerTarget =
   | { readonly kind: 'fwmark'; readonly mark: number }
   | { readonly kind: 'match'; readonly name: string };
 
+/** Both ends included; ports 0 and 0: any. */
+export interface AddressRange {
+  readonly first: string;
+  readonly last: string;
+  readonly firstPort: number;
+  readonly lastPort: number;
+}
+
+/** What a `virtual_server match` takes; null: any. */
+export interface MatchRule {
+  readonly source: AddressRange | null;
+  readonly destination: AddressRange | null;
+  readonly iif: string | null;
+  readonly oif: string | null;
+}
+
 export type Protocol = 'TCP' | 'UDP' | 'SCTP' | 'ICMP' | 'ICMPV6';
 export type ForwardingKind = 'NAT' | 'DR' | 'TUN' | 'FNAT' | 'SNAT';
 
@@ -215,6 +231,7 @@ export interface VirtualServer {
   readonly schedulerFallback: boolean;
   readonly forwarding: ForwardingKind;
   readonly localAddressGroup: string | null;
+  readonly match: MatchRule;
   readonly synProxy: boolean;
   readonly expireQuiescent: boolean;
   readonly establishTimeoutMs: number | null;

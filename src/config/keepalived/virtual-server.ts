@@ -3,6 +3,7 @@ import { formatIpv4, ipv4, parseIpv4 } from '../../net/ipv4.js';
 import type { Node, Word } from '../text.js';
 import {
   addressOf,
+  argument,
   boolean,
   type Context,
   flag,
@@ -22,10 +23,13 @@ import {
   type TimingWords,
   timingReaders,
 } from './checkers.js';
+import { addressRange } from './match.js';
 import type {
+  AddressRange,
   Checker,
   ForwardingKind,
   LocalAddressGroup,
+  MatchRule,
   RealServer,
   Script,
   VirtualServer,
@@ -170,8 +174,9 @@ const defaults = (target: VirtualServerTarget, at: Word): Draft<VirtualServer> =
   scheduler: 'wlc',
   schedulerPort: false,
   schedulerFallback: false,
-  forwarding: 'NAT',
+  forwarding: target.kind === 'match' ? 'SNAT' : 'NAT',
   localAddressGroup: null,
+  match: { source: null, destination: null, iif: null, oif: null },
   synProxy: false,
   expireQuiescent: false,
   establishTimeoutMs: null,
@@ -206,6 +211,31 @@ const granularity = (c: Context, w: Word): number | null => {
   return prefix;
 };
 
+/** The words of a match; DPVS spells them with a hyphen, its newer files with an underscore. */
+const matchReaders = (c: Context, d: Draft<VirtualServer>): Readers => {
+  const set = (part: Partial<MatchRule>): void => {
+    d.match = { ...d.match, ...part };
+  };
+  const range =
+    (use: (r: AddressRange) => void): Readers[string] =>
+    (n) => {
+      const w = argument(c, n, 'a range of addresses');
+      const r = w === null ? null : addressRange(c, w);
+      if (r !== null) use(r);
+      noMore(c, n, 1);
+    };
+  const source = range((r) => set({ source: r }));
+  const destination = range((r) => set({ destination: r }));
+  return {
+    'src-range': source,
+    src_range: source,
+    'dst-range': destination,
+    dst_range: destination,
+    iif: text(c, 'a device', (iif) => set({ iif })),
+    oif: text(c, 'a device', (oif) => set({ oif })),
+  };
+};
+
 const serverReaders = (
   c: Context,
   d: Draft<VirtualServer>,
@@ -220,6 +250,7 @@ const serverReaders = (
   });
   return {
     ...timingReaders(c, timing, 1),
+    ...matchReaders(c, d),
     lb_algo: scheduler,
     lvs_sched: scheduler,
     lb_kind: forwarding,
@@ -311,9 +342,15 @@ const expectedWords = [
   { words: ['protocol'], value: 'UDP' },
 ] as const;
 
-const warnOfDefaults = (c: Context, nodes: readonly Node[], at: Word): void => {
+const warnOfDefaults = (
+  c: Context,
+  nodes: readonly Node[],
+  at: Word,
+  target: VirtualServerTarget,
+): void => {
   for (const { words, value } of expectedWords)
-    if (!nodes.some((n) => words.some((w) => w === n.keyword.text)))
+    if (target.kind === 'match' && value === 'NAT') continue;
+    else if (!nodes.some((n) => words.some((w) => w === n.keyword.text)))
       c.report.add('warning', 'KS_CONF_DEFAULT', at, `no ${words[0]} is given`, {
         hint: `${value} is used`,
       });
@@ -355,7 +392,7 @@ export const virtualServer = (c: Context, n: Node): VirtualServer | null => {
   const servers: Node[] = [];
   const d = defaults(target, at);
   readBlock(c, n.block, serverReaders(c, d, timing, servers), 'virtual_server');
-  warnOfDefaults(c, n.block, at);
+  warnOfDefaults(c, n.block, at, target);
   d.realServers = realServers(c, servers, target, timing);
   if (d.realServers.length === 0)
     c.report.add('error', 'KS_CONF_MISSING', at, 'virtual_server has no real_server');

@@ -55,6 +55,7 @@ const wish: Snapshot = {
       schedulerPort: false,
       persistenceMs: 0,
       persistencePrefixLength: 32,
+      match: null,
       expireTemplate: false,
       establishedTimeoutMs: 5000,
       realServers: [

@@ -66,6 +66,7 @@ const wish = (forwarding: Forwarding, outside: Family, inside: Family): Snapshot
       schedulerPort: false,
       persistenceMs: 0,
       persistencePrefixLength: 32,
+      match: null,
       expireTemplate: false,
       establishedTimeoutMs: 0,
       realServers: realServers[inside].map((address) => ({

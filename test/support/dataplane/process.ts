@@ -89,6 +89,7 @@ const service = (forwarding: Forwarding): ServiceEntry => ({
   schedulerPort: false,
   persistenceMs: 0,
   persistencePrefixLength: 32,
+  match: null,
   expireTemplate: false,
   establishedTimeoutMs: 0,
   realServers: realServers.map((address) => ({ address, port: 80, forwarding, weight: 1 })),

@@ -4,6 +4,8 @@ import {
   addressKey,
   emptySnapshot,
   localAddressKey,
+  type MatchEnd,
+  matchAddress,
   paramNames,
   realServerKey,
   type ServiceEntry,
@@ -23,10 +25,19 @@ const realServer = fc.record({
   weight: fc.nat(3),
 });
 const localAddress = fc.record({ device, address });
-const service: fc.Arbitrary<ServiceEntry> = fc.record({
+const end: fc.Arbitrary<MatchEnd> = fc.record({
+  first: fc.constantFrom(null, '10.0.0.0'),
+  last: fc.constant('10.0.255.255'),
+  firstPort: fc.constantFrom(0, 1024),
+  lastPort: fc.constantFrom(0, 65_535),
+  device: fc.option(device),
+});
+const match = fc.record({ order: fc.nat(3), source: end, destination: end });
+const ordinary = fc.record({
   protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
   address,
   port,
+  match: fc.constant(null),
   scheduler: fc.constantFrom('rr' as const, 'wrr' as const),
   expireQuiescent: fc.boolean(),
   schedulerPort: fc.boolean(),
@@ -37,6 +48,16 @@ const service: fc.Arbitrary<ServiceEntry> = fc.record({
   realServers: fc.uniqueArray(realServer, { selector: realServerKey, maxLength: 5 }),
   localAddresses: fc.uniqueArray(localAddress, { selector: localAddressKey, maxLength: 3 }),
 });
+
+const service: fc.Arbitrary<ServiceEntry> = fc.oneof(
+  { weight: 4, arbitrary: ordinary },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(ordinary, match, fc.constantFrom('egress', 'other'))
+      .map(([s, m, name]) => ({ ...s, address: matchAddress(name, 4), port: 0, match: m })),
+  },
+);
 
 export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
   addresses: fc.uniqueArray(
@@ -68,6 +89,7 @@ export const manyServices = (n: number, servers: number): Snapshot => ({
     schedulerPort: false,
     persistenceMs: 0,
     persistencePrefixLength: 32,
+    match: null,
     expireTemplate: false,
     establishedTimeoutMs: 0,
     realServers: Array.from({ length: servers }, (_, k) => ({

@@ -28,9 +28,9 @@ export interface Frame extends Segment {
 const flagLetters = 'FSRPAU';
 const protocolNumber = { TCP: 6, UDP: 17 } as const;
 
-const macBytes = (mac: string): Uint8Array =>
+export const macBytes = (mac: string): Uint8Array =>
   Uint8Array.from(mac.split(':'), (x) => Number.parseInt(x, 16));
-const isSix = (ip: string): boolean => ip.includes(':');
+export const isSix = (ip: string): boolean => ip.includes(':');
 
 /** Of the spellings the tests use: no dotted quad in it. */
 const sixBytes = (ip: string): Uint8Array => {
@@ -45,7 +45,7 @@ const sixBytes = (ip: string): Uint8Array => {
     }),
   );
 };
-const ipBytes = (ip: string): Uint8Array =>
+export const ipBytes = (ip: string): Uint8Array =>
   isSix(ip) ? sixBytes(ip) : Uint8Array.from(ip.split('.'), Number);
 
 /** IPv6 in the shortest form for addresses whose longest run of zeros is the one to leave out. */
@@ -57,12 +57,12 @@ const sixText = (b: Uint8Array): string => {
   const longest = runs.reduce((x, y) => (y.length > x.length ? y : x), '');
   return longest === '' ? groups.join(':') : groups.join(':').replace(longest, '::');
 };
-const ipText = (b: Uint8Array): string => (b.length === 4 ? b.join('.') : sixText(b));
+export const ipText = (b: Uint8Array): string => (b.length === 4 ? b.join('.') : sixText(b));
 const colons = (b: Uint8Array): string =>
   [...b].map((x) => x.toString(16).padStart(2, '0')).join(':');
 
 /** RFC 1071, the slow and plain way. */
-const onesComplement = (parts: readonly Uint8Array[]): number => {
+export const onesComplement = (parts: readonly Uint8Array[]): number => {
   let sum = 0;
   for (const p of parts)
     for (let i = 0; i < p.length; i++) sum += i % 2 === 0 ? (p[i] ?? 0) * 256 : (p[i] ?? 0);
@@ -70,8 +70,12 @@ const onesComplement = (parts: readonly Uint8Array[]): number => {
   return 0xffff - sum;
 };
 
-const pseudo = (src: Uint8Array, dst: Uint8Array, protocol: number, length: number): Uint8Array =>
-  Uint8Array.from([...src, ...dst, 0, protocol, length >> 8, length & 255]); // RFC 8200's sums up to the same
+export const pseudo = (
+  src: Uint8Array,
+  dst: Uint8Array,
+  protocol: number,
+  length: number,
+): Uint8Array => Uint8Array.from([...src, ...dst, 0, protocol, length >> 8, length & 255]); // RFC 8200's sums up to the same
 
 const transport = (s: Segment): Uint8Array => {
   const tcp = s.protocol === 'TCP';
@@ -97,7 +101,7 @@ const transport = (s: Segment): Uint8Array => {
   return out;
 };
 
-const header4 = (
+export const header4 = (
   s: { src: string; dst: string; ttl: number },
   protocol: number,
   length: number,
@@ -115,7 +119,11 @@ const header4 = (
   return ip;
 };
 
-const header6 = (s: { src: string; dst: string; ttl: number }, protocol: number, length: number) =>
+export const header6 = (
+  s: { src: string; dst: string; ttl: number },
+  protocol: number,
+  length: number,
+) =>
   Uint8Array.from([
     ...[0x60, 0, 0, 0, length >> 8, length & 255, protocol, s.ttl],
     ...ipBytes(s.src),
@@ -141,7 +149,7 @@ interface Packet {
   readonly faults: readonly string[];
 }
 
-const readPacket = (b: Uint8Array): Packet | null => {
+export const readPacket = (b: Uint8Array): Packet | null => {
   const v = new DataView(b.buffer, b.byteOffset, b.byteLength);
   if (b[0] === 0x45 && b.length >= 20) {
     const length = v.getUint16(2);

@@ -1,5 +1,5 @@
 /** The network the simulated data plane stands in: a WAN of clients, a LAN of real servers, both in both families. */
-import type { Protocol, Snapshot } from '../../../src/dataplane/snapshot.js';
+import type { Snapshot } from '../../../src/dataplane/snapshot.js';
 import { encodeGreeting } from './frames.js';
 import type { Mode, Service } from './reference.js';
 import { type Sim, startSim } from './sim.js';
@@ -45,7 +45,7 @@ export const addresses = ([4, 6] as const).flatMap((f) => [
 
 export interface Kind {
   readonly mode: Mode;
-  readonly protocol: Protocol;
+  readonly protocol: 'TCP' | 'UDP';
   readonly outside: Family;
   readonly inside: Family;
 }
@@ -90,6 +90,7 @@ export const wanted = (k: Kind): Snapshot => {
         schedulerPort: false,
         persistenceMs: 0,
         persistencePrefixLength: 32,
+        match: null,
         expireTemplate: false,
         establishedTimeoutMs: 0,
         realServers: service.realServers.map((address) => ({

@@ -253,7 +253,7 @@ test('what both files must agree on', (t) => {
   );
   t.regex(
     complaint(service('').replace('lb_kind FNAT', 'lb_kind SNAT')),
-    /lb_kind SNAT is not supported yet/,
+    /lb_kind SNAT needs a virtual_server match/,
   );
   t.regex(complaint(service(' syn_proxy')), /syn_proxy is not supported yet/);
   t.regex(
@@ -313,6 +313,66 @@ test('persistence: off, for a time, by prefix', (t) => {
   t.deepEqual(persistence(' persistence_granularity 64'), [360_000, 64]);
   t.deepEqual(said(load(service(' persistence_granularity 255.0.255.0'))), [
     '9:26 error wrong value',
+  ]);
+});
+
+const egress = (body: string, head = 'match egress') =>
+  load(
+    `static_ipaddress {\n 198.51.100.2/24 dev dpdk1.kni\n}\nvirtual_server ${head} {\n lb_algo rr\n protocol UDP\n${body}\n real_server 198.51.100.2 0 {\n }\n}\n`,
+  );
+
+test('a match: ranges, prefixes, ports, devices; SNAT goes without saying', (t) => {
+  const rule = (body: string) => egress(body).config?.keepalived.virtualServers[0]?.match;
+  t.is(egress(' src-range 10.1.0.0/16').config?.keepalived.virtualServers[0]?.forwarding, 'SNAT');
+  t.deepEqual(
+    rule(' src-range 10.1.0.0-10.1.255.255:1024-65535\n dst_range 192.0.2.0/24:53\n oif dpdk1'),
+    {
+      source: { first: '10.1.0.0', last: '10.1.255.255', firstPort: 1024, lastPort: 65_535 },
+      destination: { first: '192.0.2.0', last: '192.0.2.255', firstPort: 53, lastPort: 53 },
+      iif: null,
+      oif: 'dpdk1',
+    },
+  );
+  t.deepEqual(
+    load(
+      'virtual_server match six {\n lb_algo rr\n protocol UDP\n src-range [fd00::-FD00::ff]:53\n dst-range 2001:db8::/33\n real_server 2001:db8::2 0 {\n }\n}\n',
+    ).config?.keepalived.virtualServers[0]?.match,
+    {
+      source: { first: 'fd00::', last: 'fd00::ff', firstPort: 53, lastPort: 53 },
+      destination: {
+        first: '2001:db8::',
+        last: '2001:db8:7fff:ffff:ffff:ffff:ffff:ffff',
+        firstPort: 0,
+        lastPort: 0,
+      },
+      iif: null,
+      oif: null,
+    },
+  );
+});
+
+test('a match that cannot be is refused with its place', (t) => {
+  const wrong = (body: string, head?: string) => said(egress(body, head));
+  for (const range of ['10.1.0.9-10.1.0.1', '10.1.0.0/33', '10.1.0.1:70000', '10.1.0.1-fd00::1'])
+    t.deepEqual(wrong(` src-range ${range}\n dst-range 10.0.0.0/8`), ['7:12 error wrong value']);
+  t.deepEqual(wrong(''), ['4:16 error a match needs src-range or dst-range']);
+  t.deepEqual(wrong(' src-range 10.0.0.0/8\n iif eth7'), [
+    '4:16 error eth7 is no device of dpvs.conf',
+  ]);
+  t.deepEqual(wrong(' src-range fd00::/8'), [
+    '8:2 error 198.51.100.2 is not of the family of the match, IPv6',
+  ]);
+  t.deepEqual(wrong(' src-range 10.0.0.0/8\n lb_kind NAT'), [
+    '4:16 error lb_kind NAT does not go with a match',
+  ]);
+  t.deepEqual(wrong(' src-range 10.0.0.0/8:80\n protocol ICMP'), [
+    '4:16 error protocol ICMP has no ports',
+  ]);
+  const two = `virtual_server match e {\n lb_algo rr\n protocol TCP\n src-range 10.0.0.0/8\n real_server 192.0.2.1 0 {\n }\n}\n`;
+  t.deepEqual(said(load(two + two)), [
+    '5:2 warning 192.0.2.1 is in no virtual_ipaddress and no static_ipaddress',
+    '8:16 error match e TCP is served twice',
+    '12:2 warning 192.0.2.1 is in no virtual_ipaddress and no static_ipaddress',
   ]);
 });
 

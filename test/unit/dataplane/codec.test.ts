@@ -20,7 +20,15 @@ import {
   sessionsAck,
 } from '../../../src/dataplane/codec.js';
 import { diff } from '../../../src/dataplane/diff.js';
-import { encodeOp, opAddr, opLip, opParam, opRs, opSvc } from '../../../src/dataplane/ops.js';
+import {
+  encodeOp,
+  opAddr,
+  opLip,
+  opMatch,
+  opParam,
+  opRs,
+  opSvc,
+} from '../../../src/dataplane/ops.js';
 import { emptySnapshot } from '../../../src/dataplane/snapshot.js';
 import { encode, viewOf } from '../../../src/net/codec.js';
 import { manyServices } from '../../support/dataplane/snapshots.js';
@@ -287,7 +295,7 @@ test('law: random bytes, and random bytes behind a right head, never throw', (t)
 
 test('the operations have the sizes the data plane insists on', (t) => {
   t.deepEqual(
-    [opAddr, opSvc, opRs, opLip, opParam].map((c) => c.size),
-    [40, 44, 52, 60, 16],
+    [opAddr, opSvc, opRs, opLip, opParam, opMatch].map((c) => c.size),
+    [40, 44, 52, 60, 16, 84],
   );
 });

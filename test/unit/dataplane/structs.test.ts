@@ -39,6 +39,7 @@ const tables = [
   ops.opSvc,
   ops.opRs,
   ops.opLip,
+  ops.opMatch,
   ops.opParam,
   shmHead,
   shmRs,
@@ -74,6 +75,9 @@ const numbers: Readonly<Record<string, number | bigint>> = {
   KS_SVC_EXPIRE_TEMPLATE: ops.expireTemplate,
   IPPROTO_TCP: ops.protocols.TCP,
   IPPROTO_UDP: ops.protocols.UDP,
+  IPPROTO_SCTP: ops.protocols.SCTP,
+  IPPROTO_ICMP: ops.protocols.ICMP,
+  IPPROTO_ICMPV6: ops.protocols.ICMPV6,
   KS_OP_ADDR_SET: ops.opCode.addressSet,
   KS_OP_ADDR_DEL: ops.opCode.addressDel,
   KS_OP_SVC_SET: ops.opCode.serviceSet,
@@ -83,6 +87,7 @@ const numbers: Readonly<Record<string, number | bigint>> = {
   KS_OP_LIP_SET: ops.opCode.localSet,
   KS_OP_LIP_DEL: ops.opCode.localDel,
   KS_OP_PARAM_SET: ops.opCode.paramSet,
+  KS_OP_MATCH_SET: ops.opCode.matchSet,
   KS_OK: codec.status.ok,
   KS_E_MALFORMED: codec.status.malformed,
   KS_E_BUSY: codec.status.busy,
@@ -93,6 +98,7 @@ const numbers: Readonly<Record<string, number | bigint>> = {
   KS_E_STATE: codec.status.state,
   KS_E_UNSUPPORTED: codec.statusNames.indexOf('unsupported'),
   KS_PARAM_TCP_SYNACK: paramNames.indexOf('tcpSynAck'),
+  KS_PARAM_SCTP_INIT1: paramNames.indexOf('sctpInit1'),
   KS_PARAM_LPORT_MIN: paramNames.indexOf('localPortMin'),
   KS_PARAM_LPORT_MAX: paramNames.indexOf('localPortMax'),
   KS_PARAM_NEIGH_TIMEOUT: paramNames.indexOf('neighbourTimeout'),
@@ -109,7 +115,7 @@ const numbers: Readonly<Record<string, number | bigint>> = {
   ...Object.fromEntries(
     paramNames
       .map((name, i) => [name, i] as const)
-      .filter(([name]) => !/^(tcpSynAck|localPort|neighbour)/.test(name))
+      .filter(([name]) => !/^(tcpSynAck|localPort|neighbour|sctpInit1)/.test(name))
       .map(([name, i]) => [`KS_PARAM_${upper(name)}`, i]),
   ),
   ...Object.fromEntries(

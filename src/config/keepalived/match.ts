@@ -1,0 +1,70 @@
+/** src-range and dst-range of a match service: `A[-B][:P[-Q]]`, a prefix `A/N` in place of a range, IPv6 with ports in brackets (dpvs.md 3.1, 4.2). */
+import { parseIpv4 } from '../../net/ipv4.js';
+import { formatIpv6, parseIpv6 } from '../../net/ipv6.js';
+import type { Word } from '../text.js';
+import { type Context, canonicalAddress } from '../values.js';
+import type { AddressRange, VirtualServer } from './types.js';
+
+const bytesOf = (address: string): Uint8Array | null => {
+  const four = parseIpv4(address);
+  if (four === null) return parseIpv6(address);
+  return Uint8Array.from([four >>> 24, four >>> 16, four >>> 8, four]);
+};
+
+const textOf = (b: Uint8Array): string => (b.length === 4 ? b.join('.') : formatIpv6(b));
+
+/** The first and the last address of a prefix. */
+const ofPrefix = (address: string, length: number): readonly [string, string] | null => {
+  const b = bytesOf(address);
+  if (b === null || length > b.length * 8) return null;
+  const host = (i: number): number => 0xff >> Math.min(8, Math.max(0, length - i * 8));
+  return [textOf(b.map((x, i) => x & ~host(i) & 0xff)), textOf(b.map((x, i) => x | host(i)))];
+};
+
+const ofAddresses = (text: string): readonly [string, string] | null => {
+  const prefix = /^(.+)\/(\d{1,3})$/.exec(text);
+  if (prefix !== null) return ofPrefix(prefix[1] ?? '', Number(prefix[2]));
+  const [first = '', last = first, ...more] = text.split('-');
+  const a = canonicalAddress(first);
+  const b = canonicalAddress(last);
+  return a === null || b === null || more.length > 0 ? null : [a, b];
+};
+
+const ofPorts = (text: string | undefined): readonly [number, number] | null => {
+  if (text === undefined) return [0, 0];
+  const m = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
+  if (m === null) return null;
+  const first = Number(m[1]);
+  const last = Number(m[2] ?? m[1]);
+  return last > 65_535 || first > last ? null : [first, last];
+};
+
+/** Whether two addresses of one family stand in that order. */
+const inOrder = (a: string, b: string): boolean => {
+  const [x, y] = [bytesOf(a), bytesOf(b)];
+  return x !== null && y !== null && x.length === y.length && Buffer.compare(x, y) <= 0;
+};
+
+export const addressRange = (c: Context, w: Word): AddressRange | null => {
+  const bracketed = /^\[([^\]]+)\](?::(.*))?$/.exec(w.text);
+  const plain =
+    w.text.includes('::') || w.text.split(':').length > 2 ? [w.text] : w.text.split(':');
+  const [range, portText] =
+    bracketed === null ? [plain[0] ?? '', plain[1]] : [bracketed[1] ?? '', bracketed[2]];
+  const addresses = ofAddresses(range);
+  const ports = ofPorts(portText);
+  if (addresses !== null && ports !== null && inOrder(...addresses))
+    return { first: addresses[0], last: addresses[1], firstPort: ports[0], lastPort: ports[1] };
+  c.report.add('error', 'KS_CONF_VALUE', w, 'wrong value', {
+    found: `'${w.text}'`,
+    expected: 'FIRST[-LAST][:PORT[-PORT]] or PREFIX/LENGTH, IPv6 with ports as [FIRST-LAST]:PORT',
+  });
+  return null;
+};
+
+/** The family of what a match takes: that of its ranges, else of what it leaves with. */
+export const matchFamily = (v: VirtualServer): 4 | 6 => {
+  const named = v.match.source ?? v.match.destination;
+  const address = named?.first ?? v.realServers[0]?.address ?? '';
+  return address.includes(':') ? 6 : 4;
+};
