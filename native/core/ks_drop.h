@@ -22,7 +22,7 @@
 	X(QUIESCENT, "expire-quiescent", "session whose real server is gone, ended at once")    \
 	X(NO_SERVICE, "no-service", "address is a VIP, but nothing is served there")            \
 	X(NO_REAL_SERVER, "no-real-server", "service has no real server with weight")           \
-	X(NOT_SYN, "not-syn", "TCP without a session that does not start one")                  \
+	X(NOT_SYN, "not-syn", "TCP or SCTP without a session that does not start one")          \
 	X(SESSION_FULL, "session-full", "session table of the worker is full")                  \
 	X(NAT_CLASH, "nat-clash", "client's port is in use to that real server by another VIP") \
 	X(LPORT_EXHAUSTED, "lport-exhausted", "no local port left for that real server")        \

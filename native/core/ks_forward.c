@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packets of a session: state, rewriting of addresses and ports with their checksums, next hop. */
+#include "ks_sctp.h"
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
 
@@ -178,6 +179,10 @@ static inline void update_transport(struct ks_pkt *p, const struct ks_session *s
 		return; /* it has neither ports nor checksum */
 	if (__builtin_expect(ks_is_icmp(p->proto), 0)) {
 		update_echo(p, back, l4_delta);
+		return;
+	}
+	if (__builtin_expect(p->proto == KS_PROTO_SCTP, 0)) {
+		ks_sctp_set_ports(l4, ks_l4_len(p), port);
 		return;
 	}
 	memcpy(l4, port, 4);
@@ -365,6 +370,8 @@ static inline void follow_state(struct ks_worker *w, const struct ks_conf *c,
 			return;
 		state = s->flags & KS_SF_ONE_WAY ? ks_tcp_next_one_way(state, p->tcp_flags)
 						 : ks_tcp_next(state, dir, p->tcp_flags);
+	} else if (p->proto == KS_PROTO_SCTP) {
+		state = ks_sctp_next(state, (s->flags & KS_SF_ONE_WAY) != 0, p->tcp_flags);
 	} else if (dir == KS_OUT && p->proto == KS_PROTO_UDP) {
 		state = KS_ST_UDP_NORMAL;
 	}

@@ -228,6 +228,8 @@ void ks_restore_ports(uint8_t proto, uint8_t *l4, unsigned l4_len, const struct 
 	}
 	memcpy(l4, &sent->sport, 2);
 	memcpy(l4 + 2, &sent->dport, 2);
+	if (proto == KS_PROTO_SCTP) /* known by its verification tag (RFC 9260 §10.3) */
+		return;
 	if (l4_len >= csum_at + 2 && (proto == KS_PROTO_TCP || (l4[6] | l4[7]) != 0))
 		patch(l4 + csum_at, delta);
 }

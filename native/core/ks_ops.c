@@ -80,7 +80,7 @@ static int check_unicast(uint8_t af, const union ks_addr *addr, const char *what
 
 static bool is_served(uint8_t af, uint8_t proto, bool match)
 {
-	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP)
+	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP)
 		return true;
 	return match && proto == (af == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }

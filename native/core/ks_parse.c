@@ -4,6 +4,7 @@
  * relies on l3, l4 and l3_len. Receive order of spec: not for our MAC, ARP, other protocols to the
  * kernel, IP header, extension headers, fragments, transport header.
  */
+#include "ks_sctp.h"
 #include "ks_worker_int.h"
 
 #define EXTENSIONS_MAX 8u
@@ -62,6 +63,20 @@ static bool udp_header_ok(struct ks_pkt *p, unsigned l4_len)
 		ks_ntoh16(udp->len) == l4_len;
 }
 
+/* Only what may begin a session is summed up: the sum of all others is carried along unchanged, and
+ * a damaged packet is found by its receiver. */
+static enum ks_drop check_sctp(struct ks_pkt *p, unsigned l4_len)
+{
+	const uint8_t *l4 = p->data + p->l4;
+
+	if (l4_len < KS_SCTP_LEAST)
+		return KS_DROP_L4_HEADER;
+	p->tcp_flags = l4[KS_SCTP_HEADER];
+	if (p->tcp_flags != KS_SCTP_INIT || p->flags & KS_RX_L4_CSUM_GOOD)
+		return KS_DROP_NONE;
+	return ks_sctp_csum_ok(l4, l4_len) ? KS_DROP_NONE : KS_DROP_L4_CSUM;
+}
+
 static const struct ks_local *local_target(const struct ks_conf *c, const struct ks_pkt *p)
 {
 	union ks_addr dst;
@@ -103,6 +118,7 @@ static bool is_discovery(const struct ks_pkt *p)
 static enum ks_class parse_l4(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 {
 	unsigned l4_len = ks_l4_len(p);
+	enum ks_drop wrong;
 
 	switch (p->proto) {
 	case KS_PROTO_TCP:
@@ -113,6 +129,9 @@ static enum ks_class parse_l4(struct ks_worker *w, const struct ks_conf *c, stru
 		if (!udp_header_ok(p, l4_len))
 			return drop(w, p, KS_DROP_L4_HEADER);
 		break;
+	case KS_PROTO_SCTP:
+		wrong = check_sctp(p, l4_len);
+		return wrong == KS_DROP_NONE ? KS_CLASS_FLOW : drop(w, p, wrong);
 	case KS_PROTO_ICMP:
 	case KS_PROTO_ICMPV6:
 		if ((p->proto == KS_PROTO_ICMP) != (p->af == 4))

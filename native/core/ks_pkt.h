@@ -54,7 +54,7 @@ struct ks_pkt {
 	uint16_t l4; /* offset of the transport header */
 	uint16_t l3_len; /* IP total length as the header says, checked */
 	uint8_t proto;
-	uint8_t tcp_flags;
+	uint8_t tcp_flags; /* of SCTP the type of the first chunk */
 	uint8_t af; /* 4 or 6, once parsed */
 	uint8_t frag; /* enum ks_frag */
 	uint32_t ports; /* of a fragment that is handed on: source and destination, as on the wire;

@@ -108,10 +108,8 @@ bool ks_snat(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, con
 		ks_drop(w, p, KS_DROP_NO_ROUTE);
 	} else if (!ks_source_is_sane(k)) {
 		ks_drop(w, p, KS_DROP_IP_SOURCE);
-	} else if (p->proto == KS_PROTO_TCP &&
-		   (p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) !=
-			   KS_TCP_SYN) {
-		ks_tcp_reset(w, c, p, KS_DROP_NOT_SYN, now);
+	} else if (!ks_begins(p)) {
+		ks_not_begun(w, c, p, now);
 	} else {
 		s = open_session(w, c, p, k, m->svc, now);
 		if (s != NULL)

@@ -4,6 +4,7 @@
  * loads of the sessions the buckets name, then process; so the misses of a burst overlap instead of
  * following one another.
  */
+#include "ks_sctp.h"
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
 
@@ -59,10 +60,22 @@ void ks_worker_free(struct ks_worker *w)
 	w->mem->free(w->mem->ctx, w);
 }
 
-/* A SYN that may begin anew where an old connection is over (conn_reuse_state: close, time_wait).
- */
+/* Does it begin a connection? */
+bool ks_begins(const struct ks_pkt *p)
+{
+	if (p->proto == KS_PROTO_SCTP)
+		return p->tcp_flags == KS_SCTP_INIT;
+	return p->proto != KS_PROTO_TCP ||
+		(p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) == KS_TCP_SYN;
+}
+
+/* A SYN that may begin anew where an old connection is over (conn_reuse_state: close, time_wait),
+ * or an INIT likewise. */
 static bool is_reusable(const struct ks_pkt *p, const struct ks_session *s, unsigned dir)
 {
+	if (p->proto == KS_PROTO_SCTP)
+		return dir == KS_IN && p->tcp_flags == KS_SCTP_INIT &&
+			(s->state == KS_ST_SCTP_CLOSED || s->state == KS_ST_SCTP_REJECTED);
 	return p->proto == KS_PROTO_TCP && dir == KS_IN &&
 		(p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) ==
 		KS_TCP_SYN &&
@@ -87,6 +100,14 @@ static const struct ks_svc *service_of(const struct ks_conf *c, const struct ks_
 			  : ks_conf_svc6(c, proto, &k->a[KS_DST], k->t.dport);
 }
 
+void ks_not_begun(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_ms now)
+{
+	if (p->proto == KS_PROTO_TCP)
+		ks_tcp_reset(w, c, p, KS_DROP_NOT_SYN, now);
+	else
+		ks_drop(w, p, KS_DROP_NOT_SYN);
+}
+
 /* No session: a service opens one, the kernel gets what is its own, the rest ends here. */
 static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct flow *f, ks_ms now)
 {
@@ -100,10 +121,8 @@ static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct fl
 			ks_drop(w, p, KS_DROP_IP_SOURCE);
 			return;
 		}
-		if (p->proto == KS_PROTO_TCP &&
-		    (p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) !=
-			    KS_TCP_SYN) {
-			ks_tcp_reset(w, c, p, KS_DROP_NOT_SYN, now);
+		if (!ks_begins(p)) {
+			ks_not_begun(w, c, p, now);
 			return;
 		}
 		s = ks_open(w, c, p, &f->key, svc, now);

@@ -115,6 +115,9 @@ struct ks_port_class {
 	uint32_t count;
 };
 struct ks_port_class ks_own_ports(const struct ks_worker *w, const struct ks_conf *c);
+/* Does it begin a connection? And what becomes of one that does not, without a session. */
+bool ks_begins(const struct ks_pkt *p);
+void ks_not_begun(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, ks_ms now);
 bool ks_source_is_sane(const struct ks_key *k);
 void ks_close(struct ks_worker *w, struct ks_session *s);
 void ks_forget(struct ks_worker *w,

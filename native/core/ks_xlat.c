@@ -147,7 +147,7 @@ static unsigned write_quote(uint8_t *at, const struct ks_session *s, unsigned di
 	memcpy(at + n, l4, len);
 	memcpy(at + n, &sent.t.sport, 2);
 	memcpy(at + n + 2, &sent.t.dport, 2);
-	if (len >= csum_at + 2) {
+	if (len >= csum_at + 2 && proto != KS_PROTO_SCTP) {
 		memcpy(&csum, at + n + csum_at, 2);
 		if (proto == KS_PROTO_TCP || csum != 0)
 			csum = ks_csum_update(csum, delta);

@@ -21,7 +21,13 @@ export interface StatusInputs {
   readonly iso: (ms: number) => string;
 }
 
-const protocolNumbers: Readonly<Record<string, number>> = { TCP: 6, UDP: 17 };
+const protocolNumbers: Readonly<Record<string, number>> = {
+  TCP: 6,
+  UDP: 17,
+  SCTP: 132,
+  ICMP: 1,
+  ICMPV6: 58,
+};
 
 const vrrpView = (
   { state: { facts: f }, startedAt, iso }: StatusInputs,

@@ -53,9 +53,9 @@ const checkInstance = (config: Config, i: VrrpInstance, error: Say, warn: Say): 
 
 /** Forms that are read but not built yet; each with what to do instead. */
 const unsupported = (v: VirtualServer): readonly (readonly [string, string | undefined])[] => [
-  ...(v.protocol === 'TCP' || v.protocol === 'UDP' || v.target.kind === 'match'
-    ? []
-    : [[`protocol ${v.protocol}`, 'use TCP or UDP'] as const]),
+  ...(v.protocol.startsWith('ICMP') && v.target.kind !== 'match'
+    ? [[`protocol ${v.protocol} without a match`, 'use TCP, UDP or SCTP'] as const]
+    : []),
   ...(supportedSchedulers.includes(v.scheduler)
     ? []
     : [[`lb_algo ${v.scheduler}`, `use one of ${supportedSchedulers.join(', ')}`] as const]),

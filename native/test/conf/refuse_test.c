@@ -158,7 +158,8 @@ static void what_hangs_on_services(void)
 		"real server fd00:1::: its forwarding mode does not lead from IPv4 to IPv6");
 	r = op_rs(there, "10.0.0.1", 80, 1);
 	r.fwd = KS_FWD_SNAT;
-	REFUSED(r, KS_E_UNSUPPORTED, "real server 10.0.0.1: SNAT is not supported yet");
+	REFUSED(r, KS_E_INVALID,
+		"real server 10.0.0.1: SNAT and match services go together, and only together");
 	r = op_rs(there, "10.0.0.1", 80, 70000);
 	REFUSED(r, KS_E_INVALID, "real server 10.0.0.1: a weight is at most 65535, not 70000");
 	r = op_rs(there, "10.0.0.1", 80, 1);
@@ -242,11 +243,69 @@ static void the_order_of_calls(void)
 	tear_down(&f);
 }
 
+static struct ks_op_svc op_match_svc(uint8_t last)
+{
+	struct ks_op_svc v = op_svc("192.0.2.2", 80);
+
+	v.key.port = 0;
+	memset(v.key.addr, 0, sizeof(v.key.addr));
+	v.key.addr[3] = last;
+	return v;
+}
+
+static void match_services(void)
+{
+	char reason[KS_REASON_LEN] = "";
+	struct fixture f;
+	struct ks_op_svc v = op_match_svc(7);
+	struct ks_op_match m = { .op = { KS_OP_MATCH_SET, sizeof(m) } };
+	struct ks_op_rs r;
+
+	set_up(&f);
+	v.persist_ms = 1000;
+	v.persist_plen = 32;
+	REFUSED(v, KS_E_UNSUPPORTED, "service TCP 0.0.0.7:0: SNAT knows no persistence");
+	v = op_match_svc(7);
+	v.key.proto = IPPROTO_ICMPV6;
+	REFUSED(v, KS_E_UNSUPPORTED,
+		"a service of IP protocol 58 cannot be served: only TCP, UDP and SCTP are, and with "
+		"SNAT the ICMP of its family");
+	v = op_match_svc(7);
+	m.svc = v.key;
+	REFUSED(m, KS_E_INVALID, "there is no service TCP 0.0.0.7:0");
+	CHECK_EQ(APPLY(f.d, v, reason), KS_OK);
+	m.end = 2;
+	REFUSED(m, KS_E_INVALID, "TCP 0.0.0.7:0: a match has no end 2");
+	m.end = KS_MATCH_SOURCE;
+	memcpy(m.first, "\x0a\0\0\2", 4);
+	memcpy(m.last, "\x0a\0\0\1", 4);
+	REFUSED(m, KS_E_INVALID, "TCP 0.0.0.7:0: a range ends before it begins");
+	memcpy(m.last, "\x0a\0\1\0", 4);
+	m.first_port = htons(2);
+	m.last_port = htons(1);
+	REFUSED(m, KS_E_INVALID, "TCP 0.0.0.7:0: a range ends before it begins");
+	m.last_port = htons(256);
+	strcpy(m.dev, "dpdk7");
+	REFUSED(m, KS_E_INVALID, "there is no device dpdk7");
+	strcpy(m.dev, "dpdk0");
+	CHECK_EQ(APPLY(f.d, m, reason), KS_OK);
+	r = op_rs(v.key, "203.0.113.4", 0, 1);
+	REFUSED(r, KS_E_INVALID,
+		"real server 203.0.113.4: SNAT and match services go together, and only together");
+	r.fwd = KS_FWD_SNAT;
+	CHECK_EQ(APPLY(f.d, r, reason), KS_OK);
+	r.port = htons(80);
+	REFUSED(r, KS_E_INVALID,
+		"real server 203.0.113.4 is an address to leave with, without a port");
+	tear_down(&f);
+}
+
 int main(void)
 {
 	RUN(addresses);
 	RUN(routes_and_neighbours);
 	RUN(services);
+	RUN(match_services);
 	RUN(what_hangs_on_services);
 	RUN(parameters_lengths_and_types);
 	RUN(contradictions_of_the_whole);
