@@ -19,7 +19,7 @@ export interface Capture {
   readonly fields: (filter: string, ...names: readonly string[]) => readonly (readonly string[])[];
 }
 
-const protocols = ['ip', 'tcp', 'udp', 'icmp', 'igmp', 'vrrp'] as const;
+const protocols = ['ip', 'tcp', 'udp', 'icmp', 'igmp', 'vrrp', 'sctp'] as const;
 
 /**
  * Status 0 is a wrong checksum; expert severity error stands above what is merely unusual, such as a retransmission. A
@@ -31,7 +31,10 @@ const complaint = `!(tcp.checksum == 0xffff) && (${[
   ...protocols.map((p) => `${p}.checksum.status == 0`),
 ].join(' || ')})`;
 
-const verify = ['ip', 'tcp', 'udp'].flatMap((p) => ['-o', `${p}.check_checksum:TRUE`]);
+const verify = [
+  ...['ip', 'tcp', 'udp'].flatMap((p) => ['-o', `${p}.check_checksum:TRUE`]),
+  ...['-o', 'sctp.checksum:crc-32c'],
+];
 
 const rows = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
 
