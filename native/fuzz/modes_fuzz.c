@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "../test/conf/check.h"
+#include "ks_crc32c.h"
 #include "ks_csum.h"
 #include "ks_hdr.h"
+#include "ks_sctp.h"
 #include "sim.h"
 
 static struct sim *sim;
@@ -86,6 +88,17 @@ static unsigned csum_at(const struct layers *l)
 	return l->l4_len >= at + 2 ? at : 0;
 }
 
+static void repair_sctp(const struct layers *l)
+{
+	uint32_t crc;
+
+	if (l->l4_len < KS_SCTP_LEAST)
+		return;
+	memset(l->l4 + KS_SCTP_CSUM, 0, sizeof(crc));
+	crc = ks_crc32c(0, l->l4, l->l4_len);
+	memcpy(l->l4 + KS_SCTP_CSUM, &crc, sizeof(crc));
+}
+
 static void repair(uint8_t *frame, unsigned len)
 {
 	struct layers l;
@@ -101,6 +114,8 @@ static void repair(uint8_t *frame, unsigned len)
 		ip->csum = ks_csum_finish(
 			ks_csum_add(0, (const uint8_t *)ip, (size_t)(ip->ver_ihl & 15) * 4));
 	}
+	if (l.proto == KS_PROTO_SCTP)
+		repair_sctp(&l);
 	at = csum_at(&l);
 	if (at == 0)
 		return;
@@ -124,6 +139,9 @@ static void on_out(void *ctx, const struct sim_out *o)
 	if (!layers_of(frame, o->len, &l))
 		return;
 	if (l.af == 4 && ks_csum_fold(ks_csum_add(0, l.ip, (size_t)(l.ip[0] & 15) * 4)) != 0xffff)
+		abort();
+	if (l.proto == KS_PROTO_SCTP && l.l4_len >= KS_SCTP_LEAST &&
+	    !ks_sctp_csum_ok(l.l4, l.l4_len))
 		abort();
 	at = csum_at(&l);
 	if (at == 0 || (l.proto == KS_PROTO_UDP && l.af == 4 && l.l4[6] == 0 && l.l4[7] == 0))
@@ -159,6 +177,8 @@ static void service(uint8_t proto, const char *vip, unsigned port, uint8_t fwd, 
 	ADD(lip);
 }
 
+static const uint8_t beginnings[] = { KS_PROTO_TCP, KS_PROTO_UDP, KS_PROTO_SCTP };
+
 static const struct {
 	uint8_t fwd;
 	const char *vip, *rs;
@@ -175,6 +195,26 @@ static const struct {
 	{ KS_FWD_TUN, "2001:db8:1::84", "fd00:1::11" },
 	{ KS_FWD_TUN, "2001:db8:1::85", "10.1.0.11" },
 };
+
+/* What the hosts inside send out, of one family. */
+static void egress(uint8_t af, uint8_t proto)
+{
+	struct ks_op_svc svc = op_svc("192.0.2.1", 80);
+	struct ks_op_match m = { .op = { KS_OP_MATCH_SET, sizeof(m) }, .dev = "dpdk0" };
+	struct ks_op_rs r;
+
+	svc.key = (struct ks_svc_key){ .af = af, .proto = proto };
+	if (af == 4)
+		svc.key.addr[3] = 1;
+	else
+		svc.key.addr[0] = 1;
+	ADD(svc);
+	m.svc = svc.key;
+	ADD(m);
+	r = op_rs(svc.key, af == 4 ? "198.51.100.80" : "2001:db8:1::80", 0, 1);
+	r.fwd = KS_FWD_SNAT;
+	ADD(r);
+}
 
 /* Few local ports, so that mutations find those in use. */
 static void local_ports(void)
@@ -226,7 +266,14 @@ static void set_up(void)
 		address(modes[i].vip);
 		service(KS_PROTO_TCP, modes[i].vip, 80, modes[i].fwd, modes[i].rs);
 		service(KS_PROTO_UDP, modes[i].vip, 53, modes[i].fwd, modes[i].rs);
+		service(KS_PROTO_SCTP, modes[i].vip, 36, modes[i].fwd, modes[i].rs);
 	}
+	for (unsigned i = 0; i < sizeof(beginnings); i++) {
+		egress(4, beginnings[i]);
+		egress(6, beginnings[i]);
+	}
+	egress(4, KS_PROTO_ICMP);
+	egress(6, KS_PROTO_ICMPV6);
 	neighbour("dpdk0", "10.1.0.11");
 	neighbour("dpdk0", "fd00:1::11");
 	neighbour("dpdk1", "198.51.100.10");
@@ -237,15 +284,44 @@ static void set_up(void)
 	}
 }
 
-/* A first packet of a client to each service, so that there are sessions to talk about. */
-static void knock(const char *vip, uint8_t proto)
+/* The transport part that begins a session; its length. */
+static unsigned beginning(uint8_t *l4, uint8_t proto)
 {
-	uint8_t frame[100] = { 2, 0, 0, 0, 0, 2, 2, 0xc, 0, 0, 0, 1 };
-	uint8_t af, addr[16], *ip = frame + KS_ETH_LEN, *l4;
-	unsigned l4_len = proto == KS_PROTO_TCP ? 20 : 12;
+	l4[0] = 0x9c; /* port 40000 */
+	l4[1] = 0x40;
+	switch (proto) {
+	case KS_PROTO_TCP:
+		l4[3] = 80;
+		l4[12] = 5 << 4;
+		l4[13] = KS_TCP_SYN;
+		return 20;
+	case KS_PROTO_SCTP:
+		l4[3] = 36;
+		l4[KS_SCTP_HEADER] = KS_SCTP_INIT;
+		l4[KS_SCTP_HEADER + 3] = 20;
+		return 32;
+	case KS_PROTO_UDP:
+		l4[3] = 53;
+		l4[5] = 12;
+		return 12;
+	default:
+		l4[0] = proto == KS_PROTO_ICMP ? KS_ICMP_ECHO : KS_ICMP6_ECHO;
+		l4[1] = 0;
+		l4[5] = 77;
+		return 12;
+	}
+}
 
-	af = put_addr(addr, vip);
+/* A first packet, so that there are sessions to talk about. */
+static void knock(unsigned port, const char *from, const char *to, uint8_t proto)
+{
+	uint8_t frame[100] = { 2, 0, 0, 0, 0, (uint8_t)(port + 1), 2, 0xc, 0, 0, 0, 1 };
+	uint8_t af, addr[16], *ip = frame + KS_ETH_LEN, *l4;
+	unsigned l4_len;
+
+	af = put_addr(addr, to);
 	l4 = ip + (af == 4 ? 20 : 40);
+	l4_len = beginning(l4, proto);
 	frame[12] = af == 4 ? 0x08 : 0x86;
 	frame[13] = af == 4 ? 0x00 : 0xdd;
 	if (af == 4) {
@@ -254,28 +330,43 @@ static void knock(const char *vip, uint8_t proto)
 					 .len = ks_hton16((uint16_t)(20 + l4_len)),
 					 .ttl = 64,
 					 .proto = proto,
-					 .src = ip4("198.51.100.10") };
+					 .src = ip4(from) };
 		memcpy(ip + 16, addr, 4);
 	} else {
 		*(struct ks_ip6 *)(void *)ip = (struct ks_ip6){ .vtf = ks_hton32(6u << 28),
 								.plen = ks_hton16((uint16_t)l4_len),
 								.next = proto,
 								.hop = 64 };
-		(void)put_addr(ip + 8, "2001:db8:1::10");
+		(void)put_addr(ip + 8, from);
 		memcpy(ip + 24, addr, 16);
-	}
-	l4[0] = 0x9c; /* port 40000 */
-	l4[1] = 0x40;
-	l4[3] = proto == KS_PROTO_TCP ? 80 : 53;
-	if (proto == KS_PROTO_TCP) {
-		l4[12] = 5 << 4;
-		l4[13] = KS_TCP_SYN;
-	} else {
-		l4[5] = 12;
 	}
 	repair(frame, (unsigned)(l4 - frame) + l4_len);
 	judged = true;
-	sim_frame(sim, 1, 0, frame, (uint16_t)((l4 - frame) + (int)l4_len));
+	sim_frame(sim, port, 0, frame, (uint16_t)((l4 - frame) + (int)l4_len));
+}
+
+static const char *client(uint8_t af)
+{
+	return af == 4 ? "198.51.100.10" : "2001:db8:1::10";
+}
+
+/* One session of every kind. */
+static void knock_everywhere(void)
+{
+	uint64_t sessions = 0;
+
+	for (unsigned k = 0; k < sizeof(beginnings); k++) {
+		for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++, sessions++)
+			knock(1, client(strchr(modes[i].vip, ':') != NULL ? 6 : 4), modes[i].vip,
+			      beginnings[k]);
+		knock(0, "10.1.0.11", client(4), beginnings[k]);
+		knock(0, "fd00:1::11", client(6), beginnings[k]);
+		sessions += 2;
+	}
+	knock(0, "10.1.0.11", client(4), KS_PROTO_ICMP);
+	knock(0, "fd00:1::11", client(6), KS_PROTO_ICMPV6);
+	if (sim_counter(sim, KS_C_SESSIONS_CREATED) != sessions + 2)
+		abort();
 }
 
 static void one_frame(uint8_t how, const uint8_t *bytes, size_t len)
@@ -295,12 +386,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (sim == NULL) {
 		set_up();
-		for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-			knock(modes[i].vip, KS_PROTO_TCP);
-			knock(modes[i].vip, KS_PROTO_UDP);
-		}
-		if (sim_counter(sim, KS_C_SESSIONS_CREATED) != 2 * sizeof(modes) / sizeof(modes[0]))
-			abort();
+		knock_everywhere();
 	}
 	while (size >= 3) {
 		uint8_t how = data[0];
