@@ -85,6 +85,42 @@ put("modes", "extensions", record(3, six(ip6(0, client6, "2001:db8:1::81",
                                              b"\x3c\x00" + bytes(6) + b"\x06\x00" + bytes(6) + tcp(40001, 80, 2)))))
 
 
+def chunk(kind, length=16):
+    return bytes([0] * 8) + bytes([0] * 4) + bytes([kind, 0]) + length.to_bytes(2, "big") + bytes(length - 4)
+
+
+def ports(a, b):
+    return a.to_bytes(2, "big") + b.to_bytes(2, "big")
+
+
+def echo(kind, ident):
+    return bytes([kind, 0, 0, 0]) + ident.to_bytes(2, "big") + b"\0\1ping"
+
+
+# associations through every mode: bit 1 repairs the CRC
+for last in range(80, 86):
+    vip4, vip6 = f"198.51.100.{last}", f"2001:db8:1::{last}"
+    put("modes", f"sctp4-{last}", b"".join(
+        record(3, frame(ip(132, client, vip4, ports(40000, 36) + chunk(k)[4:]))) for k in (1, 10, 0, 7, 14, 6)))
+    put("modes", f"sctp6-{last}", b"".join(
+        record(3, six(ip6(132, client6, vip6, ports(40000, 36) + chunk(k)[4:]))) for k in (1, 10, 0, 7, 14, 6)))
+
+# what hosts inside send out, and the answers to the ports it may have got
+inner, inner6 = "10.1.0.11", "fd00:1::11"
+put("modes", "snat4", b"".join(record(2, frame(ip(p, inner, client, b))) for p, b in (
+    (6, tcp(40000, 80, 2)), (6, tcp(40000, 80, 16)), (17, udp(40000, 53)), (1, echo(8, 77)), (1, echo(0, 77)))))
+put("modes", "snat6", b"".join(record(2, six(ip6(p, inner6, client6, b))) for p, b in (
+    (6, tcp(40000, 80, 2)), (6, tcp(40000, 80, 16)), (17, udp(40000, 53)), (58, echo(128, 77)), (58, echo(129, 77)))))
+for port in range(1025, 1041):
+    put("modes", f"snat-back-{port}", b"".join([
+        record(3, frame(ip(6, client, "198.51.100.80", tcp(80, port, 18)))),
+        record(3, frame(ip(17, client, "198.51.100.80", udp(53, port)))),
+        record(3, frame(ip(1, client, "198.51.100.80", echo(0, port)))),
+        record(3, six(ip6(58, client6, "2001:db8:1::80", echo(129, port))))]))
+    quoted = ip(1, "198.51.100.80", client, echo(8, port))
+    put("modes", f"snat-error-{port}", record(3, frame(ip(1, "198.51.100.99", "198.51.100.80", b"\x0b\0\0\0\0\0\0\0" + quoted))))
+
+
 def message(kind, body, seq=2):
     data = struct.pack("<HBBIII", 0x534B, 1, kind, seq, len(body), 0) + body
     return struct.pack("!H", len(data)) + data
