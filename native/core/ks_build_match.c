@@ -16,8 +16,6 @@ void ks_build_count_matches(const struct ks_desired *d, uint32_t *n_match, uint3
 	*n_match = *n_nat = 0;
 	for (const struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL; s = s->next)
 		*n_match += is_match(s);
-	if (*n_match == 0)
-		return;
 	for (const struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL; s = s->next)
 		for (const struct ks_obj *r = s->rs; r != NULL; r = r->next)
 			*n_nat += r->body.live && r->body.sched == KS_FWD_NAT;
@@ -100,9 +98,8 @@ void ks_build_matches(const struct ks_desired *d, struct ks_tables *t, struct ks
 			fill_match(m++, s, c->svc_by_slot[s->slot]);
 	c->match = t->match;
 	c->n_match = (uint32_t)(m - t->match);
-	if (c->n_match == 0)
-		return;
-	qsort(t->match, c->n_match, sizeof(t->match[0]), cmp_match);
+	if (c->n_match > 1)
+		qsort(t->match, c->n_match, sizeof(t->match[0]), cmp_match);
 	for (uint32_t i = 0; i < c->n_match; i++)
 		for (uint32_t k = 0; k < t->match[i].svc->n_rs; k++)
 			share(t, c, &t->match[i].svc->rs[k]);

@@ -174,7 +174,7 @@ const struct ks_route *ks_conf_route6(const struct ks_conf *c, const union ks_ad
 struct ks_key;
 const struct ks_match *ks_conf_match(const struct ks_conf *c, const struct ks_key *k, uint8_t proto,
 				     uint8_t iif, uint8_t oif);
-/* Asked only while there are match services: is that a real server in NAT? */
+/* Is that a real server in NAT? */
 bool ks_conf_is_nat_rs(const struct ks_conf *c, uint8_t af, uint8_t proto,
 		       const union ks_addr *addr, ks_be16 port);
 /* Answered for only while the lease runs. */

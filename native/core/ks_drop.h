@@ -65,6 +65,8 @@ enum ks_drop {
 	X(SESSIONS_CREATED, "sessions_created") \
 	X(SESSIONS_EXPIRED, "sessions_expired") \
 	X(SESSIONS_REUSED, "sessions_reused")   \
+	X(SESSIONS_EVICTED, "sessions_evicted") \
+	X(PROBES_SENT, "probes_sent")           \
 	X(RST_SENT, "rst_sent")                 \
 	X(ICMP_SENT, "icmp_sent")               \
 	X(ECHO_ANSWERED, "echo_answered")       \

@@ -392,6 +392,18 @@ static bool is_quiescent(const struct ks_conf *c, const struct ks_session *s)
 	return svc != NULL && svc->flags & KS_SVC_EXPIRE_QUIESCENT;
 }
 
+/* Its sender is told at once, so that a client begins anew elsewhere without a wait. */
+__attribute__((noinline, cold)) static void end_quiescent(struct ks_worker *w,
+							  const struct ks_conf *c, struct ks_pkt *p,
+							  struct ks_session *s, ks_ms now)
+{
+	ks_close(w, s);
+	if (p->proto == KS_PROTO_TCP && p->frag != KS_FRAG_LATER)
+		ks_tcp_reset(w, c, p, KS_DROP_QUIESCENT, now);
+	else
+		ks_drop(w, p, KS_DROP_QUIESCENT);
+}
+
 static inline void send_on(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 			   struct ks_session *s, unsigned dir, ks_ms now)
 {
@@ -425,8 +437,7 @@ void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 	uint64_t *rs;
 
 	if (is_quiescent(c, s)) {
-		ks_close(w, s);
-		ks_drop(w, p, KS_DROP_QUIESCENT);
+		end_quiescent(w, c, p, s, now);
 		return;
 	}
 	if (s->epoch != (uint16_t)c->epoch && !refresh_ways(w, c, s)) {

@@ -295,8 +295,11 @@ static uint8_t first_state(uint8_t proto)
 struct ks_session *ks_make_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 				   const struct ks_pair *pair, ks_ms now)
 {
-	struct ks_session *s = ks_table_alloc(&w->table, pair->in->af == 6 || pair->out->af == 6);
+	bool wide = pair->in->af == 6 || pair->out->af == 6;
+	struct ks_session *s = ks_table_alloc(&w->table, wide);
 
+	if (s == NULL && ks_make_room(w, wide, now))
+		s = ks_table_alloc(&w->table, wide);
 	if (s == NULL) {
 		ks_drop(w, p, KS_DROP_SESSION_FULL);
 		return NULL;
@@ -305,6 +308,8 @@ struct ks_session *ks_make_session(struct ks_worker *w, const struct ks_conf *c,
 	s->fwd = pair->rs->fwd;
 	if (s->fwd == KS_FWD_DR || s->fwd == KS_FWD_TUN)
 		s->flags |= KS_SF_ONE_WAY;
+	if (pair->svc->flags & KS_SVC_ONE_PACKET && !(s->flags & KS_SF_ONE_WAY))
+		s->flags |= KS_SF_ONE_PACKET;
 	set_keys(s, pair->in, pair->out);
 	if (!ks_table_insert(&w->table, s, pair->hash_in, pair->hash_out)) {
 		ks_table_release(&w->table, s);
@@ -314,7 +319,8 @@ struct ks_session *ks_make_session(struct ks_worker *w, const struct ks_conf *c,
 	s->rs_slot = pair->rs->slot;
 	s->svc_slot = pair->svc->slot;
 	s->state = first_state(p->proto);
-	s->timeout = ks_state_timeout(c, pair->svc, s->state);
+	s->timeout = s->flags & KS_SF_ONE_PACKET ? c->param[KS_PARAM_CONN_INIT]
+						 : ks_state_timeout(c, pair->svc, s->state);
 	s->last_seen = (uint32_t)now;
 	s->epoch = (uint16_t)(c->epoch - 1);
 	s->nh[KS_IN] = s->nh[KS_OUT] = KS_NH_NONE;
@@ -325,6 +331,18 @@ struct ks_session *ks_make_session(struct ks_worker *w, const struct ks_conf *c,
 	w->c[KS_C_SESSIONS]++;
 	w->c[KS_C_SESSIONS_CREATED]++;
 	return s;
+}
+
+/* With NAT the way back of one-packet sessions is the same for all a client sends to a real server:
+ * the session that is there already, NULL = it is another service's. */
+static struct ks_session *same_packet(struct ks_worker *w, uint8_t proto,
+				      const struct ks_pair *pair)
+{
+	unsigned dir;
+	struct ks_session *s = ks_table_find_key(&w->table, pair->out, proto, pair->hash_out, &dir);
+
+	return s != NULL && s->flags & KS_SF_ONE_PACKET && s->svc_slot == pair->svc->slot ? s
+											  : NULL;
 }
 
 struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
@@ -347,6 +365,12 @@ struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct 
 	out.t.sport = pair.rs->port;
 	set_addr(&out, KS_SRC, &pair.rs->addr);
 	refused = choose_way_back(w, c, svc, pair.rs, in, p->proto, &out, &pair.hash_out);
+	if (refused == KS_DROP_NAT_CLASH && svc->flags & KS_SVC_ONE_PACKET) {
+		struct ks_session *s = same_packet(w, p->proto, &pair);
+
+		if (s != NULL)
+			return s;
+	}
 	if (refused != KS_DROP_NONE) {
 		ks_drop(w, p, refused);
 		return NULL;

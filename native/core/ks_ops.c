@@ -9,8 +9,8 @@
 #include "ks_maglev.h"
 #include "ks_sched.h"
 
-#define SVC_FLAGS                                                              \
-	(KS_SVC_EXPIRE_QUIESCENT | KS_SVC_SCHED_PORT | KS_SVC_SCHED_FALLBACK | \
+#define SVC_FLAGS                                                                                  \
+	(KS_SVC_EXPIRE_QUIESCENT | KS_SVC_ONE_PACKET | KS_SVC_SCHED_PORT | KS_SVC_SCHED_FALLBACK | \
 	 KS_SVC_EXPIRE_TEMPLATE) /* what the workers heed */
 #define NO_MEMORY(reason) ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for this op")
 
@@ -355,6 +355,10 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "service %s: persistence is at most %d ms, not %u",
 				 ks_op_service_name(name, &op->key), INT32_MAX, op->persist_ms);
+	if (op->flags & KS_SVC_ONE_PACKET && key.x != IPPROTO_UDP)
+		return ks_refuse(reason, KS_E_INVALID,
+				 "service %s: one-packet scheduling is for UDP",
+				 ks_op_service_name(name, &op->key));
 	if (op->persist_ms != 0 && key.l4port == 0)
 		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: SNAT knows no persistence",
 				 ks_op_service_name(name, &op->key));
@@ -507,6 +511,14 @@ static int param_set(struct ks_desired *d, const struct ks_op *raw, char *reason
 		break;
 	case KS_PARAM_NEIGH_TIMEOUT:
 		min = 1000;
+		break;
+	case KS_PARAM_REUSE_STATES:
+		min = 0;
+		max = (1u << KS_ST_COUNT) - 1;
+		break;
+	case KS_PARAM_RESET_EXPIRED:
+		min = 0;
+		max = 1;
 		break;
 	default:
 		break;

@@ -201,18 +201,16 @@ static void split_one(struct ks_table *t)
 bool ks_table_insert(struct ks_table *t, struct ks_session *s, uint32_t hash_in, uint32_t hash_out)
 {
 	uint32_t ref = ks_table_index(t, s) << 1;
+	bool in = !(s->flags & KS_SF_ONE_PACKET), out = !(s->flags & KS_SF_ONE_WAY);
 
-	if (!entry_add(t, ks_table_bucket(t, hash_in), hash_in, ref | KS_IN))
+	if (in && !entry_add(t, ks_table_bucket(t, hash_in), hash_in, ref | KS_IN))
 		return false;
-	if (s->flags & KS_SF_ONE_WAY) {
-		t->entries++;
-	} else {
-		if (!entry_add(t, ks_table_bucket(t, hash_out), hash_out, ref | KS_OUT)) {
+	if (out && !entry_add(t, ks_table_bucket(t, hash_out), hash_out, ref | KS_OUT)) {
+		if (in)
 			entry_remove(t, hash_in, ref | KS_IN);
-			return false;
-		}
-		t->entries += 2;
+		return false;
 	}
+	t->entries += (uint32_t)in + (uint32_t)out;
 	if ((uint64_t)t->entries * FILL_DEN > (uint64_t)(t->low + t->split) * FILL_NUM &&
 	    t->low + t->split < t->max_buckets)
 		split_one(t);
@@ -256,12 +254,14 @@ void ks_table_remove(struct ks_table *t, struct ks_session *s)
 {
 	uint32_t ref = ks_table_index(t, s) << 1;
 
-	entry_remove(t, hash_of(t, s, KS_IN), ref | KS_IN);
-	t->entries--;
-	if (s->flags & KS_SF_ONE_WAY)
-		return;
-	entry_remove(t, hash_of(t, s, KS_OUT), ref | KS_OUT);
-	t->entries--;
+	if (!(s->flags & KS_SF_ONE_PACKET)) {
+		entry_remove(t, hash_of(t, s, KS_IN), ref | KS_IN);
+		t->entries--;
+	}
+	if (!(s->flags & KS_SF_ONE_WAY)) {
+		entry_remove(t, hash_of(t, s, KS_OUT), ref | KS_OUT);
+		t->entries--;
+	}
 }
 
 uint64_t ks_table_bytes(const struct ks_table *t)

@@ -66,7 +66,9 @@ static_assert(sizeof(struct ks_session) == 64, "one cache line");
  * and KS_PROTO_TEMPLATE beside the protocol, which no packet has. */
 #define KS_SF_TEMPLATE    0x40u
 #define KS_PROTO_TEMPLATE 0x80u
-#define KS_TIMER_HEAD     0x80000000u
+/* One-packet scheduling: only KS_OUT is in the index, the client's next packet makes another. */
+#define KS_SF_ONE_PACKET 0x80u
+#define KS_TIMER_HEAD    0x80000000u
 
 static inline struct ks_wide *ks_wide(struct ks_session *s)
 {
@@ -131,8 +133,8 @@ void ks_table_fini(struct ks_table *t);
 struct ks_session *ks_table_alloc(struct ks_table *t, bool wide);
 /* Give back one that is not in the index. */
 void ks_table_release(struct ks_table *t, struct ks_session *s);
-/* Both directions, or the one of a one-way session (hash_out is not read then); false = no room in
- * the index, nothing was changed. */
+/* Both directions, or the one of a one-way or one-packet session (the other hash is not read then);
+ * false = no room in the index, nothing was changed. */
 bool ks_table_insert(struct ks_table *t, struct ks_session *s, uint32_t hash_in, uint32_t hash_out);
 void ks_table_remove(struct ks_table *t, struct ks_session *s);
 /* Bytes of memory in use for sessions and index. */

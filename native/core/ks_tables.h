@@ -30,7 +30,7 @@ struct ks_tables {
 	const struct ks_local **local_row;
 	const struct ks_local **local6_row;
 	ks_be32 *lip_row; /* 0 = empty */
-	struct ks_nat_row *nat_row; /* real servers in NAT, while there are match services */
+	struct ks_nat_row *nat_row; /* real servers in NAT */
 	struct ks_match *match;
 	uint32_t svc_mask, local_mask, lip_mask, nat_mask;
 	struct ks_local *local;

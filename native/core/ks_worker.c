@@ -69,9 +69,10 @@ bool ks_begins(const struct ks_pkt *p)
 		(p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) == KS_TCP_SYN;
 }
 
-/* A SYN that may begin anew where an old connection is over (conn_reuse_state: close, time_wait),
- * or an INIT likewise. */
-static bool is_reusable(const struct ks_pkt *p, const struct ks_session *s, unsigned dir)
+/* A SYN that may begin anew where an old connection is over (DPVS's conn_reuse_state), or an INIT
+ * likewise. */
+static bool is_reusable(const struct ks_conf *c, const struct ks_pkt *p, const struct ks_session *s,
+			unsigned dir)
 {
 	if (p->proto == KS_PROTO_SCTP)
 		return dir == KS_IN && p->tcp_flags == KS_SCTP_INIT &&
@@ -79,7 +80,7 @@ static bool is_reusable(const struct ks_pkt *p, const struct ks_session *s, unsi
 	return p->proto == KS_PROTO_TCP && dir == KS_IN &&
 		(p->tcp_flags & (KS_TCP_SYN | KS_TCP_ACK | KS_TCP_RST | KS_TCP_FIN)) ==
 		KS_TCP_SYN &&
-		(s->state == KS_ST_CLOSE || s->state == KS_ST_TIME_WAIT ||
+		(c->param[KS_PARAM_REUSE_STATES] >> s->state & 1 ||
 		 (s->state == KS_ST_FIN_WAIT && s->flags & KS_SF_ONE_WAY));
 }
 
@@ -108,6 +109,22 @@ void ks_not_begun(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p
 		ks_drop(w, p, KS_DROP_NOT_SYN);
 }
 
+/* Neither ours nor of a session: SNAT lets it out, or it is a real server in NAT that still speaks
+ * of a session which is over. */
+static void passing_by(struct ks_worker *w, const struct ks_conf *c, struct flow *f, ks_ms now)
+{
+	const struct ks_key *k = &f->key;
+	union ks_addr src = k->af == 4 ? ks_addr4(k->t.src) : k->a[KS_SRC];
+
+	if (c->n_match != 0 && ks_snat(w, c, f->p, k, now))
+		return;
+	if (c->passes && f->p->proto == KS_PROTO_TCP &&
+	    ks_conf_is_nat_rs(c, k->af, KS_PROTO_TCP, &src, k->t.sport))
+		ks_tcp_reset(w, c, f->p, KS_DROP_NOT_SYN, now);
+	else
+		ks_drop(w, f->p, KS_DROP_NOT_LOCAL);
+}
+
 /* No session: a service opens one, the kernel gets what is its own, the rest ends here. */
 static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct flow *f, ks_ms now)
 {
@@ -126,18 +143,21 @@ static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct fl
 			return;
 		}
 		s = ks_open(w, c, p, &f->key, svc, now);
-		if (s != NULL)
-			ks_forward(w, c, p, s, KS_IN, now);
+		if (s == NULL)
+			return;
+		ks_forward(w, c, p, s, KS_IN, now);
+		if (svc->flags & KS_SVC_ONE_PACKET && s->flags & KS_SF_ONE_WAY &&
+		    p->frag == KS_FRAG_NONE)
+			ks_close(w, s); /* nothing will come back, and no other packet meets it */
 		return;
 	}
 	l = f->key.af == 4 ? ks_conf_local4(c, f->key.t.dst) : ks_conf_local6(c, &f->key.a[KS_DST]);
 	if (l == NULL) {
-		if (c->n_match == 0 || !ks_snat(w, c, p, &f->key, now))
-			ks_drop(w, p, KS_DROP_NOT_LOCAL);
+		passing_by(w, c, f, now);
 	} else if (l->flags & KS_LOCAL_KERNEL) {
 		p->verdict = KS_V_KNI;
 		w->c[KS_C_KNI_PACKETS]++;
-	} else if (l->flags & KS_LOCAL_LIP && p->proto == KS_PROTO_TCP) {
+	} else if (l->flags & (KS_LOCAL_LIP | KS_LOCAL_SNAT) && p->proto == KS_PROTO_TCP) {
 		/* a real server that still speaks of a session which is over */
 		ks_tcp_reset(w, c, p, KS_DROP_NOT_SYN, now);
 	} else {
@@ -150,7 +170,7 @@ static void known_or_not(struct ks_worker *w, const struct ks_conf *c, struct fl
 	unsigned dir;
 	struct ks_session *s = ks_table_find_key(&w->table, &f->key, f->p->proto, f->p->hash, &dir);
 
-	if (s != NULL && !is_reusable(f->p, s, dir)) {
+	if (s != NULL && !is_reusable(c, f->p, s, dir)) {
 		ks_forward(w, c, f->p, s, dir, now);
 		return;
 	}
@@ -257,15 +277,15 @@ unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_
 			unsigned max_out, unsigned max_work, ks_ms now)
 {
 	struct ks_session *s;
+	unsigned n = 0;
 
-	(void)c;
-	(void)out;
-	(void)max_out;
-	while ((s = ks_wheel_expired(&w->wheel, &w->table, &max_work, now)) != NULL) {
+	while (n + 2 <= max_out &&
+	       (s = ks_wheel_expired(&w->wheel, &w->table, &max_work, now)) != NULL) {
 		w->c[KS_C_SESSIONS_EXPIRED] += s->flags & KS_SF_TEMPLATE ? 0 : 1;
+		n += ks_tell_expired(w, c, s, out + n, now);
 		ks_forget(w, s);
 	}
-	return 0;
+	return n;
 }
 
 ks_ms ks_worker_deadline(const struct ks_worker *w)

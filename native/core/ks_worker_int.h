@@ -24,6 +24,7 @@ struct ks_worker {
 	uint32_t lport_cursor;
 	uint32_t error_tokens; /* ICMP errors and RSTs this worker may still send this second */
 	uint64_t error_second;
+	uint32_t hand[2]; /* ks_pressure.c: where to look next, narrow and wide */
 	const struct ks_mem *mem;
 	struct ks_frags *frags;
 	struct ks_worker_opts opts;
@@ -133,6 +134,15 @@ bool ks_snat(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, con
 /* An echo request that passes through, or an echo reply to one: true = it has a verdict. */
 bool ks_snat_echo(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed,
 		  ks_ms now);
+
+/* ks_pressure.c: the table is full. Ends a session that has not come to be, the one longest without
+ * a packet of those looked at; false = there is none to end. */
+bool ks_make_room(struct ks_worker *w, bool wide, ks_ms now);
+
+/* ks_expire.c: both ends of an established TCP session that has expired shall know. Up to two
+ * packets are put into out; returns how many. */
+unsigned ks_tell_expired(struct ks_worker *w, const struct ks_conf *c, const struct ks_session *s,
+			 struct ks_pkt *out, ks_ms now);
 
 /* ks_forward.c */
 void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,

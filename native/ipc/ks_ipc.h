@@ -341,6 +341,8 @@ enum ks_param {
 	KS_PARAM_SCTP_SHUTDOWN = 25,
 	KS_PARAM_SCTP_REJECTED = 26,
 	KS_PARAM_SCTP_CLOSED = 27,
+	KS_PARAM_REUSE_STATES = 28, /* bits, 1 << enum ks_state: a new SYN begins anew there */
+	KS_PARAM_RESET_EXPIRED = 29, /* 1: both ends of a TCP session that expires are told */
 	KS_PARAM_COUNT,
 };
 

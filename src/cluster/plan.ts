@@ -3,6 +3,7 @@
  * all go through here; diff.ts turns two plans into what must be done.
  */
 import type { StaticAddress, StaticRoute, VrrpInstance } from '../config/keepalived/types.js';
+import { stateNames } from '../dataplane/codec.js';
 import {
   type AddressEntry,
   addressKey,
@@ -101,6 +102,8 @@ const params = (f: Facts): Readonly<Partial<Record<ParamName, number>>> => {
     defaultTtl: dpvs.defaultTtl,
     neighbourTimeout: dpvs.neighbourTimeoutMs,
     maglevSize: dpvs.maglevSize,
+    reuseStates: dpvs.reuseStates.reduce((bits, s) => bits | (1 << stateNames.indexOf(s)), 0),
+    resetExpired: dpvs.resetExpired ? 1 : 0,
     ...(tcpMs === null ? {} : { tcpEstablished: tcpMs }),
     ...(tcpFinMs === null ? {} : { tcpFinWait: tcpFinMs }),
     ...(udpMs === null ? {} : { udpNormal: udpMs, udpOneway: udpMs }),

@@ -104,6 +104,7 @@ export const servicesOf = (f: Facts, v: VirtualServer): readonly ServiceEntry[] 
     match,
     scheduler: v.scheduler as Scheduler,
     expireQuiescent: v.expireQuiescent,
+    onePacket: v.onePacket,
     schedulerPort: v.schedulerPort,
     persistenceMs: Math.min(v.persistenceTimeoutMs ?? 0, longestPersistenceMs),
     persistencePrefixLength: v.persistencePrefixLength ?? (address.includes(':') ? 128 : 32),

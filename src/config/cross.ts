@@ -237,6 +237,7 @@ const checkVirtualServers = (config: Config, error: Say, warn: Say): void => {
     checkForwarding(config, v, error);
     if (v.target.kind === 'match')
       checkTwice(`match ${v.target.name} ${v.protocol}`, v, seen, error);
+    if (v.onePacket && v.protocol !== 'UDP') error(v.place, 'ops is for protocol UDP');
     if (v.forwarding === 'SNAT' && v.target.kind !== 'match')
       error(v.place, 'lb_kind SNAT needs a virtual_server match', 'it takes what passes through');
     for (const { address, port } of checkTarget(config, v, error, warn)) {

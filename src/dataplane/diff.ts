@@ -78,6 +78,9 @@ export const paramDefaults: Readonly<Record<ParamName, number>> = {
   sctpShutdown: 61_000,
   sctpRejected: 4000,
   sctpClosed: 61_000,
+  // 1 << enum ks_state: CLOSE and TIME_WAIT
+  reuseStates: 0x60,
+  resetExpired: 1,
 };
 
 const index = <T>(items: readonly T[], key: (t: T) => string): ReadonlyMap<string, T> =>
@@ -116,6 +119,7 @@ const sameLocal = (x: LocalAddressEntry, y: LocalAddressEntry): boolean => x.dev
 const sameHead = (x: ServiceHead, y: ServiceHead): boolean =>
   x.scheduler === y.scheduler &&
   x.expireQuiescent === y.expireQuiescent &&
+  x.onePacket === y.onePacket &&
   x.schedulerPort === y.schedulerPort &&
   x.persistenceMs === y.persistenceMs &&
   x.persistencePrefixLength === y.persistencePrefixLength &&
@@ -159,6 +163,7 @@ const head = (s: ServiceHead): ServiceHead => ({
   ...serviceId(s),
   scheduler: s.scheduler,
   expireQuiescent: s.expireQuiescent,
+  onePacket: s.onePacket,
   schedulerPort: s.schedulerPort,
   persistenceMs: s.persistenceMs,
   persistencePrefixLength: s.persistencePrefixLength,

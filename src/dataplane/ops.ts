@@ -27,6 +27,7 @@ const matchEnds = ['source', 'destination'] as const;
 export const addressLeased = 1;
 export const addressLocal = 2;
 export const expireQuiescent = 1;
+export const onePacket = 4;
 export const schedulerPort = 0x10;
 export const expireTemplate = 0x40;
 
@@ -163,6 +164,7 @@ export const writingOf = (op: Op): Writing => {
         reserved: null,
         flags:
           (s.expireQuiescent ? expireQuiescent : 0) |
+          (s.onePacket ? onePacket : 0) |
           (s.schedulerPort ? schedulerPort : 0) |
           (s.expireTemplate ? expireTemplate : 0),
         estTimeoutMs: s.establishedTimeoutMs,

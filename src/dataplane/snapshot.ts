@@ -71,6 +71,8 @@ export interface ServiceEntry {
   readonly match: Match | null;
   readonly scheduler: Scheduler;
   readonly expireQuiescent: boolean;
+  /** Each datagram is scheduled anew (UDP). */
+  readonly onePacket: boolean;
   /** sh and mh hash the client's port as well. */
   readonly schedulerPort: boolean;
   /** How long a client stays with its real server after its last connection; 0: it need not. */
@@ -115,6 +117,8 @@ export const paramNames = [
   'sctpShutdown',
   'sctpRejected',
   'sctpClosed',
+  'reuseStates',
+  'resetExpired',
 ] as const;
 export type ParamName = (typeof paramNames)[number];
 
@@ -177,7 +181,8 @@ const digestOf = (s: Snapshot): bigint => {
   for (const a of s.addresses) add('addr', addressKey(a), a.prefixLength, a.leased, a.local);
   for (const v of s.services) {
     const key = serviceKey(v);
-    add('svc', key, v.scheduler, v.expireQuiescent, v.schedulerPort, v.establishedTimeoutMs);
+    const flags = [v.expireQuiescent, v.onePacket, v.schedulerPort];
+    add('svc', key, v.scheduler, ...flags, v.establishedTimeoutMs);
     add('persistence', key, v.persistenceMs, v.persistencePrefixLength, v.expireTemplate);
     if (v.match !== null) {
       const { order, source, destination } = v.match;

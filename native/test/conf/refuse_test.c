@@ -182,7 +182,7 @@ static void parameters_lengths_and_types(void)
 
 	set_up(&f);
 	p = op_param(KS_PARAM_COUNT, 1);
-	REFUSED(p, KS_E_UNSUPPORTED, "there is no parameter 28");
+	REFUSED(p, KS_E_UNSUPPORTED, "there is no parameter 30");
 	p = op_param(KS_PARAM_DEFAULT_TTL, 256);
 	REFUSED(p, KS_E_INVALID, "parameter 16 is 1 to 255, not 256");
 	p.op.type = 99;

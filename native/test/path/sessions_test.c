@@ -295,12 +295,80 @@ static void the_table_grows_and_loses_nobody(void)
 	CHECK(ks_table_bytes(&b.w[0]->table) / N <= 192);
 	struct pkt k = many(N + 1, KS_PROTO_UDP);
 	feed(&b, &k, 0);
-	CHECK_EQ(k.p.reason, KS_DROP_SESSION_FULL);
+	CHECK_EQ(k.p.verdict, KS_V_TX); /* one that was never answered has made room */
+	CHECK_EQ(b.c[0][KS_C_SESSIONS_EVICTED], 1);
+	CHECK_EQ(counted(&b, KS_C_SESSIONS), N);
 	drop_pkt(&k);
 	b.now += 301000;
 	tick_all(&b);
 	CHECK_EQ(counted(&b, KS_C_SESSIONS), 0);
 	CHECK_EQ(b.w[0]->table.entries, 0);
+	bed_close(&b);
+}
+
+/* A connection the client has acknowledged. */
+static void establish(struct bed *b, unsigned i)
+{
+	static const uint8_t flags[] = { KS_TCP_SYN, KS_TCP_ACK };
+
+	for (unsigned n = 0; n < sizeof(flags); n++) {
+		struct pkt k = many(i, KS_PROTO_TCP);
+
+		tcp_of(&k)->flags = flags[n];
+		fill_sums(&k);
+		feed(b, &k, 0);
+		CHECK_EQ(k.p.verdict, KS_V_TX);
+		drop_pkt(&k);
+	}
+}
+
+static void the_established_stay_when_the_table_is_full(void)
+{
+	enum { MAX = 1000, HELD = 600 };
+	struct bed b;
+	struct pkt k;
+
+	bed_open(&b, 1, MAX);
+	for (unsigned i = 0; i < HELD; i++)
+		establish(&b, i);
+	for (unsigned i = HELD; i < 20000; i++) { /* a flood: each ends the one before it */
+		b.now += i % 16 == 0;
+		k = many(i, KS_PROTO_TCP);
+		feed(&b, &k, 0);
+		CHECK_EQ(k.p.verdict, i < MAX ? KS_V_TX : k.p.verdict);
+		drop_pkt(&k);
+	}
+	CHECK_EQ(counted(&b, KS_C_SESSIONS), MAX);
+	/* where the hand passes only established ones for a while a packet is lost, and told */
+	CHECK_EQ(b.c[0][KS_C_SESSIONS_EVICTED] + dropped(&b, KS_DROP_SESSION_FULL), 20000 - MAX);
+	CHECK(b.c[0][KS_C_SESSIONS_EVICTED] > 5000);
+	for (unsigned i = 0; i < HELD; i++) {
+		k = many(i, KS_PROTO_TCP);
+		tcp_of(&k)->flags = KS_TCP_ACK;
+		fill_sums(&k);
+		feed(&b, &k, 0);
+		CHECK_EQ(k.p.verdict, KS_V_TX);
+		drop_pkt(&k);
+	}
+	bed_close(&b);
+}
+
+static void a_table_of_established_ones_refuses(void)
+{
+	enum { MAX = 256 };
+	struct bed b;
+	struct pkt k;
+
+	bed_open(&b, 1, MAX);
+	for (unsigned i = 0; i < MAX; i++)
+		establish(&b, i);
+	for (unsigned i = MAX; i < 2 * MAX; i++) {
+		k = many(i, KS_PROTO_TCP);
+		feed(&b, &k, 0);
+		CHECK_EQ(k.p.reason, KS_DROP_SESSION_FULL);
+		drop_pkt(&k);
+	}
+	CHECK_EQ(b.c[0][KS_C_SESSIONS_EVICTED], 0);
 	bed_close(&b);
 }
 
@@ -379,8 +447,10 @@ static void sessions_outlive_their_server_unless_told_not_to(void)
 		CHECK_EQ(APPLY(b.desired, gone, reason), KS_OK);
 		bed_build(&b);
 		if (quiescent) {
-			CHECK_EQ(send_client(&b, 40000, KS_TCP_ACK), KS_V_DROP);
+			/* answered with a RST, so that the client begins anew at once */
+			CHECK_EQ(send_client(&b, 40000, KS_TCP_ACK), KS_V_TX);
 			CHECK_EQ(dropped(&b, KS_DROP_QUIESCENT), 1);
+			CHECK_EQ(b.c[0][KS_C_RST_SENT], 1);
 			CHECK_EQ(counted(&b, KS_C_SESSIONS), 0);
 		} else {
 			CHECK_EQ(send_client(&b, 40000, KS_TCP_ACK), KS_V_TX);
@@ -466,6 +536,8 @@ int main(void)
 	RUN(both_directions_belong_to_one_worker);
 	RUN(every_port_of_every_local_address_is_used);
 	RUN(the_table_grows_and_loses_nobody);
+	RUN(the_established_stay_when_the_table_is_full);
+	RUN(a_table_of_established_ones_refuses);
 	RUN(schedulers_share_as_they_should);
 	RUN(weight_zero_everywhere_is_no_server);
 	RUN(sessions_outlive_their_server_unless_told_not_to);

@@ -4,7 +4,7 @@
  */
 import type { Node, SourceLine, Word } from '../text.js';
 import { block, type Context, type Reader, type Readers, readBlock, text } from '../values.js';
-import type { Device, DpvsConfig, Timeouts, Worker, WorkerPort } from './types.js';
+import type { Device, DpvsConfig, ReuseState, Timeouts, Worker, WorkerPort } from './types.js';
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -276,6 +276,50 @@ const isPrime = (n: number): boolean => {
   return n > 1;
 };
 
+const reuseStates: Readonly<Record<string, ReuseState>> = {
+  close: 'CLOSE',
+  time_wait: 'TIME_WAIT',
+  fin_wait: 'FIN_WAIT',
+  close_wait: 'CLOSE_WAIT',
+  last_ack: 'LAST_ACK',
+};
+
+/** DPVS keeps the states of connection reuse with the SYN proxy's items; they hold for every TCP service here. */
+const synProxy = (c: Context, d: Draft<DpvsConfig>) =>
+  block(c, (nodes) =>
+    readBlock(
+      c,
+      nodes,
+      {
+        conn_reuse_state: block(c, (states) =>
+          readBlock(
+            c,
+            states,
+            Object.fromEntries(
+              Object.entries(reuseStates).map(([word, state]) => [
+                word,
+                onOff(c, (b) => {
+                  const others = d.reuseStates.filter((s) => s !== state);
+                  d.reuseStates = b ? [...others, state] : others;
+                }),
+              ]),
+            ),
+            'conn_reuse_state',
+          ),
+        ),
+        ...inert(c, [
+          'synack_options',
+          'close_client_window',
+          'defer_rs_syn',
+          'rs_syn_max_retry',
+          'ack_storm_thresh',
+          'max_ack_saved',
+        ]),
+      },
+      'synproxy',
+    ),
+  );
+
 const ipvsDefs = (c: Context, d: Draft<DpvsConfig>, t: Draft<Timeouts>): Readers => ({
   mh_table_size: int(c, 251, 65_521, (x, w) => {
     if (isPrime(x)) d.maglevSize = x;
@@ -319,7 +363,14 @@ const ipvsDefs = (c: Context, d: Draft<DpvsConfig>, t: Draft<Timeouts>): Readers
     readBlock(
       c,
       nodes,
-      { timeout: timeouts(c, 'tcp', t), ...inert(c, ['defence_tcp_drop', 'synproxy']) },
+      {
+        timeout: timeouts(c, 'tcp', t),
+        synproxy: synProxy(c, d),
+        reset_expired: onOff(c, (b) => {
+          d.resetExpired = b;
+        }),
+        ...inert(c, ['defence_tcp_drop']),
+      },
       'tcp',
     ),
   ),
@@ -389,6 +440,8 @@ export const dpvsConfig = (c: Context, nodes: readonly Node[], root: Word): Dpvs
     neighbourTimeoutMs: 60_000,
     maglevSize: 4093,
     expireTemplate: false,
+    reuseStates: ['CLOSE', 'TIME_WAIT'],
+    resetExpired: true,
     ealArgs: [],
     filePrefix: null,
     vipLeaseMs: 2000,

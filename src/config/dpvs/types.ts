@@ -51,12 +51,18 @@ export interface Timeouts {
   readonly connInit?: number;
 }
 
+export type ReuseState = 'CLOSE' | 'TIME_WAIT' | 'FIN_WAIT' | 'CLOSE_WAIT' | 'LAST_ACK';
+
 export interface DpvsConfig {
   readonly devices: readonly Device[];
   readonly workers: readonly Worker[];
   readonly timeoutsMs: Timeouts;
   /** Rows of mh's tables, a prime; Keelson's own item `mh_table_size` (DPVS has 4093 for good). */
   readonly maglevSize: number;
+  /** conn_reuse_state: the states in which a new SYN begins a connection anew. */
+  readonly reuseStates: readonly ReuseState[];
+  /** Keelson's own item `tcp { reset_expired }`: both ends of a connection that expires are told (DPVS always does). */
+  readonly resetExpired: boolean;
   /** expire_quiescent_template: a client leaves its real server when that has weight 0. */
   readonly expireTemplate: boolean;
   /** EMERG ALERT CRIT ERR WARNING NOTICE INFO DEBUG */

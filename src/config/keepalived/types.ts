@@ -232,6 +232,8 @@ export interface VirtualServer {
   readonly forwarding: ForwardingKind;
   readonly localAddressGroup: string | null;
   readonly match: MatchRule;
+  /** ops: each datagram is scheduled anew. */
+  readonly onePacket: boolean;
   readonly synProxy: boolean;
   readonly expireQuiescent: boolean;
   readonly establishTimeoutMs: number | null;

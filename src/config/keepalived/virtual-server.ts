@@ -177,6 +177,7 @@ const defaults = (target: VirtualServerTarget, at: Word): Draft<VirtualServer> =
   forwarding: target.kind === 'match' ? 'SNAT' : 'NAT',
   localAddressGroup: null,
   match: { source: null, destination: null, iif: null, oif: null },
+  onePacket: false,
   synProxy: false,
   expireQuiescent: false,
   establishTimeoutMs: null,
@@ -275,6 +276,9 @@ const serverReaders = (
     }),
     laddr_group_name: text(c, 'a local_address_group', (s) => {
       d.localAddressGroup = s;
+    }),
+    ops: flag(c, () => {
+      d.onePacket = true;
     }),
     syn_proxy: flag(c, () => {
       d.synProxy = true;

@@ -52,6 +52,7 @@ const wish: Snapshot = {
       port: 80,
       scheduler: 'wrr',
       expireQuiescent: true,
+      onePacket: false,
       schedulerPort: false,
       persistenceMs: 0,
       persistencePrefixLength: 32,

@@ -62,6 +62,7 @@ const wanted = (f: Family, kind: Kind): Snapshot => {
         },
         scheduler: 'rr',
         expireQuiescent: false,
+        onePacket: false,
         schedulerPort: false,
         persistenceMs: 0,
         persistencePrefixLength: 32,

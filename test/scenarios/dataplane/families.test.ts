@@ -63,6 +63,7 @@ const wish = (forwarding: Forwarding, outside: Family, inside: Family): Snapshot
       port: 80,
       scheduler: 'rr',
       expireQuiescent: false,
+      onePacket: false,
       schedulerPort: false,
       persistenceMs: 0,
       persistencePrefixLength: 32,

@@ -86,6 +86,7 @@ const service = (forwarding: Forwarding): ServiceEntry => ({
   port: 80,
   scheduler: 'rr',
   expireQuiescent: false,
+  onePacket: false,
   schedulerPort: false,
   persistenceMs: 0,
   persistencePrefixLength: 32,

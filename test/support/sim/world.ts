@@ -87,6 +87,7 @@ export const wanted = (k: Kind): Snapshot => {
         port: service.port,
         scheduler: 'rr',
         expireQuiescent: false,
+        onePacket: false,
         schedulerPort: false,
         persistenceMs: 0,
         persistencePrefixLength: 32,

@@ -99,6 +99,7 @@ const operations: readonly (readonly [string, Uint8Array, string])[] = [
         ...service,
         scheduler: 'wrr',
         expireQuiescent: true,
+        onePacket: false,
         schedulerPort: true,
         persistenceMs: 60_000,
         persistencePrefixLength: 24,

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A full table: sessions that have not come to be (a SYN without an answer, a datagram without one)
+ * make room for new ones, never the established. A hand goes round the table; of the sessions it
+ * passes the one longest without a packet goes, so that a flood ends its own and a handshake under
+ * way has the time the hand needs for a round.
+ */
+#include "ks_worker_int.h"
+
+#define LOOKED_AT 32u /* lines a new session may cost here */
+
+static bool is_embryonic(const struct ks_session *s)
+{
+	switch (s->state) {
+	case KS_ST_SYN_RECV:
+	case KS_ST_SCTP_INIT1:
+	case KS_ST_SCTP_INIT:
+		return true;
+	case KS_ST_UDP_ONEWAY: /* past us nobody sees answers */
+		return !(s->flags & KS_SF_ONE_WAY);
+	default:
+		return false;
+	}
+}
+
+static struct ks_session *look_round(struct ks_table *t, uint32_t *hand, uint32_t from, uint32_t to,
+				     uint32_t step, ks_ms now)
+{
+	struct ks_session *oldest = NULL;
+	uint32_t longest = 0;
+
+	for (unsigned i = 0; i < LOOKED_AT; i++) {
+		struct ks_session *s;
+		uint32_t idle;
+
+		if (*hand < from || *hand >= to)
+			*hand = from;
+		s = &t->session[*hand];
+		*hand += step;
+		if ((s->flags & (KS_SF_USED | KS_SF_TEMPLATE)) != KS_SF_USED || !is_embryonic(s))
+			continue;
+		idle = (uint32_t)now - s->last_seen;
+		if (oldest == NULL || idle > longest) {
+			oldest = s;
+			longest = idle;
+		}
+	}
+	return oldest;
+}
+
+bool ks_make_room(struct ks_worker *w, bool wide, ks_ms now)
+{
+	struct ks_table *t = &w->table;
+	struct ks_session *s;
+
+	if (wide ? t->fresh_wide >= t->max : t->fresh == 0)
+		return false;
+	s = wide ? look_round(t, &w->hand[1], t->fresh_wide, t->max, 2, now)
+		 : look_round(t, &w->hand[0], 0, t->fresh, 1, now);
+	if (s == NULL)
+		return false;
+	ks_close(w, s);
+	w->c[KS_C_SESSIONS_EVICTED]++;
+	return true;
+}
