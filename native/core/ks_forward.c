@@ -372,7 +372,7 @@ static inline void follow_state(struct ks_worker *w, const struct ks_conf *c,
 						 : ks_tcp_next(state, dir, p->tcp_flags);
 	} else if (p->proto == KS_PROTO_SCTP) {
 		state = ks_sctp_next(state, (s->flags & KS_SF_ONE_WAY) != 0, p->tcp_flags);
-	} else if (dir == KS_OUT && p->proto == KS_PROTO_UDP) {
+	} else if (dir == KS_OUT && p->proto == KS_PROTO_UDP && !(s->flags & KS_SF_ONE_PACKET)) {
 		state = KS_ST_UDP_NORMAL;
 	}
 	if (state != s->state)

@@ -1,7 +1,7 @@
 /** The packet path packet by packet, by keelson-sim, against an independent description of each mode and family. */
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { decodeAsk, decodeFrame, encodeFrame } from '../../support/sim/frames.js';
+import { decodeFrame, encodeFrame } from '../../support/sim/frames.js';
 import { type Mode, type Reference, reference } from '../../support/sim/reference.js';
 import type { Outcome, Sim } from '../../support/sim/sim.js';
 import {
@@ -11,20 +11,10 @@ import {
   macOf,
   ports,
   serviceOf,
+  settle,
   sides,
   withSim,
 } from '../../support/sim/world.js';
-
-/** Hosts on both sides answer who asks for them; what came out beside that. */
-const settle = async (sim: Sim, outcomes: readonly Outcome[]): Promise<readonly Outcome[]> => {
-  const out: Outcome[] = [];
-  for (const o of outcomes) {
-    const ask = o.fate === 'tx' ? decodeAsk(o.bytes) : null;
-    if (ask === null) out.push(o);
-    else out.push(...(await settle(sim, await sim.frame(o.device, ask.answer(macOf(ask.target))))));
-  }
-  return out;
-};
 
 const forwarded = (outcomes: readonly Outcome[], device: string, t: ExecutionContext) => {
   const sent = outcomes.filter((o) => o.fate === 'tx');

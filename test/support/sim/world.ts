@@ -1,8 +1,8 @@
 /** The network the simulated data plane stands in: a WAN of clients, a LAN of real servers, both in both families. */
 import type { Snapshot } from '../../../src/dataplane/snapshot.js';
-import { encodeGreeting } from './frames.js';
+import { decodeAsk, encodeGreeting } from './frames.js';
 import type { Mode, Service } from './reference.js';
-import { type Sim, startSim } from './sim.js';
+import { type Outcome, type Sim, startSim } from './sim.js';
 
 export const ports = { dpdk0: '02:00:00:00:00:01', dpdk1: '02:00:00:00:00:02' };
 /** Every host has a MAC of its own, made of its address. */
@@ -143,4 +143,18 @@ export const withSim = async (
   } finally {
     await sim.close();
   }
+};
+
+/** Hosts on both sides answer who asks for them; what came out beside that. */
+export const settle = async (
+  sim: Sim,
+  outcomes: readonly Outcome[],
+): Promise<readonly Outcome[]> => {
+  const out: Outcome[] = [];
+  for (const o of outcomes) {
+    const ask = o.fate === 'tx' ? decodeAsk(o.bytes) : null;
+    if (ask === null) out.push(o);
+    else out.push(...(await settle(sim, await sim.frame(o.device, ask.answer(macOf(ask.target))))));
+  }
+  return out;
 };
