@@ -15,6 +15,7 @@
 #include "control.h"
 #include "log.h"
 #include "mirror.h"
+#include "pressure.h"
 #include "shell.h"
 
 #define SLOW_MS   200u /* link state, port counters */
@@ -34,6 +35,7 @@ struct mainloop {
 				    has left it */
 	uint64_t retired_at; /* its publication's number */
 	struct sessions_ask asks[KS_MAX_WORKERS];
+	struct pressure pressure;
 	int epoll_fd, signal_fd;
 	bool rebuild; /* mirror or link has changed: a generation of our own is due */
 	bool stopping;
@@ -343,16 +345,19 @@ static void mirror_neigh(void *ctx, uint8_t port, uint8_t af, const union ks_add
 
 static void slow_work(struct mainloop *m, ks_ms now)
 {
+	struct ks_event e;
+
 	if (now < m->slow_at)
 		return;
 	m->slow_at = now + SLOW_MS;
+	while (pressure_next(&m->pressure, m->s, &e, now))
+		ks_control_event(m->control, &e);
 	for (unsigned i = 0; i < m->s->n_ports; i++) {
 		struct port *p = &m->s->port[i];
 		bool up = port_link(p);
 
 		if (up != p->info.up) {
-			struct ks_event e = { .type = KS_EV_LINK, .a = up };
-
+			e = (struct ks_event){ .type = KS_EV_LINK, .a = up };
 			memcpy(e.dev, p->info.dev, sizeof(e.dev));
 			p->info.up = up;
 			ks_desired_port(m->desired, i, &p->info);
