@@ -177,6 +177,8 @@ static bool make_worker(struct rig *r, unsigned i, uint32_t sessions, char err[K
 	l->lcore_id = l->o->lcore;
 	wo.counters = l->c;
 	wo.rs_counters = ks_shm_rs(s->shm, i);
+	wo.rs_first = ks_shm_rs(s->shm, 0);
+	wo.rs_stride = s->shm->rs_worker_stride / sizeof(uint64_t);
 	l->core = ks_worker_new(&wo);
 	if (l->core == NULL)
 		snprintf(err, KS_ERR_LEN, "not enough memory for %u sessions", sessions);

@@ -255,7 +255,7 @@ static const struct ks_rs *choose_server(struct ks_worker *w, const struct ks_co
 	unsigned dir;
 
 	if (svc->persist_ms == 0)
-		return ks_sched_pick(svc, st, w->rs, in);
+		return ks_sched_pick(svc, st, &w->counts, in);
 	k = template_key(svc, in);
 	proto |= KS_PROTO_TEMPLATE;
 	hash = ks_key_hash(&w->table, &k, proto);
@@ -266,7 +266,7 @@ static const struct ks_rs *choose_server(struct ks_worker *w, const struct ks_co
 		s->timeout = svc->persist_ms;
 		return rs;
 	}
-	rs = ks_sched_pick(svc, st, w->rs, in);
+	rs = ks_sched_pick(svc, st, &w->counts, in);
 	if (rs == NULL || rs->slot >= w->max_rs_slots)
 		return rs;
 	if (s != NULL) {

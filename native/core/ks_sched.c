@@ -8,7 +8,7 @@
 struct pick {
 	const struct ks_svc *svc;
 	struct ks_sched_state *st;
-	const uint64_t *counters;
+	const struct ks_counts *counts;
 	const struct ks_key *client;
 };
 
@@ -21,12 +21,12 @@ static uint64_t mix(uint64_t x)
 
 static uint64_t active(const struct pick *p, const struct ks_rs *rs)
 {
-	return p->counters[(size_t)rs->slot * KS_RSC_COUNT + KS_RSC_ACTIVE];
+	return ks_sched_active(p->counts, rs->slot);
 }
 
 static uint64_t inactive(const struct pick *p, const struct ks_rs *rs)
 {
-	return p->counters[(size_t)rs->slot * KS_RSC_COUNT + KS_RSC_INACTIVE];
+	return ks_sched_inactive(p->counts, rs->slot);
 }
 
 static const struct ks_rs *rr(const struct pick *p)
@@ -262,15 +262,86 @@ static const struct ks_rs *(*const table[])(const struct pick *) = {
 	[KS_SCHED_OVF] = ovf, [KS_SCHED_CONHASH] = conhash, [KS_SCHED_MH] = mh,
 };
 
+/* ---- other workers' sessions -------------------------------------------------------------------------------------- */
+
+/* Real servers looked up with every pick: a line a worker for each. */
+#define LOOK_AT 4u
+
+static bool counts_sessions(uint8_t sched)
+{
+	return sched == KS_SCHED_WLC || sched == KS_SCHED_LC || sched == KS_SCHED_SED ||
+		sched == KS_SCHED_NQ || sched == KS_SCHED_OVF;
+}
+
+static uint32_t read_one(const uint64_t *row, enum ks_rs_counter counter)
+{
+	return (uint32_t)__atomic_load_n(&row[counter], __ATOMIC_RELAXED);
+}
+
+static void look_at(const struct ks_counts *c, uint32_t slot)
+{
+	const uint64_t *own = c->own + (size_t)slot * KS_RSC_COUNT;
+	struct ks_seen now = { .own_active = read_one(own, KS_RSC_ACTIVE),
+			       .own_inactive = read_one(own, KS_RSC_INACTIVE) };
+
+	for (uint32_t i = 0; i < c->n_workers; i++) {
+		const uint64_t *row = c->first + i * c->stride + (size_t)slot * KS_RSC_COUNT;
+
+		if (i == c->index)
+			continue;
+		now.active += read_one(row, KS_RSC_ACTIVE);
+		now.inactive += read_one(row, KS_RSC_INACTIVE);
+	}
+	c->seen[slot] = now;
+}
+
+static void look(const struct ks_svc *svc, struct ks_sched_state *st, const struct ks_counts *c)
+{
+	for (uint32_t i = 0; i < LOOK_AT && i < svc->n_rs; i++) {
+		st->looked = (st->looked + 1) % svc->n_rs;
+		if (svc->rs[st->looked].slot < c->n_slots)
+			look_at(c, svc->rs[st->looked].slot);
+	}
+}
+
+/* Own sessions, the others' when they were looked at, and what they will have opened and closed
+ * since: as many as this worker, each. */
+static uint64_t over_all(const struct ks_counts *c, uint32_t own, uint32_t own_then,
+			 uint32_t others)
+{
+	int64_t since = (int64_t)(int32_t)(own - own_then) * (int64_t)(c->n_workers - 1);
+	int64_t estimate = (int64_t)others + since;
+
+	return own + (uint64_t)(estimate > 0 ? estimate : 0);
+}
+
+uint64_t ks_sched_active(const struct ks_counts *c, uint32_t slot)
+{
+	uint32_t own = read_one(c->own + (size_t)slot * KS_RSC_COUNT, KS_RSC_ACTIVE);
+
+	if (c->first == NULL || slot >= c->n_slots)
+		return own;
+	return over_all(c, own, c->seen[slot].own_active, c->seen[slot].active);
+}
+
+uint64_t ks_sched_inactive(const struct ks_counts *c, uint32_t slot)
+{
+	uint32_t own = read_one(c->own + (size_t)slot * KS_RSC_COUNT, KS_RSC_INACTIVE);
+
+	if (c->first == NULL || slot >= c->n_slots)
+		return own;
+	return over_all(c, own, c->seen[slot].own_inactive, c->seen[slot].inactive);
+}
+
 bool ks_sched_known(uint8_t sched)
 {
 	return sched < sizeof(table) / sizeof(table[0]) && table[sched] != NULL;
 }
 
 const struct ks_rs *ks_sched_pick(const struct ks_svc *svc, struct ks_sched_state *st,
-				  const uint64_t *rs_counters, const struct ks_key *client)
+				  const struct ks_counts *counts, const struct ks_key *client)
 {
-	struct pick p = { .svc = svc, .st = st, .counters = rs_counters, .client = client };
+	struct pick p = { .svc = svc, .st = st, .counts = counts, .client = client };
 
 	if (svc->n_rs == 0 || !ks_sched_known(svc->sched))
 		return NULL;
@@ -279,5 +350,7 @@ const struct ks_rs *ks_sched_pick(const struct ks_svc *svc, struct ks_sched_stat
 		st->at %= svc->n_rs;
 		st->weight = 0;
 	}
+	if (counts->first != NULL && counts_sessions(svc->sched))
+		look(svc, st, counts);
 	return table[svc->sched](&p);
 }

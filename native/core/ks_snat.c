@@ -75,7 +75,7 @@ static struct ks_session *open_session(struct ks_worker *w, const struct ks_conf
 		ks_drop(w, p, KS_DROP_SESSION_FULL);
 		return NULL;
 	}
-	pair.rs = ks_sched_pick(svc, &w->sched[svc->slot], w->rs, in);
+	pair.rs = ks_sched_pick(svc, &w->sched[svc->slot], &w->counts, in);
 	if (pair.rs == NULL || pair.rs->slot >= w->max_rs_slots) {
 		ks_drop(w, p, KS_DROP_NO_REAL_SERVER);
 		return NULL;

@@ -33,7 +33,15 @@ struct ks_worker *ks_worker_new(const struct ks_worker_opts *o)
 	w->max_rs_slots = o->max_rs_slots;
 	w->max_svc_slots = o->max_svc_slots;
 	w->sched = o->mem->alloc(o->mem->ctx, (size_t)o->max_svc_slots * sizeof(*w->sched), 64);
-	if (w->sched == NULL || !ks_frags_init(w) ||
+	w->counts = (struct ks_counts){ .own = w->rs,
+					.first = o->n_workers > 1 ? o->rs_first : NULL,
+					.stride = o->rs_stride,
+					.n_workers = o->n_workers,
+					.index = o->index,
+					.n_slots = o->max_rs_slots };
+	w->counts.seen =
+		o->mem->alloc(o->mem->ctx, (size_t)o->max_rs_slots * sizeof(*w->counts.seen), 64);
+	if (w->sched == NULL || w->counts.seen == NULL || !ks_frags_init(w) ||
 	    !ks_table_init(&w->table, o->mem, o->max_sessions, o->init_sessions,
 			   o->seed + o->index)) {
 		ks_worker_free(w);
@@ -57,6 +65,8 @@ void ks_worker_free(struct ks_worker *w)
 	ks_frags_fini(w);
 	if (w->sched != NULL)
 		w->mem->free(w->mem->ctx, w->sched);
+	if (w->counts.seen != NULL)
+		w->mem->free(w->mem->ctx, w->counts.seen);
 	w->mem->free(w->mem->ctx, w);
 }
 

@@ -42,6 +42,8 @@ struct ks_worker_opts {
 	struct ks_shared *shared;
 	uint64_t *counters; /* [KS_C_COUNT], this worker's own cache lines, in shared memory */
 	uint64_t *rs_counters; /* [max_rs_slots][KS_RSC_COUNT], ditto */
+	const uint64_t *rs_first; /* worker 0's; NULL = the others' are not to be seen */
+	size_t rs_stride; /* words from one worker's to the next */
 	/* A fresh buffer for a packet the core makes itself (RST at expiry); false = none left. The
 	 * core fills it and puts it into `out`. */
 	void *alloc_ctx;

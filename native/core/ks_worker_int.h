@@ -15,6 +15,7 @@ struct ks_worker {
 	struct ks_table table;
 	uint64_t *c; /* counters */
 	uint64_t *rs; /* [slot][KS_RSC_COUNT] */
+	struct ks_counts counts; /* of all workers' sessions, for the schedulers */
 	struct ks_shared *shared;
 	struct ks_sched_state *sched; /* [max_svc_slots] */
 	uint32_t max_rs_slots;

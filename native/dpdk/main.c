@@ -73,6 +73,8 @@ static bool make_workers(struct shell *s, char err[KS_ERR_LEN])
 		l->lcore_id = l->o->lcore;
 		wo.counters = l->c;
 		wo.rs_counters = ks_shm_rs(s->shm, i);
+		wo.rs_first = ks_shm_rs(s->shm, 0);
+		wo.rs_stride = s->shm->rs_worker_stride / sizeof(uint64_t);
 		l->core = ks_worker_new(&wo);
 		if (l->core == NULL) {
 			snprintf(

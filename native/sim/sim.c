@@ -292,6 +292,8 @@ static bool make_workers(struct sim *s)
 			.shared = &s->shared,
 			.counters = s->c[i],
 			.rs_counters = &s->rs[i][0][0],
+			.rs_first = &s->rs[0][0][0],
+			.rs_stride = sizeof(s->rs[0]) / sizeof(uint64_t),
 			.alloc = io_alloc,
 		};
 

@@ -145,6 +145,8 @@ static inline void bed_open(struct bed *b, unsigned n_workers, uint32_t max_sess
 			.shared = &b->shared,
 			.counters = b->c[i],
 			.rs_counters = &b->rs[i][0][0],
+			.rs_first = &b->rs[0][0][0],
+			.rs_stride = sizeof(b->rs[0]) / sizeof(uint64_t),
 		};
 
 		b->w[i] = ks_worker_new(&o);

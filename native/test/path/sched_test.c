@@ -135,6 +135,63 @@ static void consistent_hash(void)
 	CHECK_EQ(moved(KS_SCHED_CONHASH), 0);
 }
 
+static unsigned held_by(const struct bed *b, unsigned server)
+{
+	const struct ks_svc *svc =
+		ks_conf_svc4(b->conf, KS_PROTO_UDP, ip4("198.51.100.80"), htons(80));
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		const uint64_t *row = b->rs[i][svc->rs[server].slot];
+
+		sum += (unsigned)(row[KS_RSC_ACTIVE] + row[KS_RSC_INACTIVE]);
+	}
+	return sum;
+}
+
+static void spread_is_at_most(const struct bed *b, const unsigned weight[SERVERS], unsigned most)
+{
+	unsigned least = UINT32_MAX, greatest = 0;
+
+	for (unsigned s = 0; s < SERVERS; s++) {
+		unsigned n = held_by(b, s) / weight[s];
+
+		least = n < least ? n : least;
+		greatest = n > greatest ? n : greatest;
+	}
+	CHECK(greatest - least <= most);
+}
+
+/* However the clients are dealt out to the workers, the servers have as many sessions as if there
+ * were one: no two differ by more than three, for any number of workers (counted by each worker for
+ * itself they differ by more than the workers are), and what was far apart has come together. */
+static void least_connections_are_counted_over_all_workers(void)
+{
+	static const uint8_t scheds[] = { KS_SCHED_WLC, KS_SCHED_LC, KS_SCHED_SED, KS_SCHED_NQ };
+	static const unsigned even[SERVERS] = { 1, 1, 1, 1, 1 };
+	static const unsigned uneven[SERVERS] = { 1, 2, 1, 3, 1 };
+	static uint8_t got[CLIENTS];
+
+	for (unsigned n = 1; n <= 8; n++)
+		for (unsigned i = 0; i < sizeof(scheds); i++) {
+			bool weighs = scheds[i] != KS_SCHED_LC;
+			struct bed b;
+
+			open_with_route(&b, n);
+			begin(&b, scheds[i], weighs ? uneven : even);
+			choices(&b, 1000, got);
+			spread_is_at_most(&b, weighs ? uneven : even, 3);
+			/* all but the first were away, and come back to it having everything */
+			begin(&b, scheds[i], (const unsigned[SERVERS]){ 1, 0, 0, 0, 0 });
+			choices(&b, 1001, got);
+			begin(&b, scheds[i], even);
+			for (unsigned k = 0; k < 4; k++)
+				choices(&b, 1002 + k, got);
+			spread_is_at_most(&b, even, 3);
+			bed_close(&b);
+		}
+}
+
 static void maglev_tables_have_a_prime_size(void)
 {
 	static uint8_t got[CLIENTS];
@@ -307,6 +364,7 @@ int main(void)
 {
 	RUN(maglev);
 	RUN(consistent_hash);
+	RUN(least_connections_are_counted_over_all_workers);
 	RUN(maglev_tables_have_a_prime_size);
 	RUN(overflow_fills_one_after_the_other);
 	RUN(clients_of_a_prefix_stay_together);
