@@ -230,13 +230,10 @@ struct ks_session *ks_table_find6(const struct ks_table *t, const struct ks_key 
 	const struct ks_bucket *b = ks_table_bucket(t, hash);
 
 	for (;;) {
-		for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-			unsigned d = b->ref[i] & 1;
-			struct ks_session *s;
+		for (unsigned bits = ks_bucket_match(b, hash); bits != 0; bits &= bits - 1) {
+			unsigned i = (unsigned)__builtin_ctz(bits), d = b->ref[i] & 1;
+			struct ks_session *s = &t->session[b->ref[i] >> 1];
 
-			if (b->tag[i] != hash)
-				continue;
-			s = &t->session[b->ref[i] >> 1];
 			if (s->proto == proto && ks_session_af(s, d) == 6 &&
 			    s->key[d].sport == k->t.sport && s->key[d].dport == k->t.dport &&
 			    memcmp(ks_wide(s)->addr[d], k->a, sizeof(k->a)) == 0) {
@@ -254,6 +251,7 @@ void ks_table_remove(struct ks_table *t, struct ks_session *s)
 {
 	uint32_t ref = ks_table_index(t, s) << 1;
 
+	t->removals++;
 	if (!(s->flags & KS_SF_ONE_PACKET)) {
 		entry_remove(t, hash_of(t, s, KS_IN), ref | KS_IN);
 		t->entries--;

@@ -16,6 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "ks_conf.h"
 #include "ks_mem.h"
@@ -121,6 +124,7 @@ struct ks_table {
 	uint32_t n_overflow;
 	uint32_t fresh_overflow;
 	uint32_t free_overflow;
+	uint32_t removals; /* from the index: what was found before one may be another by now */
 	uint64_t k0, k1; /* of the hash */
 	const struct ks_mem *mem;
 };
@@ -185,8 +189,8 @@ static inline struct ks_bucket *ks_table_bucket(const struct ks_table *t, uint32
 {
 	uint32_t b = hash & (t->low - 1);
 
-	if (b < t->split)
-		b = hash & (2 * t->low - 1);
+	/* no branch: which it is depends on the hash alone, so nothing could foretell it */
+	b |= hash & t->low & (0u - (uint32_t)(b < t->split));
 	return &t->bucket[b];
 }
 
@@ -202,15 +206,36 @@ static inline bool ks_tuple_equal(const struct ks_tuple *a, const struct ks_tupl
 	return ((x ^ y) | (p ^ q)) == 0;
 }
 
+/* Bit i is set where tag[i] is the hash. All seven are compared at once: a loop that ends at the
+ * one that fits is a branch nobody can foretell. */
+static inline unsigned ks_bucket_match(const struct ks_bucket *b, uint32_t hash)
+{
+	unsigned bits = 0;
+
+#ifdef __SSE2__
+	__m128i h = _mm_set1_epi32((int)hash);
+	__m128i low = _mm_loadu_si128((const __m128i *)(const void *)&b->tag[0]);
+	__m128i high = _mm_loadu_si128((const __m128i *)(const void *)&b->tag[4]); /* and next */
+
+	bits = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(low, h))) |
+		(unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(high, h))) << 4;
+#else
+	for (unsigned i = 0; i < 7; i++)
+		bits |= (unsigned)(b->tag[i] == hash) << i;
+#endif
+	return bits & 0x7f;
+}
+
 /* First reference in the bucket chain whose tag fits, KS_NONE = none. Only the index is read: the
  * session may be prefetched before it is compared. */
 static inline uint32_t ks_table_candidate(const struct ks_table *t, const struct ks_bucket *b,
 					  uint32_t hash)
 {
 	for (;;) {
-		for (unsigned i = 0; i < 7; i++)
-			if (b->tag[i] == hash)
-				return b->ref[i];
+		unsigned bits = ks_bucket_match(b, hash);
+
+		if (__builtin_expect(bits != 0, 1))
+			return b->ref[__builtin_ctz(bits)];
 		if (b->next == 0)
 			return KS_NONE;
 		b = &t->bucket[b->next - 1];
@@ -224,12 +249,10 @@ static inline struct ks_session *ks_table_find(const struct ks_table *t, const s
 	const struct ks_bucket *b = ks_table_bucket(t, hash);
 
 	for (;;) {
-		for (unsigned i = 0; i < 7; i++) {
-			struct ks_session *s;
+		for (unsigned bits = ks_bucket_match(b, hash); bits != 0; bits &= bits - 1) {
+			unsigned i = (unsigned)__builtin_ctz(bits);
+			struct ks_session *s = &t->session[b->ref[i] >> 1];
 
-			if (b->tag[i] != hash)
-				continue;
-			s = &t->session[b->ref[i] >> 1];
 			if (s->proto == proto && ks_tuple_equal(&s->key[b->ref[i] & 1], k) &&
 			    ks_session_af(s, b->ref[i] & 1) == 4) {
 				*dir = b->ref[i] & 1;
@@ -250,6 +273,24 @@ static inline struct ks_session *ks_table_find_key(const struct ks_table *t, con
 {
 	return k->af == 4 ? ks_table_find(t, &k->t, proto, hash, dir)
 			  : ks_table_find6(t, k, proto, hash, dir);
+}
+
+/* Is what ks_table_candidate answered really the packet's? Only while nothing has been removed from
+ * the index since. */
+static inline struct ks_session *ks_table_confirm(const struct ks_table *t, uint32_t ref,
+						  const struct ks_key *k, uint8_t proto)
+{
+	struct ks_session *s = &t->session[ref >> 1];
+	unsigned dir = ref & 1;
+
+	if (s->proto != proto || ks_session_af(s, dir) != k->af)
+		return NULL;
+	if (__builtin_expect(k->af == 4, 1))
+		return ks_tuple_equal(&s->key[dir], &k->t) ? s : NULL;
+	return s->key[dir].sport == k->t.sport && s->key[dir].dport == k->t.dport &&
+			memcmp(ks_wide(s)->addr[dir], k->a, sizeof(k->a)) == 0
+		? s
+		: NULL;
 }
 
 /* What a packet that arrives from that direction is looked up by. */

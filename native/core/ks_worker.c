@@ -14,6 +14,7 @@
 struct flow {
 	struct ks_pkt *p;
 	const struct ks_bucket *bucket;
+	uint32_t ref; /* what the index says, KS_NONE = nothing */
 	struct ks_key key;
 };
 
@@ -175,7 +176,8 @@ static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct fl
 	}
 }
 
-static void known_or_not(struct ks_worker *w, const struct ks_conf *c, struct flow *f, ks_ms now)
+__attribute__((noinline)) static void known_or_not(struct ks_worker *w, const struct ks_conf *c,
+						   struct flow *f, ks_ms now)
 {
 	unsigned dir;
 	struct ks_session *s = ks_table_find_key(&w->table, &f->key, f->p->proto, f->p->hash, &dir);
@@ -235,6 +237,7 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 {
 	struct flow flow[KS_BURST];
 	unsigned n_flows = 0;
+	uint32_t removals;
 
 	if (n > KS_BURST)
 		n = KS_BURST;
@@ -274,13 +277,22 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 		n_flows++;
 	}
 	for (unsigned i = 0; i < n_flows; i++) {
-		uint32_t ref = ks_table_candidate(&w->table, flow[i].bucket, flow[i].p->hash);
-
-		if (ref != KS_NONE)
-			__builtin_prefetch(&w->table.session[ref >> 1], 1);
+		flow[i].ref = ks_table_candidate(&w->table, flow[i].bucket, flow[i].p->hash);
+		if (flow[i].ref != KS_NONE)
+			__builtin_prefetch(&w->table.session[flow[i].ref >> 1], 1);
 	}
-	for (unsigned i = 0; i < n_flows; i++)
-		known_or_not(w, c, &flow[i], now);
+	removals = w->table.removals;
+	for (unsigned i = 0; i < n_flows; i++) {
+		struct flow *f = &flow[i];
+		struct ks_session *s = NULL;
+
+		if (f->ref != KS_NONE && removals == w->table.removals)
+			s = ks_table_confirm(&w->table, f->ref, &f->key, f->p->proto);
+		if (__builtin_expect(s != NULL && !is_reusable(f->p, s, f->ref & 1), 1))
+			ks_forward(w, c, f->p, s, f->ref & 1, now);
+		else
+			known_or_not(w, c, f, now);
+	}
 }
 
 unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *out,
