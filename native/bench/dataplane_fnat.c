@@ -18,7 +18,6 @@
 #include "report.h"
 
 #define MAX_SIZES 16u
-#define POOL_SIZE 32767u
 
 struct wanted {
 	bool json, quick, connections, claim_csum;
@@ -151,48 +150,6 @@ static bool parse(struct wanted *w, int argc, char **argv)
 	return true;
 }
 
-/* Options as keelson-dataplane would have them. */
-static void make_options(struct wanted *w)
-{
-	struct options *o = &w->o;
-	bool generator = o->n_ports == 0;
-
-	o->pool_size = POOL_SIZE;
-	o->max_services = 16;
-	o->max_real_servers = 64;
-	o->n_workers = w->workers;
-	if (generator)
-		o->n_ports = GEN_PORTS;
-	for (unsigned p = 0; p < o->n_ports; p++) {
-		const char *devargs = o->port[p].devargs;
-
-		o->port[p] = (struct port_opts){
-			.devargs = devargs, .rxq = 1, .txq = 1, .rxd = 512, .txd = 512, .mtu = 1500
-		};
-		snprintf(o->port[p].name, sizeof(o->port[p].name), "port%u", p);
-		if (generator)
-			o->port[p].rxq = o->port[p].txq = (uint16_t)w->workers;
-	}
-	for (unsigned i = 0; i < w->workers; i++) {
-		struct worker_opts *wo = &o->worker[i];
-
-		*wo = (struct worker_opts){ .name = "bench", .lcore = i + 1 };
-		for (unsigned p = 0; p < o->n_ports; p++)
-			if (i < o->port[p].rxq)
-				wo->poll[wo->n_polls++] =
-					(struct poll_opts){ .port = p, .queue = (uint16_t)i };
-	}
-}
-
-static double session_bytes(const struct rig *r, uint32_t sessions)
-{
-	uint64_t bytes = 0;
-
-	for (unsigned i = 0; i < r->s->n_workers; i++)
-		bytes += ks_table_bytes(&r->s->lcore[i].core->table);
-	return (double)bytes / sessions;
-}
-
 /* Workers that are handed more than they can take lose packets, as they should; any other drop is a
  * fault of the run. */
 static double lost_share(const struct rig *r, uint64_t rx_before, char err[KS_ERR_LEN])
@@ -215,14 +172,14 @@ static bool cell(struct wanted *w, const struct measure *m, struct report *rep,
 			  .workers = w->workers };
 	struct bare bare[KS_MAX_WORKERS] = { 0 };
 	struct flows f = { 0 };
-	struct rig r;
-	bool ok = rig_open(&r, &w->o, n + n / 4 + 1024, w->claim_csum, pool, err) &&
+	struct rig r = { 0 };
+	bool ok = rig_open(&r, &w->o, &rig_fnat44, n + n / 4 + 1024, w->claim_csum, pool, err) &&
 		flows_open(&f, &r, proto, n, err) && flows_establish(&f, shell_now(r.s), err) &&
 		bare_open(&bare[0], &r.s->mem, n, proto);
 
 	if (ok) {
 		flows_to_bare(&f, &bare[0]);
-		c.session_bytes = session_bytes(&r, n);
+		c.session_bytes = rig_session_bytes(&r, n);
 	}
 	for (unsigned steer = STEER_OWNER; ok && steer <= STEER_ANY; steer++) {
 		struct series ks = { .n = 0 }, floor = { .n = 0 };
@@ -268,8 +225,9 @@ static bool connections(struct wanted *w, const struct measure *m, struct report
 
 	for (unsigned i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
 		struct connections c;
-		struct rig r;
-		bool ok = rig_open(&r, &w->o, w->total + 1024, w->claim_csum, pool, err) &&
+		struct rig r = { 0 };
+		bool ok = rig_open(&r, &w->o, &rig_fnat44, w->total + 1024, w->claim_csum, pool,
+				   err) &&
 			connections_run(&r, m, blocks[i], w->total, w->rounds, &c, err);
 
 		if (ok)
@@ -311,7 +269,7 @@ int main(int argc, char **argv)
 	if (!parse(&w, argc, argv))
 		return 2;
 	ethdev = w.o.n_ports > 0;
-	make_options(&w);
+	rig_options(&w.o, w.workers, w.o.n_ports == 0);
 	for_eal = w.o;
 	if (!ethdev)
 		for_eal.n_ports = 0; /* the generator is nothing it knows of */

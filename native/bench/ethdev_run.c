@@ -60,11 +60,11 @@ bool ethdev_run(struct options *o, struct rte_mempool *pool, unsigned seconds, b
 		char err[KS_ERR_LEN])
 {
 	static struct timed timed[KS_MAX_PORTS];
-	struct rig r;
+	struct rig r = { 0 };
 	bool ok;
 
 	o->n_workers = 1;
-	ok = rig_open(&r, o, 1u << 20, true, pool, err);
+	ok = rig_open(&r, o, &rig_fnat44, 1u << 20, true, pool, err);
 	if (ok) {
 		struct lcore *l = &r.s->lcore[0];
 		uint64_t start, end;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ks_hdr.h"
+#include "ks_session.h"
 
 #define BLOCK 1024u /* opened at a time: well within a ring */
 
@@ -24,15 +25,100 @@ static enum gen_kind steady_kind(const struct flows *f)
 	return f->proto == IPPROTO_TCP ? GEN_ACK : GEN_UDP;
 }
 
+/* ---- sides --------------------------------------------------------------------------------------------------------- */
+
+static size_t width(uint8_t af)
+{
+	return af == 4 ? sizeof(struct gen_tuple) : sizeof(struct gen_tuple6);
+}
+
+static void *at(const struct flow_side *s, uint32_t i)
+{
+	return (uint8_t *)s->t + i * width(s->af);
+}
+
+static bool make_side(struct flow_side *s, uint8_t af, uint32_t n)
+{
+	s->af = af;
+	s->t = calloc(n, width(af));
+	return s->t != NULL;
+}
+
+static void put(const struct flow_side *s, uint32_t i, const struct gen_ends *e)
+{
+	struct gen_tuple6 six = { .sport = e->sport, .dport = e->dport };
+	struct gen_tuple four = {
+		.src = e->src.v4, .dst = e->dst.v4, .sport = e->sport, .dport = e->dport
+	};
+
+	memcpy(six.src, e->src.b, 16);
+	memcpy(six.dst, e->dst.b, 16);
+	memcpy(at(s, i), s->af == 4 ? (void *)&four : (void *)&six, width(s->af));
+}
+
+static struct gen_ends get(const struct flow_side *s, uint32_t i)
+{
+	struct gen_ends e = { .af = s->af };
+
+	if (s->af == 4) {
+		const struct gen_tuple *t = at(s, i);
+
+		e.src = ks_addr4(t->src);
+		e.dst = ks_addr4(t->dst);
+		e.sport = t->sport;
+		e.dport = t->dport;
+	} else {
+		const struct gen_tuple6 *t = at(s, i);
+
+		memcpy(e.src.b, t->src, 16);
+		memcpy(e.dst.b, t->dst, 16);
+		e.sport = t->sport;
+		e.dport = t->dport;
+	}
+	return e;
+}
+
+static void checksum(const struct gen_port *g, enum gen_kind kind, const struct flow_side *s,
+		     uint32_t i)
+{
+	if (s->af == 4)
+		gen_csum(g, kind, at(s, i));
+	else
+		gen_csum6(g, kind, at(s, i));
+}
+
+static struct gen_list list_of(const struct flow_side *s, uint32_t from, uint32_t n,
+			       enum gen_kind kind)
+{
+	struct gen_list l = { .n = n, .kind = kind };
+
+	if (s->af == 4)
+		l.t = at(s, from);
+	else
+		l.t6 = at(s, from);
+	return l;
+}
+
+static struct gen_ends turned(struct gen_ends e)
+{
+	return (struct gen_ends){
+		.src = e.dst, .dst = e.src, .sport = e.dport, .dport = e.sport, .af = e.af
+	};
+}
+
+static bool same(const struct gen_ends *a, const struct gen_ends *b)
+{
+	return a->af == b->af && memcmp(&a->src, &b->src, 16) == 0 &&
+		memcmp(&a->dst, &b->dst, 16) == 0 && a->sport == b->sport && a->dport == b->dport;
+}
+
 bool flows_open(struct flows *f, struct rig *r, uint8_t proto, uint32_t n, char err[KS_ERR_LEN])
 {
-	*f = (struct flows){ .r = r, .proto = proto, .n = n, .rng = 42 };
-	f->client = calloc(n, sizeof(*f->client));
-	f->server = calloc(n, sizeof(*f->server));
-	f->shuffled[0] = calloc(n, sizeof(*f->client));
-	f->shuffled[1] = calloc(n, sizeof(*f->client));
-	if (f->client != NULL && f->server != NULL && f->shuffled[0] != NULL &&
-	    f->shuffled[1] != NULL)
+	const struct rig_mode *m = r->mode;
+
+	*f = (struct flows){ .r = r, .proto = proto, .one_way = rig_one_way(m), .n = n, .rng = 42 };
+	if (make_side(&f->side[0], m->client_af, n) && make_side(&f->side[1], m->rs_af, n) &&
+	    make_side(&f->shuffled[0], m->client_af, n) && make_side(&f->shuffled[1], m->rs_af, n))
 		return true;
 	snprintf(err, KS_ERR_LEN, "not enough memory for %u flows", n);
 	return false;
@@ -40,49 +126,68 @@ bool flows_open(struct flows *f, struct rig *r, uint8_t proto, uint32_t n, char 
 
 void flows_close(struct flows *f)
 {
-	free(f->client);
-	free(f->server);
-	free(f->shuffled[0]);
-	free(f->shuffled[1]);
+	for (unsigned p = 0; p < GEN_PORTS; p++) {
+		free(f->side[p].t);
+		free(f->shuffled[p].t);
+	}
 }
 
 /* Eight connections a client, from ports that tell nothing. */
 void flows_name(struct flows *f, uint32_t from)
 {
+	uint8_t af = f->side[0].af;
+	struct gen_ends e = {
+		.af = af,
+		.dst = af == 4 ? ks_addr4(htonl(RIG_VIP)) : rig_addr6(RIG_NET6, RIG_VIP & 0xff),
+		.dport = htons(RIG_VPORT),
+	};
+
 	for (uint32_t i = 0; i < f->n; i++) {
 		uint32_t id = from + i;
 
-		f->client[i] = (struct gen_tuple){
-			.src = htonl(RIG_CLIENTS + 256 + id / 8),
-			.dst = htonl(RIG_VIP),
-			.sport = htons(
-				(uint16_t)(2048 + (id % 8) * 7919 + (id / 8 * 40503u) % 7919)),
-			.dport = htons(RIG_VPORT),
-		};
+		e.src = af == 4 ? ks_addr4(htonl(RIG_CLIENTS + 256 + id / 8))
+				: rig_addr6(RIG_CLIENTS6, 256 + id / 8);
+		e.sport = htons((uint16_t)(2048 + (id % 8) * 7919 + (id / 8 * 40503u) % 7919));
+		put(&f->side[0], i, &e);
 	}
 }
 
 /* ---- what leaves --------------------------------------------------------------------------------------------------- */
 
-static void read_tuple(const uint8_t *frame, struct gen_tuple *t)
+static bool to_peer(const struct flows *f, unsigned port, const uint8_t *frame)
 {
-	memcpy(t, frame + KS_ETH_LEN + 12, 12);
+	return memcmp(frame, f->r->gen[port].peer_mac, 6) == 0;
+}
+
+/* One way: what the client sent, as it was; in a tunnel to a real server, if that is the mode. */
+static bool is_one_way(const struct flows *f, uint32_t index, const uint8_t *frame, uint16_t len)
+{
+	struct gen_ends ends, outer = { .af = 0 }, want = get(&f->side[0], index);
+	bool tunnel = f->r->mode->fwd == KS_FWD_TUN;
+
+	if (!gen_frame_read(frame, len, &ends, tunnel ? &outer : NULL) || !same(&ends, &want))
+		return false;
+	return !tunnel ||
+		(outer.af == 4 && ntohl(outer.dst.v4) - RIG_RS < RIG_N_RS &&
+		 outer.src.v4 == htonl(RIG_RS - 10));
 }
 
 /* Towards a real server: its answers go to where this came from. */
 static void learn(void *ctx, unsigned port, uint32_t index, const uint8_t *frame, uint16_t len)
 {
 	struct flows *f = ctx;
-	struct gen_tuple t;
+	struct gen_ends ends;
 
-	if (port != 1 || index >= f->n || !gen_frame_ok(frame, len)) {
+	if (port != 1 || index >= f->n ||
+	    (f->one_way ? !is_one_way(f, index, frame, len)
+			: !gen_frame_read(frame, len, &ends, NULL) || ends.af != f->side[1].af)) {
 		f->bad++;
 		return;
 	}
-	read_tuple(frame, &t);
-	f->server[index] = (struct gen_tuple){
-		.src = t.dst, .dst = t.src, .sport = t.dport, .dport = t.sport
-	};
+	if (!f->one_way) {
+		ends = turned(ends);
+		put(&f->side[1], index, &ends);
+	}
 	f->learnt++;
 }
 
@@ -91,14 +196,16 @@ static void learn(void *ctx, unsigned port, uint32_t index, const uint8_t *frame
 static void verify(void *ctx, unsigned port, uint32_t index, const uint8_t *frame, uint16_t len)
 {
 	struct flows *f = ctx;
-	const struct gen_tuple *other = port == 1 ? &f->server[index] : &f->client[index];
-	struct gen_tuple t;
+	struct gen_ends ends, want;
 
-	read_tuple(frame, &t);
-	if (!gen_frame_ok(frame, len) || memcmp(frame, f->r->gen[port].peer_mac, 6) != 0 ||
-	    t.src != other->dst || t.dst != other->src || t.sport != other->dport ||
-	    t.dport != other->sport)
-		f->bad++;
+	if (f->one_way) {
+		f->bad +=
+			port != 1 || !to_peer(f, port, frame) || !is_one_way(f, index, frame, len);
+		return;
+	}
+	want = turned(get(&f->side[port], index));
+	f->bad += !to_peer(f, port, frame) || !gen_frame_read(frame, len, &ends, NULL) ||
+		!same(&ends, &want);
 }
 
 static void set_capture(struct flows *f, gen_capture capture)
@@ -128,27 +235,27 @@ static void run_dry(struct flows *f, const struct gen_list *l, ks_ms now)
 	f->turn_cycles += gen_stamp() - start;
 }
 
-void flows_stage(struct flows *f, unsigned port, enum gen_kind kind, uint32_t at, uint32_t n,
+void flows_stage(struct flows *f, unsigned port, enum gen_kind kind, uint32_t from, uint32_t n,
 		 bool learn_server, ks_ms now)
 {
 	struct gen_list *l = &f->r->queue[port][0].list;
-	struct gen_tuple *t = port == 0 ? f->client : f->server;
 
-	for (uint32_t i = at; i < at + n; i++)
-		gen_csum(&f->r->gen[port], kind, &t[i]);
+	for (uint32_t i = from; i < from + n; i++)
+		checksum(&f->r->gen[port], kind, &f->side[port], i);
 	if (learn_server)
 		set_capture(f, learn);
-	*l = (struct gen_list){ .t = t + at, .n = n, .kind = kind, .first_index = at };
+	*l = list_of(&f->side[port], from, n, kind);
+	l->first_index = from;
 	run_dry(f, l, now);
 	l->n = l->at = 0;
 	if (learn_server)
 		set_capture(f, NULL);
 }
 
-static void stage_checked(struct flows *f, unsigned port, uint32_t at, uint32_t n, ks_ms now)
+static void stage_checked(struct flows *f, unsigned port, uint32_t from, uint32_t n, ks_ms now)
 {
 	set_capture(f, verify);
-	flows_stage(f, port, steady_kind(f), at, n, false, now);
+	flows_stage(f, port, steady_kind(f), from, n, false, now);
 	set_capture(f, NULL);
 }
 
@@ -158,14 +265,15 @@ bool flows_establish(struct flows *f, ks_ms now, char err[KS_ERR_LEN])
 
 	f->bad = f->learnt = 0;
 	flows_name(f, 0);
-	for (uint32_t at = 0; at < f->n; at += BLOCK) {
-		uint32_t n = f->n - at < BLOCK ? f->n - at : BLOCK;
+	for (uint32_t i = 0; i < f->n; i += BLOCK) {
+		uint32_t n = f->n - i < BLOCK ? f->n - i : BLOCK;
 
-		flows_stage(f, 0, f->proto == IPPROTO_TCP ? GEN_SYN : GEN_UDP, at, n, true, now);
-		if (f->proto == IPPROTO_TCP)
-			flows_stage(f, 1, GEN_SYN_ACK, at, n, false, now);
-		stage_checked(f, 0, at, n, now);
-		stage_checked(f, 1, at, n, now);
+		flows_stage(f, 0, f->proto == IPPROTO_TCP ? GEN_SYN : GEN_UDP, i, n, true, now);
+		if (f->proto == IPPROTO_TCP && !f->one_way)
+			flows_stage(f, 1, GEN_SYN_ACK, i, n, false, now);
+		stage_checked(f, 0, i, n, now);
+		if (!f->one_way)
+			stage_checked(f, 1, i, n, now);
 	}
 	rig_drops(f->r, drops, sizeof(drops));
 	if (f->learnt == f->n && f->bad == 0 && drops[0] == '\0' &&
@@ -180,57 +288,71 @@ bool flows_establish(struct flows *f, ks_ms now, char err[KS_ERR_LEN])
 
 /* ---- playing ------------------------------------------------------------------------------------------------------- */
 
-static void shuffle(struct flows *f, struct gen_tuple *t)
+static void shuffle(struct flows *f, struct flow_side *s)
 {
+	size_t size = width(s->af);
+	uint8_t tmp[sizeof(struct gen_tuple6)];
+
 	for (uint32_t i = f->n - 1; i > 0; i--) {
 		uint32_t k = (uint32_t)(next_random(f) % (i + 1));
-		struct gen_tuple tmp = t[i];
 
-		t[i] = t[k];
-		t[k] = tmp;
+		memcpy(tmp, at(s, i), size);
+		memcpy(at(s, i), at(s, k), size);
+		memcpy(at(s, k), tmp, size);
 	}
 }
 
-static unsigned queue_of(struct flows *f, const struct gen_tuple *t, enum steer steer, uint32_t i)
+static unsigned queue_of(struct flows *f, const struct flow_side *s, enum steer steer, uint32_t i)
 {
-	if (steer == STEER_OWNER)
-		return ks_owner4(atomic_load(&f->r->s->conf), KS_PROTO_TCP, t->src, t->sport,
-				 t->dst, t->dport);
-	return i % f->r->s->n_workers;
+	struct gen_ends e;
+	struct ks_key k;
+
+	if (steer != STEER_OWNER)
+		return i % f->r->s->n_workers;
+	e = get(s, i);
+	k = (struct ks_key){ .t = { .sport = e.sport, .dport = e.dport },
+			     .af = e.af,
+			     .a = { e.src, e.dst } };
+	if (e.af == 4) {
+		k.t.src = e.src.v4;
+		k.t.dst = e.dst.v4;
+	}
+	return ks_owner(atomic_load(&f->r->s->conf), &k, f->proto);
 }
 
 /* Cut into the workers' queues: a counting sort that keeps the random order. */
 static void deal(struct flows *f, unsigned port, enum steer steer)
 {
-	struct gen_tuple *from = f->shuffled[port], *to = calloc(f->n, sizeof(*to));
-	uint32_t count[KS_MAX_WORKERS] = { 0 }, at[KS_MAX_WORKERS], sum = 0;
+	struct flow_side from = f->shuffled[port], to;
+	uint32_t count[KS_MAX_WORKERS] = { 0 }, next[KS_MAX_WORKERS], sum = 0;
 
-	if (to == NULL)
+	if (!make_side(&to, from.af, f->n))
 		return;
 	for (uint32_t i = 0; i < f->n; i++)
-		count[queue_of(f, &from[i], steer, i)]++;
+		count[queue_of(f, &from, steer, i)]++;
 	for (unsigned w = 0; w < f->r->s->n_workers; w++) {
-		at[w] = sum;
+		next[w] = sum;
 		sum += count[w];
 	}
 	for (uint32_t i = 0; i < f->n; i++)
-		to[at[queue_of(f, &from[i], steer, i)]++] = from[i];
-	for (unsigned w = 0; w < f->r->s->n_workers; w++)
-		f->r->queue[port][w].list = (struct gen_list){ .t = to + at[w] - count[w],
-							       .n = count[w],
-							       .cycle = true,
-							       .kind = steady_kind(f) };
-	free(from);
+		memcpy(at(&to, next[queue_of(f, &from, steer, i)]++), at(&from, i), width(to.af));
+	for (unsigned w = 0; w < f->r->s->n_workers; w++) {
+		struct gen_list *l = &f->r->queue[port][w].list;
+
+		*l = list_of(&to, next[w] - count[w], count[w], steady_kind(f));
+		l->cycle = true;
+	}
+	free(from.t);
 	f->shuffled[port] = to;
 }
 
 void flows_play(struct flows *f, enum steer steer)
 {
-	for (unsigned p = 0; p < GEN_PORTS; p++) {
-		memcpy(f->shuffled[p], p == 0 ? f->client : f->server, f->n * sizeof(*f->client));
-		shuffle(f, f->shuffled[p]);
+	for (unsigned p = 0; p < (f->one_way ? 1u : GEN_PORTS); p++) {
+		memcpy(f->shuffled[p].t, f->side[p].t, f->n * width(f->side[p].af));
+		shuffle(f, &f->shuffled[p]);
 		for (uint32_t i = 0; i < f->n; i++)
-			gen_csum(&f->r->gen[p], steady_kind(f), &f->shuffled[p][i]);
+			checksum(&f->r->gen[p], steady_kind(f), &f->shuffled[p], i);
 		deal(f, p, steer);
 	}
 }
@@ -242,20 +364,14 @@ void flows_stop(struct flows *f)
 			f->r->queue[p][w].list = (struct gen_list){ .n = 0 };
 }
 
-static struct gen_tuple turned(const struct gen_tuple *t)
-{
-	return (struct gen_tuple){
-		.src = t->dst, .dst = t->src, .sport = t->dport, .dport = t->sport
-	};
-}
-
 void flows_to_bare(const struct flows *f, struct bare *b)
 {
 	for (uint32_t i = 0; i < f->n; i++) {
-		struct gen_tuple to_server = turned(&f->server[i]),
-				 to_client = turned(&f->client[i]);
+		const struct gen_tuple *c = at(&f->side[0], i), *s = at(&f->side[1], i);
+		struct gen_tuple to_server = { s->dst, s->src, s->dport, s->sport, 0, 0 },
+				 to_client = { c->dst, c->src, c->dport, c->sport, 0, 0 };
 
-		bare_add(b, &f->client[i], &to_server);
-		bare_add(b, &f->server[i], &to_client);
+		bare_add(b, c, &to_server);
+		bare_add(b, s, &to_client);
 	}
 }

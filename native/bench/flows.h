@@ -7,15 +7,21 @@
 #include "bare.h"
 #include "rig.h"
 
+/* What one side sends: gen_tuple or gen_tuple6, by its family. */
+struct flow_side {
+	uint8_t af;
+	void *t;
+};
+
 struct flows {
 	struct rig *r;
 	uint8_t proto;
+	bool one_way; /* the real server's packets do not come by here */
 	uint32_t n;
-	/* What each side sends, by number of the flow. The server's side is learnt from the first
-	 * packet it gets. */
-	struct gen_tuple *client, *server;
+	/* By number of the flow. The server's side is learnt from the first packet it gets. */
+	struct flow_side side[GEN_PORTS];
 	/* The same in random order, cut into a list for each worker's queue. */
-	struct gen_tuple *shuffled[GEN_PORTS];
+	struct flow_side shuffled[GEN_PORTS];
 	uint32_t bad; /* frames which did not leave as they should */
 	uint32_t learnt;
 	uint64_t rng;
@@ -24,6 +30,7 @@ struct flows {
 
 enum steer { STEER_OWNER, STEER_ANY };
 
+/* Between the families of the rig's mode. */
 bool flows_open(struct flows *f, struct rig *r, uint8_t proto, uint32_t n, char err[KS_ERR_LEN]);
 void flows_close(struct flows *f);
 
@@ -42,7 +49,7 @@ bool flows_establish(struct flows *f, ks_ms now, char err[KS_ERR_LEN]);
 void flows_play(struct flows *f, enum steer steer);
 void flows_stop(struct flows *f);
 
-/* The bare loop's table for the same packets. */
+/* The bare loop's table for the same packets: IPv4 both ways. */
 void flows_to_bare(const struct flows *f, struct bare *b);
 
 #endif

@@ -16,10 +16,12 @@
 #include <stdint.h>
 #include <x86intrin.h>
 
+#include "ks_conf.h"
 #include "ks_pkt.h"
 
-#define GEN_FRAME 60u /* and 4 of checksum: 64 bytes on the wire */
-#define GEN_PORTS 2u
+#define GEN_FRAME  60u /* and 4 of checksum: 64 bytes on the wire */
+#define GEN_FRAME6 74u /* of TCP without data: the smallest there is */
+#define GEN_PORTS  2u
 
 enum gen_kind { GEN_SYN, GEN_SYN_ACK, GEN_ACK, GEN_DATA, GEN_FIN, GEN_UDP, GEN_KINDS };
 
@@ -29,8 +31,22 @@ struct gen_tuple {
 	uint16_t ip_csum, l4_csum; /* with these fields, of the list's kind */
 };
 
+struct gen_tuple6 {
+	uint8_t src[16], dst[16];
+	ks_be16 sport, dport;
+	uint16_t l4_csum, spare;
+};
+
+/* Both ends of either family, as a frame names them. */
+struct gen_ends {
+	union ks_addr src, dst;
+	ks_be16 sport, dport;
+	uint8_t af;
+};
+
 struct gen_list {
 	struct gen_tuple *t;
+	struct gen_tuple6 *t6; /* not NULL: instead of t */
 	uint32_t n, at;
 	bool cycle; /* begin again at the end */
 	enum gen_kind kind;
@@ -42,12 +58,36 @@ struct gen_list {
 typedef void (*gen_capture)(void *ctx, unsigned port, uint32_t index, const uint8_t *frame,
 			    uint16_t len);
 
+/* Frames arrive at times of their own, whether they are fetched or not; how long each has been here
+ * when it leaves is told. */
+struct gen_pace {
+	uint64_t next; /* TSC of the next arrival, 0 = begin now */
+	const uint32_t *gap; /* [gaps] TSC between two arrivals, for ever again */
+	uint32_t gaps, at;
+	void (*left)(void *ctx, uint64_t tsc); /* a frame has left so long after it came */
+	void *ctx;
+};
+
+/* Time between the calls of the ports of one worker, by the queue that was fetched from last: what
+ * its packets cost. */
+struct gen_spent {
+	uint64_t cycles, intervals;
+};
+
+struct gen_clock {
+	uint64_t last;
+	struct gen_spent *into; /* NULL = not yet */
+};
+
 struct gen_queue {
 	_Alignas(64) struct gen_list list;
 	uint64_t rx_cycles, tx_cycles, calls;
 	uint64_t rx, tx;
 	gen_capture capture;
 	void *capture_ctx;
+	struct gen_pace *pace;
+	struct gen_clock *clock;
+	struct gen_spent spent; /* with clock */
 };
 
 struct gen_port {
@@ -56,8 +96,9 @@ struct gen_port {
 	uint8_t peer_mac[6]; /* of who sends here */
 	struct rte_mempool *pool;
 	uint64_t rx_ol; /* ol_flags of what is received: the checksums it claims to have verified */
-	struct gen_queue *q; /* [workers] */
+	struct gen_queue *q; /* [workers + 1]: the last is nobody's by itself */
 	uint8_t tmpl[GEN_KINDS][64];
+	uint8_t tmpl6[GEN_KINDS][128];
 };
 
 void gen_port_init(struct gen_port *g, unsigned index, struct rte_mempool *pool,
@@ -68,8 +109,12 @@ uint16_t gen_tx(void *ctx, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 /* Fill in the checksums of a tuple for frames of that kind. */
 void gen_csum(const struct gen_port *g, enum gen_kind kind, struct gen_tuple *t);
 
-/* Is the frame sound: lengths, both checksums? */
-bool gen_frame_ok(const uint8_t *frame, uint16_t len);
+void gen_csum6(const struct gen_port *g, enum gen_kind kind, struct gen_tuple6 *t);
+
+/* Is the frame sound (lengths, checksums, one hop less), and between whom? tunnelled: the outer
+ * header's ends, without ports, are in `outer`. */
+bool gen_frame_read(const uint8_t *frame, uint16_t len, struct gen_ends *ends,
+		    struct gen_ends *outer);
 
 /* Nothing of before may finish after it. */
 static inline uint64_t gen_stamp(void)

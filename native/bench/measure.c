@@ -5,6 +5,7 @@
 #include <rte_launch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ struct job {
 	uint64_t warm_until, run_until;
 	uint64_t tsc, rx_cycles, tx_cycles, calls, packets;
 	double cpu;
+	unsigned switches;
 };
 
 double thread_cpu_seconds(void)
@@ -26,6 +28,14 @@ double thread_cpu_seconds(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+unsigned thread_switches(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_THREAD, &u);
+	return (unsigned)u.ru_nivcsw;
 }
 
 void measure_init(struct measure *m, double warm_ms, double run_ms)
@@ -71,15 +81,18 @@ static void add_queues(struct job *j, int sign)
 static int run(void *arg)
 {
 	struct job *j = arg;
+	unsigned switches;
 	uint64_t start;
 
 	turns_until(j, j->warm_until);
+	switches = thread_switches();
 	add_queues(j, -1);
 	j->cpu = -thread_cpu_seconds();
 	start = gen_stamp();
 	turns_until(j, j->run_until);
 	j->tsc = gen_stamp() - start;
 	j->cpu += thread_cpu_seconds();
+	j->switches = thread_switches() - switches;
 	add_queues(j, 1);
 	return 0;
 }
@@ -130,6 +143,7 @@ bool measure_window(const struct measure *m, struct rig *r, struct bare *bare, s
 		out->gen_rx += (double)j->rx_cycles;
 		out->gen_tx += (double)j->tx_cycles;
 		out->seconds = fmax(out->seconds, (double)j->tsc / m->tsc_hz);
+		out->switches += j->switches;
 		out->stolen = fmax(out->stolen, stolen);
 	}
 	if (bare == NULL && r->s->n_workers > 1)

@@ -18,6 +18,7 @@ struct window {
 	double gen_rx, gen_tx;
 	double seconds; /* wall, of the longest worker */
 	double stolen; /* share of the time the thread had no CPU */
+	unsigned switches; /* times another thread was put in its place */
 };
 
 struct series {
@@ -48,6 +49,7 @@ void series_add(struct series *s, const struct window *w);
 struct summary series_summary(const struct measure *m, const struct series *s);
 
 double thread_cpu_seconds(void);
+unsigned thread_switches(void);
 double median(double *v, unsigned n);
 
 #endif

@@ -34,8 +34,8 @@ static void cpu_model(char *out, size_t cap)
 		fclose(f);
 }
 
-void report_begin(struct report *r, bool json, const struct measure *m, unsigned workers,
-		  bool claim_csum, bool quick)
+void report_conditions(const char *benchmark, bool json, const struct measure *m, unsigned workers,
+		       bool claim_csum, bool quick)
 {
 	const char *pages = rte_eal_has_hugepages()
 		? "huge pages"
@@ -43,23 +43,32 @@ void report_begin(struct report *r, bool json, const struct measure *m, unsigned
 	char cpu[128];
 	struct utsname u;
 
-	*r = (struct report){ .json = json };
 	cpu_model(cpu, sizeof(cpu));
 	uname(&u);
-	if (json) {
-		printf("{\"benchmark\":\"dataplane-fnat\",\"conditions\":{\"cpu\":\"%s\",\"cpus\":%ld,\"tsc_mhz\":%.0f,\"kernel\":\"%s\","
+	if (json)
+		printf("{\"benchmark\":\"%s\",\"conditions\":{\"cpu\":\"%s\",\"cpus\":%ld,\"tsc_mhz\":%.0f,\"kernel\":\"%s\","
 		       "\"dpdk\":\"%s\",\"compiler\":\"%s\",\"flags\":\"%s\",\"memory\":\"%s\",\"frame_bytes\":64,\"checksums\":\"%s\","
-		       "\"workers\":%u,\"window_ms\":%.0f,\"quick\":%s},\"established\":[",
-		       cpu, sysconf(_SC_NPROCESSORS_ONLN), m->tsc_hz / 1e6, u.release,
+		       "\"workers\":%u,\"window_ms\":%.0f,\"quick\":%s}",
+		       benchmark, cpu, sysconf(_SC_NPROCESSORS_ONLN), m->tsc_hz / 1e6, u.release,
 		       rte_version(), COMPILER, BENCH_CFLAGS, pages,
 		       claim_csum ? "verified by the port" : "verified in software", workers,
 		       m->run_ms, quick ? "true" : "false");
+	else
+		printf("%s, %ld CPUs, TSC %.0f MHz, Linux %s\n%s, %s, %s\n%s; receive checksums %s\n\n",
+		       cpu, sysconf(_SC_NPROCESSORS_ONLN), m->tsc_hz / 1e6, u.release,
+		       rte_version(), COMPILER, BENCH_CFLAGS, pages,
+		       claim_csum ? "verified by the port" : "verified in software");
+}
+
+void report_begin(struct report *r, bool json, const struct measure *m, unsigned workers,
+		  bool claim_csum, bool quick)
+{
+	*r = (struct report){ .json = json };
+	report_conditions("dataplane-fnat", json, m, workers, claim_csum, quick);
+	if (json) {
+		printf(",\"established\":[");
 		return;
 	}
-	printf("%s, %ld CPUs, TSC %.0f MHz, Linux %s\n%s, %s, %s\n%s; receive checksums %s\n\n",
-	       cpu, sysconf(_SC_NPROCESSORS_ONLN), m->tsc_hz / 1e6, u.release, rte_version(),
-	       COMPILER, BENCH_CFLAGS, pages,
-	       claim_csum ? "verified by the port" : "verified in software");
 	printf("Established sessions, 64-byte packets both ways in random order; cycles a packet, median (least-most) of the windows\n");
 	printf("%-5s %9s %3s %-6s %8s %15s %7s %7s %9s %8s %9s %7s\n", "", "sessions", "wrk",
 	       "steer", "keelson", "", "bare", "ratio", "gen rx+tx", "Mpps/wrk", "Mpps seen",

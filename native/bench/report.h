@@ -23,6 +23,9 @@ struct report {
 	bool connections;
 };
 
+/* Begins the object in JSON. */
+void report_conditions(const char *benchmark, bool json, const struct measure *m, unsigned workers,
+		       bool claim_csum, bool quick);
 void report_begin(struct report *r, bool json, const struct measure *m, unsigned workers,
 		  bool claim_csum, bool quick);
 void report_cell(struct report *r, const struct cell *c);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_RS 64u
+#include "ks_worker_int.h"
 
 static bool io_alloc(void *ctx, struct ks_pkt *out)
 {
@@ -21,9 +21,42 @@ static void io_drop(void *ctx, struct ks_pkt *p)
 
 static void io_event(void *ctx, const struct ks_event *e)
 {
-	(void)ctx;
 	(void)e;
+	((struct rig *)ctx)->events++;
 }
+
+#define POOL_SIZE 32767u
+
+void rig_options(struct options *o, unsigned workers, bool generator)
+{
+	o->pool_size = POOL_SIZE;
+	o->max_services = 16;
+	o->max_real_servers = 64;
+	o->n_workers = workers;
+	if (generator)
+		o->n_ports = GEN_PORTS;
+	for (unsigned p = 0; p < o->n_ports; p++) {
+		const char *devargs = o->port[p].devargs;
+
+		o->port[p] = (struct port_opts){
+			.devargs = devargs, .rxq = 1, .txq = 1, .rxd = 512, .txd = 512, .mtu = 1500
+		};
+		snprintf(o->port[p].name, sizeof(o->port[p].name), "port%u", p);
+		if (generator)
+			o->port[p].rxq = o->port[p].txq = (uint16_t)workers;
+	}
+	for (unsigned i = 0; i < workers; i++) {
+		struct worker_opts *wo = &o->worker[i];
+
+		*wo = (struct worker_opts){ .name = "bench", .lcore = i + 1 };
+		for (unsigned p = 0; p < o->n_ports; p++)
+			if (i < o->port[p].rxq)
+				wo->poll[wo->n_polls++] =
+					(struct poll_opts){ .port = p, .queue = (uint16_t)i };
+	}
+}
+
+const struct rig_mode rig_fnat44 = { "fnat44", 4, 4, KS_FWD_FNAT };
 
 /* ---- the generation, by ops as they come over the socket --------------------------------------------------------- */
 
@@ -48,99 +81,185 @@ static bool apply(struct rig *r, void *op, enum ks_op_type type, size_t len, cha
 	return false;
 }
 
-static bool add_addr(struct rig *r, const char *dev, uint32_t host, uint8_t plen, uint16_t flags,
-		     char err[KS_ERR_LEN])
+union ks_addr rig_addr6(const char prefix[6], uint32_t low)
 {
-	struct ks_op_addr a = { .af = 4, .plen = plen, .flags = flags };
+	union ks_addr a = { .b = { 0 } };
+
+	memcpy(a.b, prefix, 6);
+	low = htonl(low);
+	memcpy(a.b + 12, &low, 4);
+	return a;
+}
+
+/* An address of the network in front or of the one behind. */
+static union ks_addr front(uint8_t af, uint32_t host)
+{
+	return af == 4 ? v4(host) : rig_addr6(RIG_NET6, host & 0xff);
+}
+
+static union ks_addr back(uint8_t af, uint32_t host)
+{
+	return af == 4 ? v4(host) : rig_addr6(RIG_BACK6, host & 0xff);
+}
+
+static bool add_addr(struct rig *r, const char *dev, uint8_t af, union ks_addr addr, uint8_t plen,
+		     uint16_t flags, char err[KS_ERR_LEN])
+{
+	struct ks_op_addr a = { .af = af, .plen = plen, .flags = flags };
 
 	snprintf(a.dev, sizeof(a.dev), "%s", dev);
-	memcpy(a.addr, v4(host).b, 16);
+	memcpy(a.addr, addr.b, 16);
 	return apply(r, &a, KS_OP_ADDR_SET, sizeof(a), err);
 }
 
-static bool add_neigh(struct rig *r, const char *dev, uint32_t host, const uint8_t mac[6],
-		      char err[KS_ERR_LEN])
+static bool add_neigh(struct rig *r, const char *dev, uint8_t af, union ks_addr addr,
+		      const uint8_t mac[6], char err[KS_ERR_LEN])
 {
-	struct ks_op_neigh n = { .af = 4 };
+	struct ks_op_neigh n = { .af = af };
 
 	snprintf(n.dev, sizeof(n.dev), "%s", dev);
 	memcpy(n.mac, mac, 6);
-	memcpy(n.addr, v4(host).b, 16);
+	memcpy(n.addr, addr.b, 16);
 	return apply(r, &n, KS_OP_NEIGH_SET, sizeof(n), err);
 }
 
-static struct ks_svc_key key(uint8_t proto)
+static struct ks_svc_key key(const struct rig *r, uint8_t proto)
 {
-	struct ks_svc_key k = { .af = 4, .proto = proto, .port = htons(RIG_VPORT) };
+	struct ks_svc_key k = { .af = r->mode->client_af,
+				.proto = proto,
+				.port = htons(RIG_VPORT) };
 
-	memcpy(k.addr, v4(RIG_VIP).b, 16);
+	memcpy(k.addr, front(k.af, RIG_VIP).b, 16);
 	return k;
 }
 
-static bool add_service(struct rig *r, uint8_t proto, const char *back, char err[KS_ERR_LEN])
+static bool add_server(struct rig *r, const struct ks_svc_key *svc, uint8_t af, union ks_addr addr,
+		       uint8_t fwd, char err[KS_ERR_LEN])
 {
-	struct ks_op_svc svc = { .key = key(proto), .sched = KS_SCHED_RR };
+	struct ks_op_rs rs = {
+		.svc = *svc, .af = af, .fwd = fwd, .port = htons(RIG_VPORT), .weight = 1
+	};
 
-	if (!apply(r, &svc, KS_OP_SVC_SET, sizeof(svc), err))
-		return false;
-	for (unsigned i = 0; i < RIG_N_RS; i++) {
-		struct ks_op_rs rs = { .svc = key(proto),
-				       .af = 4,
-				       .fwd = KS_FWD_FNAT,
-				       .port = htons(RIG_VPORT),
-				       .weight = 1 };
+	memcpy(rs.addr, addr.b, 16);
+	return apply(r, &rs, KS_OP_RS_SET, sizeof(rs), err);
+}
 
-		memcpy(rs.addr, v4(RIG_RS + i).b, 16);
-		if (!apply(r, &rs, KS_OP_RS_SET, sizeof(rs), err))
-			return false;
+static bool add_lip(struct rig *r, const struct ks_svc_key *svc, const char *dev, uint8_t af,
+		    union ks_addr addr, char err[KS_ERR_LEN])
+{
+	struct ks_op_lip lip = { .svc = *svc, .af = af };
+
+	snprintf(lip.dev, sizeof(lip.dev), "%s", dev);
+	memcpy(lip.addr, addr.b, 16);
+	return apply(r, &lip, KS_OP_LIP_SET, sizeof(lip), err);
+}
+
+static bool add_service(struct rig *r, uint8_t proto, const char *dev, char err[KS_ERR_LEN])
+{
+	const struct rig_mode *m = r->mode;
+	struct ks_op_svc svc = { .key = key(r, proto), .sched = KS_SCHED_RR };
+	bool ok = apply(r, &svc, KS_OP_SVC_SET, sizeof(svc), err);
+
+	for (unsigned i = 0; ok && i < RIG_N_RS; i++)
+		ok = add_server(r, &svc.key, m->rs_af, back(m->rs_af, RIG_RS + i), m->fwd, err);
+	for (unsigned i = 0; ok && m->fwd == KS_FWD_FNAT && i < RIG_N_LIP; i++)
+		ok = add_lip(r, &svc.key, dev, m->rs_af, back(m->rs_af, RIG_LIP + i), err);
+	return ok;
+}
+
+/* Services nobody asks for, with real servers of their own. */
+static bool add_crowd(struct rig *r, const char *dev, char err[KS_ERR_LEN])
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; ok && i < r->crowd.services; i++) {
+		struct ks_op_svc svc = { .key = key(r, IPPROTO_TCP), .sched = KS_SCHED_WRR };
+
+		svc.key.port = htons((uint16_t)(1024 + i));
+		ok = apply(r, &svc, KS_OP_SVC_SET, sizeof(svc), err);
+		for (uint32_t k = 0; ok && k < r->crowd.servers; k++)
+			ok = add_server(r, &svc.key, 4,
+					v4(0xac100000u + r->crowd.shift * 0x80000u +
+					   i * r->crowd.servers + k),
+					KS_FWD_FNAT, err);
+		ok = ok && add_lip(r, &svc.key, dev, 4, v4(RIG_LIP + i % RIG_N_LIP), err);
 	}
-	for (unsigned i = 0; i < RIG_N_LIP; i++) {
-		struct ks_op_lip lip = { .svc = key(proto), .af = 4 };
+	return ok;
+}
 
-		snprintf(lip.dev, sizeof(lip.dev), "%s", back);
-		memcpy(lip.addr, v4(RIG_LIP + i).b, 16);
-		if (!apply(r, &lip, KS_OP_LIP_SET, sizeof(lip), err))
-			return false;
-	}
-	return true;
+static bool add_network(struct rig *r, uint8_t af, const char *front_dev, const char *back_dev,
+			char err[KS_ERR_LEN])
+{
+	uint8_t host = af == 4 ? 32 : 128, net = af == 4 ? 24 : 64;
+	struct ks_op_route def = { .af = af };
+	bool ok = add_addr(r, front_dev, af, front(af, RIG_VIP), host, 0, err) &&
+		add_addr(r, front_dev, af, front(af, RIG_VIP + 1), net, 0, err) &&
+		add_addr(r, back_dev, af, back(af, RIG_RS - 10), net, 0, err) &&
+		add_neigh(r, front_dev, af, front(af, RIG_VIP + 253), r->gen[0].peer_mac, err);
+
+	for (unsigned i = 0; ok && i < RIG_N_LIP; i++)
+		ok = add_addr(r, back_dev, af, back(af, RIG_LIP + i), host, KS_ADDR_LIP, err);
+	for (unsigned i = 0; ok && i < RIG_N_RS; i++)
+		ok = add_neigh(r, back_dev, af, back(af, RIG_RS + i), r->gen[1].peer_mac, err);
+	snprintf(def.dev, sizeof(def.dev), "%s", front_dev);
+	memcpy(def.gw, front(af, RIG_VIP + 253).b, 16);
+	return ok && apply(r, &def, KS_OP_ROUTE_SET, sizeof(def), err);
 }
 
 static bool fill(struct rig *r, char err[KS_ERR_LEN])
 {
-	const char *front = r->s->port[0].info.dev, *back = r->s->port[r->s->n_ports - 1].info.dev;
-	struct ks_op_route def = { .af = 4 };
-	bool ok = add_addr(r, front, RIG_VIP, 32, 0, err) &&
-		add_addr(r, front, RIG_VIP + 1, 24, 0, err) &&
-		add_addr(r, back, RIG_RS - 10, 24, 0, err) &&
-		add_neigh(r, front, RIG_VIP + 253, r->gen[0].peer_mac, err);
+	const char *front_dev = r->s->port[0].info.dev,
+		   *back_dev = r->s->port[r->s->n_ports - 1].info.dev;
+	uint8_t a = r->mode->client_af, b = r->mode->rs_af;
 
-	for (unsigned i = 0; ok && i < RIG_N_LIP; i++)
-		ok = add_addr(r, back, RIG_LIP + i, 32, KS_ADDR_LIP, err);
-	for (unsigned i = 0; ok && i < RIG_N_RS; i++)
-		ok = add_neigh(r, back, RIG_RS + i, r->gen[1].peer_mac, err);
-	snprintf(def.dev, sizeof(def.dev), "%s", front);
-	memcpy(def.gw, v4(RIG_VIP + 253).b, 16);
-	return ok && apply(r, &def, KS_OP_ROUTE_SET, sizeof(def), err) &&
-		add_service(r, IPPROTO_TCP, back, err) && add_service(r, IPPROTO_UDP, back, err);
+	return add_network(r, a, front_dev, back_dev, err) &&
+		(a == b || add_network(r, b, front_dev, back_dev, err)) &&
+		add_service(r, IPPROTO_TCP, back_dev, err) &&
+		add_service(r, IPPROTO_UDP, back_dev, err) && add_crowd(r, back_dev, err);
+}
+
+bool rig_desire(struct rig *r, char err[KS_ERR_LEN])
+{
+	char reason[KS_REASON_LEN] = "";
+
+	if (ks_desired_begin(r->desired, true) != KS_OK || !fill(r, err))
+		return false;
+	if (ks_desired_commit(r->desired, ++r->generation, reason) == KS_OK)
+		return true;
+	snprintf(err, KS_ERR_LEN, "the generation is refused: %s", reason);
+	return false;
+}
+
+struct ks_conf *rig_build(struct rig *r, const uint8_t *rs_in_use, char err[KS_ERR_LEN])
+{
+	char reason[KS_REASON_LEN] = "";
+	struct ks_conf *conf = ks_conf_build(r->desired, rs_in_use, reason);
+
+	if (conf == NULL)
+		snprintf(err, KS_ERR_LEN, "the generation cannot be built: %s", reason);
+	return conf;
+}
+
+struct ks_conf *rig_publish(struct rig *r, struct ks_conf *conf)
+{
+	struct ks_conf *old;
+
+	ks_shm_publish(r->s->shm, conf);
+	old = atomic_exchange(&r->s->conf, conf);
+	atomic_fetch_add(&r->s->published, 1);
+	return old;
 }
 
 static bool make_generation(struct rig *r, char err[KS_ERR_LEN])
 {
-	char reason[KS_REASON_LEN] = "";
 	struct ks_conf *conf;
 
 	for (unsigned i = 0; i < r->s->n_ports; i++)
 		ks_desired_port(r->desired, i, &r->s->port[i].info);
-	if (ks_desired_begin(r->desired, true) != KS_OK || !fill(r, err))
+	conf = rig_desire(r, err) ? rig_build(r, NULL, err) : NULL;
+	if (conf == NULL)
 		return false;
-	if (ks_desired_commit(r->desired, 1, reason) != KS_OK ||
-	    (conf = ks_conf_build(r->desired, NULL, reason)) == NULL) {
-		snprintf(err, KS_ERR_LEN, "the generation is refused: %s", reason);
-		return false;
-	}
-	ks_shm_publish(r->s->shm, conf);
-	atomic_store(&r->s->conf, conf);
-	atomic_store(&r->s->published, 1);
+	rig_publish(r, conf);
 	ks_main_tick(r->main, conf, shell_now(r->s)); /* takes over the static neighbours */
 	return true;
 }
@@ -189,10 +308,10 @@ static bool make_gen_port(struct rig *r, unsigned i, bool claim_csum)
 {
 	struct port *p = &r->s->port[i];
 
-	r->queue[i] = aligned_alloc(64, sizeof(struct gen_queue) * r->s->n_workers);
+	r->queue[i] = aligned_alloc(64, sizeof(struct gen_queue) * (r->s->n_workers + 1));
 	if (r->queue[i] == NULL)
 		return false;
-	memset(r->queue[i], 0, sizeof(struct gen_queue) * r->s->n_workers);
+	memset(r->queue[i], 0, sizeof(struct gen_queue) * (r->s->n_workers + 1));
 	gen_port_init(&r->gen[i], i, r->s->pool, r->queue[i], claim_csum);
 	p->o = &r->s->o.port[i];
 	p->io = (struct port_io){ .rx = gen_rx, .tx = gen_tx, .ctx = &r->gen[i] };
@@ -204,21 +323,22 @@ static bool make_gen_port(struct rig *r, unsigned i, bool claim_csum)
 	return true;
 }
 
-bool rig_open(struct rig *r, struct options *o, uint32_t sessions, bool claim_csum,
-	      struct rte_mempool *pool, char err[KS_ERR_LEN])
+bool rig_open(struct rig *r, const struct options *o, const struct rig_mode *mode,
+	      uint32_t sessions, bool claim_csum, struct rte_mempool *pool, char err[KS_ERR_LEN])
 {
 	struct ks_limits limits = { .max_services = o->max_services,
-				    .max_rs_slots = MAX_RS,
+				    .max_rs_slots = o->max_real_servers,
 				    .max_routes = 1024,
 				    .n_workers = o->n_workers };
 	struct ks_shm_opts so = { .workers = o->n_workers,
 				  .ports = o->n_ports,
-				  .rs_slots = MAX_RS };
+				  .rs_slots = o->max_real_servers };
 	struct ks_main_io io = { r, io_alloc, io_drop, io_drop, io_drop, io_event };
 	size_t size = ks_shm_size(&so);
 	struct shell *s;
 
-	memset(r, 0, sizeof(*r));
+	r->s = NULL;
+	r->mode = mode;
 	r->s = s = aligned_alloc(64, (sizeof(*s) + 63) & ~(size_t)63);
 	r->shm_mem = aligned_alloc(64, (size + 63) & ~(size_t)63);
 	if (s == NULL || r->shm_mem == NULL) {
@@ -228,7 +348,6 @@ bool rig_open(struct rig *r, struct options *o, uint32_t sessions, bool claim_cs
 	memset(s, 0, sizeof(*s));
 	memset(r->shm_mem, 0, size);
 	s->o = *o;
-	s->o.max_real_servers = MAX_RS;
 	s->n_ports = o->n_ports;
 	s->n_workers = o->n_workers;
 	s->mem = memory_ops();
@@ -296,6 +415,15 @@ uint64_t rig_counter(const struct rig *r, enum ks_counter c)
 	for (unsigned i = 0; i < r->s->n_workers; i++)
 		sum += r->s->lcore[i].c[c];
 	return sum;
+}
+
+double rig_session_bytes(const struct rig *r, uint32_t sessions)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < r->s->n_workers; i++)
+		bytes += ks_table_bytes(&r->s->lcore[i].core->table);
+	return (double)bytes / sessions;
 }
 
 void rig_drops(const struct rig *r, char *out, size_t cap)

@@ -13,11 +13,13 @@ bool rings_make(struct shell *s, char err[KS_ERR_LEN])
 {
 	for (unsigned from = 0; from <= s->n_workers; from++) {
 		for (unsigned to = 0; to <= s->n_workers; to++) {
-			char name[32];
+			char name[RTE_RING_NAMESIZE];
 
 			if (from == to)
 				continue;
-			snprintf(name, sizeof(name), "ks_ring_%u_%u", from, to);
+			/* a benchmark has more than one shell */
+			snprintf(name, sizeof(name), "ks_%x_%u_%u", (unsigned)((uintptr_t)s >> 6),
+				 from, to);
 			s->ring[from][to] = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY,
 							    RING_F_SP_ENQ | RING_F_SC_DEQ);
 			if (s->ring[from][to] == NULL) {
