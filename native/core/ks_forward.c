@@ -3,6 +3,7 @@
 #include "ks_sctp.h"
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
+#include "ks_write.h"
 
 #define XLAT_GROWTH 20u /* bytes a packet is longer as IPv6 */
 
@@ -267,81 +268,52 @@ static inline void decrement_ttl(struct ks_pkt *p)
 }
 
 /* The fields of a header that go over into the one around it. */
-struct carried {
-	uint8_t tos, ttl;
-	ks_be16 id, frag;
-};
-
-static struct carried carried_of(const struct ks_pkt *p)
+static struct ks_ip_fields carried_of(const struct ks_pkt *p)
 {
 	const struct ks_ip4 *ip = ks_ip(p);
 	const struct ks_ip6 *ip6 = ks_ip6(p);
 
 	if (p->af == 4)
-		return (struct carried){ ip->tos, ip->ttl, ip->id,
-					 (ks_be16)(ip->frag & ks_hton16(KS_IP4_DF)) };
-	return (struct carried){ (uint8_t)(ks_ntoh32(ip6->vtf) >> 20), ip6->hop, 0,
-				 ks_hton16(KS_IP4_DF) };
-}
-
-static void outer4(uint8_t *at, const struct ks_pkt *p, const struct ks_session *s)
-{
-	struct carried from = carried_of(p);
-	struct ks_ip4 outer = {
-		.ver_ihl = 0x45,
-		.tos = from.tos,
-		.len = ks_hton16((uint16_t)(p->l3_len + sizeof(outer))),
-		.id = from.id,
-		.frag = from.frag,
-		.ttl = from.ttl,
-		.proto = p->af == 4 ? KS_PROTO_IPIP : KS_PROTO_IPV6,
-		.src = s->key[KS_OUT].dst,
-		.dst = s->key[KS_OUT].src,
-	};
-
-	outer.csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)&outer, sizeof(outer)));
-	memcpy(at, &outer, sizeof(outer));
-}
-
-static void outer6(uint8_t *at, const struct ks_pkt *p, struct ks_session *s)
-{
-	struct carried from = carried_of(p);
-	struct ks_ip6 outer = {
-		.vtf = ks_hton32(6u << 28 | (uint32_t)from.tos << 20),
-		.plen = ks_hton16(p->l3_len),
-		.next = p->af == 4 ? KS_PROTO_IPIP : KS_PROTO_IPV6,
-		.hop = from.ttl,
-	};
-
-	memcpy(outer.src, ks_wide(s)->addr[KS_OUT][KS_DST].b, 16);
-	memcpy(outer.dst, ks_wide(s)->addr[KS_OUT][KS_SRC].b, 16);
-	memcpy(at, &outer, sizeof(outer));
+		return (struct ks_ip_fields){ .tos = ip->tos,
+					      .ttl = ip->ttl,
+					      .proto = KS_PROTO_IPIP,
+					      .id = ip->id,
+					      .frag = (ks_be16)(ip->frag & ks_hton16(KS_IP4_DF)) };
+	return (struct ks_ip_fields){ .tos = (uint8_t)(ks_ntoh32(ip6->vtf) >> 20),
+				      .ttl = ip6->hop,
+				      .proto = KS_PROTO_IPV6,
+				      .frag = ks_hton16(KS_IP4_DF) };
 }
 
 /* A tunnel (RFC 2003, RFC 2473): an outer header from us to the real server; false = no room for
  * it. */
 __attribute__((noinline)) static bool encapsulate(struct ks_pkt *p, struct ks_session *s)
 {
+	struct ks_ip_fields outer = carried_of(p);
 	uint8_t af = ks_session_af(s, KS_OUT);
 	uint16_t n = (uint16_t)ip_header(af);
 	ks_be16 type = ks_hton16(af == 4 ? KS_ETHERTYPE_IPV4 : KS_ETHERTYPE_IPV6);
-	uint8_t outer[sizeof(struct ks_ip6)];
+	uint8_t *l3;
 
 	if (p->headroom < n)
 		return false;
-	if (af == 4)
-		outer4(outer, p, s);
-	else
-		outer6(outer, p, s);
 	p->data -= n;
 	p->headroom = (uint16_t)(p->headroom - n);
 	p->len = (uint16_t)(p->len + n);
-	p->l3_len = (uint16_t)(p->l3_len + n);
 	p->l4 = (uint16_t)(p->l4 + n);
 	p->af = af;
+	outer.len = p->l3_len;
+	p->l3_len = (uint16_t)(p->l3_len + n);
+	l3 = p->data + KS_ETH_LEN;
 	memset(p->data, 0, 12);
 	memcpy(p->data + 12, &type, 2);
-	memcpy(p->data + KS_ETH_LEN, outer, n);
+	if (af == 4) {
+		outer.len = p->l3_len;
+		ks_write_ip4(l3, &outer, s->key[KS_OUT].dst, s->key[KS_OUT].src);
+	} else {
+		ks_write_ip6(l3, &outer, ks_wide(s)->addr[KS_OUT][KS_DST].b,
+			     ks_wide(s)->addr[KS_OUT][KS_SRC].b);
+	}
 	return true;
 }
 

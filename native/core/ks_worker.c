@@ -278,8 +278,11 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 	}
 	for (unsigned i = 0; i < n_flows; i++) {
 		flow[i].ref = ks_table_candidate(&w->table, flow[i].bucket, flow[i].p->hash);
-		if (flow[i].ref != KS_NONE)
-			__builtin_prefetch(&w->table.session[flow[i].ref >> 1], 1);
+		if (flow[i].ref == KS_NONE)
+			continue;
+		__builtin_prefetch(&w->table.session[flow[i].ref >> 1], 1);
+		if (flow[i].ref >> 1 >= w->table.fresh_wide) /* addresses are in its second line */
+			__builtin_prefetch(&w->table.session[(flow[i].ref >> 1) + 1]);
 	}
 	removals = w->table.removals;
 	for (unsigned i = 0; i < n_flows; i++) {

@@ -2,6 +2,7 @@
 /* Between IPv4 and IPv6: headers of a session's packets, and ICMP errors about them (RFC 7915).
  * Addresses come from the session, not from a prefix. */
 #include "ks_worker_int.h"
+#include "ks_write.h"
 
 #define QUOTE_MAX 64u /* bytes of the transport header and data that are passed on */
 
@@ -22,42 +23,31 @@ void ks_xlat_6to4(struct ks_pkt *p, ks_be32 src, ks_be32 dst)
 {
 	const struct ks_ip6 *from = ks_ip6(p);
 	uint16_t l4_len = ks_l4_len(p);
-	struct ks_ip4 to = {
-		.ver_ihl = 0x45,
-		.tos = (uint8_t)(ks_ntoh32(from->vtf) >> 20),
-		.len = ks_hton16((uint16_t)(l4_len + sizeof(to))),
-		.frag = ks_hton16(KS_IP4_DF),
-		.ttl = (uint8_t)(from->hop - 1),
-		.proto = p->proto,
-		.src = src,
-		.dst = dst,
-	};
+	struct ks_ip_fields to = { .tos = (uint8_t)(ks_ntoh32(from->vtf) >> 20),
+				   .ttl = (uint8_t)(from->hop - 1),
+				   .proto = p->proto,
+				   .len = (uint16_t)(l4_len + sizeof(struct ks_ip4)),
+				   .frag = ks_hton16(KS_IP4_DF) };
 
-	to.csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)&to, sizeof(to)));
-	move_start(p, (int)p->l4 - (int)sizeof(to), KS_ETHERTYPE_IPV4);
-	memcpy(p->data + KS_ETH_LEN, &to, sizeof(to));
-	p->l4 = (uint16_t)(KS_ETH_LEN + sizeof(to));
-	p->l3_len = (uint16_t)(l4_len + sizeof(to));
+	move_start(p, (int)p->l4 - (int)sizeof(struct ks_ip4), KS_ETHERTYPE_IPV4);
+	ks_write_ip4(p->data + KS_ETH_LEN, &to, src, dst);
+	p->l4 = (uint16_t)(KS_ETH_LEN + sizeof(struct ks_ip4));
+	p->l3_len = to.len;
 	p->af = 4;
 }
 
 void ks_xlat_4to6(struct ks_pkt *p, const union ks_addr *src, const union ks_addr *dst)
 {
 	const struct ks_ip4 *from = ks_ip(p);
-	uint16_t l4_len = ks_l4_len(p);
-	struct ks_ip6 to = {
-		.vtf = ks_hton32(6u << 28 | (uint32_t)from->tos << 20),
-		.plen = ks_hton16(l4_len),
-		.next = p->proto,
-		.hop = (uint8_t)(from->ttl - 1),
-	};
+	struct ks_ip_fields to = { .tos = from->tos,
+				   .ttl = (uint8_t)(from->ttl - 1),
+				   .proto = p->proto,
+				   .len = ks_l4_len(p) };
 
-	memcpy(to.src, src->b, 16);
-	memcpy(to.dst, dst->b, 16);
-	move_start(p, (int)p->l4 - (int)sizeof(to), KS_ETHERTYPE_IPV6);
-	memcpy(p->data + KS_ETH_LEN, &to, sizeof(to));
-	p->l4 = (uint16_t)(KS_ETH_LEN + sizeof(to));
-	p->l3_len = (uint16_t)(l4_len + sizeof(to));
+	move_start(p, (int)p->l4 - (int)sizeof(struct ks_ip6), KS_ETHERTYPE_IPV6);
+	ks_write_ip6(p->data + KS_ETH_LEN, &to, src->b, dst->b);
+	p->l4 = (uint16_t)(KS_ETH_LEN + sizeof(struct ks_ip6));
+	p->l3_len = (uint16_t)(to.len + sizeof(struct ks_ip6));
 	p->af = 6;
 }
 
