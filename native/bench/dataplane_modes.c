@@ -24,7 +24,7 @@ static const struct {
 
 static const char help[] =
 	"dataplane-modes [--json] [--quick] [--only modes,workers,latency,swap,flood] [--sessions 1,1k,100k,1m] [--windows N]\n"
-	"                [--huge auto|yes|no] [-- EAL ARGS]\n";
+	"                [--modes fnat66,nat64,nat46,nat44,dr4,tun4] [--huge auto|yes|no] [-- EAL ARGS]\n";
 
 struct wanted {
 	struct bench b;
@@ -72,6 +72,10 @@ static bool option(struct wanted *w, const char *name, const char *value)
 		return sizes(&w->b, value);
 	if (strcmp(name, "--only") == 0)
 		return only(w, value);
+	if (strcmp(name, "--modes") == 0) {
+		w->b.modes = value;
+		return true;
+	}
 	if (strcmp(name, "--windows") == 0) {
 		w->b.windows = (unsigned)atoi(value);
 		return w->b.windows >= 1 && w->b.windows <= MAX_WINDOWS;

@@ -25,8 +25,11 @@ struct flood {
 	ks_ms now;
 	uint64_t turns;
 	double before[SLICES], during[SLICES], after[SLICES], syn_cycles[SLICES];
-	uint64_t held, most_sessions;
+	uint64_t most_sessions;
 	double bytes;
+	double longest_turn_us;
+	unsigned switches;
+	uint64_t longest; /* TSC of a turn while the flood goes on */
 };
 
 static struct gen_queue *queue(struct flood *f, unsigned port, unsigned q)
@@ -44,11 +47,14 @@ static double cost(const struct flood *f, const struct gen_spent *spent, uint64_
 static void turn(struct flood *f)
 {
 	struct lcore *l = &f->s.r.s->lcore[0];
+	uint64_t start = rte_rdtsc(), took;
 
 	f->now += ++f->turns % 1000 == 0;
 	worker_turn(l, f->now);
 	if (f->now >= l->timers_at)
 		worker_timers(l, f->now);
+	took = rte_rdtsc() - start;
+	f->longest = took > f->longest ? took : f->longest;
 }
 
 /* So many turns; what a packet of the established sessions cost, and a SYN. */
@@ -92,11 +98,14 @@ static int run(void *arg)
 	for (unsigned i = 0; i < SLICES; i++)
 		slice(f, turns, &f->before[i], NULL);
 	q->list = (struct gen_list){ .t = f->syn, .n = f->n, .kind = GEN_SYN };
+	f->longest = 0;
+	f->switches = thread_switches();
 	for (unsigned i = 0; i < SLICES; i++) {
 		slice(f, turns, &f->during[i], &f->syn_cycles[i]);
 		note_most(f);
 	}
-	f->held = rig_counter(&f->s.r, KS_C_SESSIONS);
+	f->switches = thread_switches() - f->switches;
+	f->longest_turn_us = (double)f->longest * 1e6 / f->b->m.tsc_hz;
 	f->bytes = rig_session_bytes(&f->s.r, 1);
 	q->list.n = q->list.at = 0;
 	f->now += 60000; /* embryonic sessions are over, established ones are not */
@@ -127,6 +136,8 @@ static void put(struct flood *f)
 	out_num(o, "after_cycles", median(f->after, SLICES), 1);
 	out_num(o, "ratio", during / before, 3);
 	out_num(o, "syn_cycles", median(f->syn_cycles, SLICES), 1);
+	out_num(o, "longest_turn_us", f->longest_turn_us, 1);
+	out_num(o, "switches", f->switches, 0);
 	out_num(o, "sessions_most", (double)f->most_sessions, 0);
 	out_num(o, "table_mb", f->bytes / 1048576, 1);
 	out_num(o, "refused",

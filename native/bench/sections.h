@@ -19,6 +19,7 @@ struct bench {
 	unsigned windows;
 	uint32_t size[MAX_SIZES];
 	unsigned n_sizes;
+	const char *modes; /* names, commas between them; NULL = all. FNAT44 always runs */
 };
 
 bool section_modes(struct bench *b, char err[KS_ERR_LEN]);
