@@ -46,7 +46,7 @@ static bool one(struct bench *b, unsigned workers, uint32_t n, char err[KS_ERR_L
 {
 	struct options o = { .n_ports = 0 };
 	struct stage s = { .r = { 0 } };
-	struct summary own, any;
+	struct summary own = { .cycles = 0 }, any;
 	double lost = 0, handed = 0;
 	uint64_t rx, out;
 	bool ok;

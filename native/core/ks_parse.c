@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only place that trusts nothing: every length is checked before the read behind it. Later code
- * relies on l3, l4 and l3_len. Receive order of spec: not for our MAC, ARP, other protocols to the
- * kernel, IP header, extension headers, fragments, transport header.
+ * The place that trusts nothing, behind ks_quick.h, which knows what most packets look like: every
+ * length is checked before the read behind it. Later code relies on l3, l4 and l3_len. Receive
+ * order of spec: not for our MAC, ARP, other protocols to the kernel, IP header, extension headers,
+ * fragments, transport header.
  */
 #include "ks_sctp.h"
 #include "ks_worker_int.h"

@@ -4,6 +4,7 @@
  * loads of the sessions the buckets name, then process; so the misses of a burst overlap instead of
  * following one another.
  */
+#include "ks_quick.h"
 #include "ks_sctp.h"
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
@@ -232,6 +233,31 @@ static inline void fill_key(struct ks_key *k, const struct ks_pkt *p)
 	memcpy(k->a, p->data + p->l3 + 8, 32);
 }
 
+/* true: of a flow. What is not has its verdict. */
+__attribute__((noinline)) static bool parse_fully(struct ks_worker *w, const struct ks_conf *c,
+						  struct ks_pkt *p, bool handed, ks_ms now)
+{
+	struct flow f;
+
+	switch (ks_parse(w, c, p)) {
+	case KS_CLASS_DONE:
+		break;
+	case KS_CLASS_ICMP:
+		if (p->af == 4)
+			ks_icmp(w, c, p, handed, now);
+		else
+			ks_icmp6(w, c, p, handed, now);
+		break;
+	case KS_CLASS_FRAGMENT:
+		if (ks_fragment(w, c, p, &f.key, handed, now))
+			one_fragment(w, c, &f, p, now);
+		break;
+	case KS_CLASS_FLOW:
+		return true;
+	}
+	return false;
+}
+
 void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *pkts, unsigned n,
 		     bool handed, ks_ms now)
 {
@@ -245,22 +271,8 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 		struct ks_pkt *p = &pkts[i];
 		struct flow *f = &flow[n_flows];
 
-		switch (ks_parse(w, c, p)) {
-		case KS_CLASS_DONE:
+		if (!ks_quick(c, p) && !parse_fully(w, c, p, handed, now))
 			continue;
-		case KS_CLASS_ICMP:
-			if (p->af == 4)
-				ks_icmp(w, c, p, handed, now);
-			else
-				ks_icmp6(w, c, p, handed, now);
-			continue;
-		case KS_CLASS_FRAGMENT:
-			if (ks_fragment(w, c, p, &f->key, handed, now))
-				one_fragment(w, c, f, p, now);
-			continue;
-		case KS_CLASS_FLOW:
-			break;
-		}
 		fill_key(&f->key, p);
 		if (!handed && c->n_workers > 1) {
 			unsigned owner = ks_owner(c, &f->key, p->proto);

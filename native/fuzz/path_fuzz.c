@@ -2,8 +2,9 @@
 /*
  * The packet path against arbitrary bytes, with sessions present. The input is a list of records:
  * one byte where from and how (bit 0 port, bit 1 repair the checksums, bit 2 let time pass, bit 3
- * shorten what lies in one piece), two bytes length, the frame. Repaired checksums let mutations
- * get past the first checks; what comes out must carry right checksums.
+ * shorten what lies in one piece, bit 5 claim that the port has verified it), two bytes length, the
+ * frame. Repaired checksums let mutations get past the first checks; what comes out must carry
+ * right checksums.
  */
 #include "../test/path/fixture.h"
 
@@ -55,7 +56,12 @@ static void one_frame(uint8_t how, const uint8_t *frame, size_t len)
 		abort();
 	memcpy(k.buf, frame, len);
 	k.p = (struct ks_pkt){
-		.data = k.buf, .len = (uint16_t)len, .tailroom = 64, .in_port = how & 1
+		.data = k.buf,
+		.len = (uint16_t)len,
+		.tailroom = 64,
+		.in_port = how & 1,
+		/* the port claims to have verified it, whether that is true or not */
+		.flags = how & 32 ? KS_RX_IP_CSUM_GOOD | KS_RX_L4_CSUM_GOOD : 0,
 	};
 	if (len >= 12)
 		memcpy(k.buf, (uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)((how & 1) + 1) },
