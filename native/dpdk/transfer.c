@@ -173,55 +173,6 @@ void transfer_tx(struct lcore *l, unsigned port, struct rte_mbuf *m)
 
 /* ---- packets --------------------------------------------------------------------------------------------------- */
 
-static uint8_t rx_flags(uint64_t ol)
-{
-	uint64_t ip = ol & RTE_MBUF_F_RX_IP_CKSUM_MASK, l4 = ol & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-	unsigned flags = 0;
-
-	flags |= ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD ? KS_RX_IP_CSUM_GOOD : 0;
-	flags |= ip == RTE_MBUF_F_RX_IP_CKSUM_BAD ? KS_RX_IP_CSUM_BAD : 0;
-	flags |= l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? KS_RX_L4_CSUM_GOOD : 0;
-	flags |= l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD ? KS_RX_L4_CSUM_BAD : 0;
-	return (uint8_t)flags;
-}
-
-/* What is not set here the core sets before it reads it. */
-void pkt_from_mbuf(struct rte_mbuf *m, struct ks_pkt *p, unsigned in_port, bool rx_csum)
-{
-	p->data = rte_pktmbuf_mtod(m, uint8_t *);
-	p->cookie = m;
-	p->len = m->data_len;
-	p->headroom = m->data_off;
-	p->tailroom = (uint16_t)(m->buf_len - m->data_off - m->data_len);
-	p->in_port = (uint8_t)in_port;
-	p->flags = rx_csum ? rx_flags(m->ol_flags) : 0;
-	p->verdict = KS_V_DROP;
-	p->nh = KS_NH_NONE;
-	p->ports = 0;
-}
-
-/* The frame may have grown or shrunk at either end. */
-struct rte_mbuf *mbuf_from_pkt(const struct ks_pkt *p)
-{
-	struct rte_mbuf *m = p->cookie;
-
-	m->data_off = (uint16_t)(p->data - (uint8_t *)m->buf_addr);
-	m->data_len = p->len;
-	m->pkt_len = p->len;
-	m->ol_flags = 0;
-	if (__builtin_expect(p->flags & (KS_TX_IP_CSUM | KS_TX_L4_CSUM), 0)) {
-		m->ol_flags = RTE_MBUF_F_TX_IPV4;
-		if (p->flags & KS_TX_IP_CSUM)
-			m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
-		if (p->flags & KS_TX_L4_CSUM)
-			m->ol_flags |=
-				p->proto == 6 ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
-		m->l2_len = (uint8_t)p->l3 & 0x7fu;
-		m->l3_len = (uint16_t)(p->l4 - p->l3) & 0x1ffu;
-	}
-	return m;
-}
-
 bool pkt_alloc(void *ctx_shell, struct ks_pkt *out)
 {
 	struct shell *s = ctx_shell;
