@@ -317,6 +317,33 @@ __attribute__((noinline)) static bool encapsulate(struct ks_pkt *p, struct ks_se
 	return true;
 }
 
+/* The same for IPv4 in IPv4, which is most tunnels: the outer header is the inner one's first word
+ * with another length, and a second word. */
+static inline bool encapsulate_4in4(struct ks_pkt *p, const struct ks_session *s)
+{
+	const uint16_t n = sizeof(struct ks_ip4);
+	const ks_be16 type = ks_hton16(KS_ETHERTYPE_IPV4);
+	const struct ks_ip4 *inner = ks_ip(p);
+	struct ks_ip_fields outer = { .tos = inner->tos,
+				      .ttl = inner->ttl,
+				      .proto = KS_PROTO_IPIP,
+				      .len = (uint16_t)(p->l3_len + n),
+				      .id = inner->id,
+				      .frag = (ks_be16)(inner->frag & ks_hton16(KS_IP4_DF)) };
+	uint8_t *data = p->data - n;
+
+	if (p->headroom < n)
+		return false;
+	p->data = data;
+	p->headroom = (uint16_t)(p->headroom - n);
+	p->len = (uint16_t)(p->len + n);
+	p->l4 = (uint16_t)(p->l4 + n);
+	p->l3_len = outer.len;
+	memcpy(data + 12, &type, 2);
+	ks_write_ip4(data + KS_ETH_LEN, &outer, s->key[KS_OUT].dst, s->key[KS_OUT].src);
+	return true;
+}
+
 /* The packet as the other side must see it; false = it cannot be made. */
 static inline bool transform(struct ks_pkt *p, struct ks_session *s, unsigned dir)
 {
@@ -324,7 +351,10 @@ static inline bool transform(struct ks_pkt *p, struct ks_session *s, unsigned di
 		if (!(s->flags & KS_SF_ONE_WAY))
 			return rewrite_wide(p, s, dir);
 		decrement_ttl(p);
-		return s->fwd == KS_FWD_DR || encapsulate(p, s);
+		if (s->fwd == KS_FWD_DR)
+			return true;
+		return s->flags & (KS_SF_V6 << KS_IN | KS_SF_V6 << KS_OUT) ? encapsulate(p, s)
+									   : encapsulate_4in4(p, s);
 	}
 	rewrite4(p, s, dir);
 	return true;
