@@ -174,7 +174,7 @@ static inline void update_transport(struct ks_pkt *p, const struct ks_session *s
 	const struct ks_tuple *back = &s->key[!dir];
 	uint8_t *l4 = p->data + p->l4;
 	uint16_t *csum = (uint16_t *)(void *)(l4 + (p->proto == KS_PROTO_TCP ? 16 : 6));
-	uint16_t port[2] = { back->dport, back->sport };
+	uint32_t ports; /* both, turned round in a register */
 
 	if (__builtin_expect(p->frag == KS_FRAG_LATER, 0))
 		return; /* it has neither ports nor checksum */
@@ -183,10 +183,12 @@ static inline void update_transport(struct ks_pkt *p, const struct ks_session *s
 		return;
 	}
 	if (__builtin_expect(p->proto == KS_PROTO_SCTP, 0)) {
-		ks_sctp_set_ports(l4, ks_l4_len(p), port);
+		ks_sctp_set_ports(l4, ks_l4_len(p), (uint16_t[2]){ back->dport, back->sport });
 		return;
 	}
-	memcpy(l4, port, 4);
+	memcpy(&ports, &back->sport, 4);
+	ports = ports << 16 | ports >> 16;
+	memcpy(l4, &ports, 4);
 	if (p->proto == KS_PROTO_TCP) {
 		*csum = ks_csum_update(*csum, l4_delta);
 	} else if (*csum != 0) {
@@ -227,31 +229,34 @@ static void complete_udp(struct ks_pkt *p, const union ks_addr *src, const union
 		udp->csum = 0xffff;
 }
 
-/* A side is IPv6, or both are. false = no room in front for the longer header. */
-__attribute__((noinline)) static bool rewrite_wide(struct ks_pkt *p, struct ks_session *s,
-						   unsigned dir)
+static inline void rewrite6(struct ks_pkt *p, struct ks_session *s, unsigned dir)
 {
-	const union ks_addr *src = &ks_wide(s)->addr[!dir][KS_DST],
-			    *dst = &ks_wide(s)->addr[!dir][KS_SRC];
-	struct ks_ip6 *ip6 = ks_ip6(p);
+	const union ks_addr *back = ks_wide(s)->addr[!dir];
+	struct ks_ip6 *ip = ks_ip6(p);
 
-	if (p->frag != KS_FRAG_NONE && ks_session_af(s, !dir) != p->af)
+	ip->hop--;
+	memcpy(ip->src, back[KS_DST].b, 16);
+	memcpy(ip->dst, back[KS_SRC].b, 16);
+	update_transport(p, s, dir);
+}
+
+/* Into the other family. false = no room in front for the longer header. */
+__attribute__((noinline)) static bool translate(struct ks_pkt *p, struct ks_session *s,
+						unsigned dir)
+{
+	const union ks_addr *back = ks_wide(s)->addr[!dir];
+
+	if (p->frag != KS_FRAG_NONE)
 		return false;
 	update_transport(p, s, dir);
-	if (ks_session_af(s, !dir) == 4) {
+	if (p->af == 6) {
 		ks_xlat_6to4(p, s->key[!dir].dst, s->key[!dir].src);
 		return true;
 	}
-	if (p->af == 4) {
-		if (p->headroom < XLAT_GROWTH)
-			return false;
-		ks_xlat_4to6(p, src, dst);
-		complete_udp(p, src, dst);
-		return true;
-	}
-	ip6->hop--;
-	memcpy(ip6->src, src->b, 16);
-	memcpy(ip6->dst, dst->b, 16);
+	if (p->headroom < XLAT_GROWTH)
+		return false;
+	ks_xlat_4to6(p, &back[KS_DST], &back[KS_SRC]);
+	complete_udp(p, &back[KS_DST], &back[KS_SRC]);
 	return true;
 }
 
@@ -347,16 +352,21 @@ static inline bool encapsulate_4in4(struct ks_pkt *p, const struct ks_session *s
 /* The packet as the other side must see it; false = it cannot be made. */
 static inline bool transform(struct ks_pkt *p, struct ks_session *s, unsigned dir)
 {
-	if (__builtin_expect(s->flags & (KS_SF_ONE_WAY | KS_SF_WIDE), 0)) {
-		if (!(s->flags & KS_SF_ONE_WAY))
-			return rewrite_wide(p, s, dir);
+	const unsigned six = KS_SF_V6 << KS_IN | KS_SF_V6 << KS_OUT;
+
+	if (__builtin_expect(!(s->flags & (KS_SF_ONE_WAY | KS_SF_WIDE)), 1)) {
+		rewrite4(p, s, dir);
+		return true;
+	}
+	if (s->flags & KS_SF_ONE_WAY) {
 		decrement_ttl(p);
 		if (s->fwd == KS_FWD_DR)
 			return true;
-		return s->flags & (KS_SF_V6 << KS_IN | KS_SF_V6 << KS_OUT) ? encapsulate(p, s)
-									   : encapsulate_4in4(p, s);
+		return s->flags & six ? encapsulate(p, s) : encapsulate_4in4(p, s);
 	}
-	rewrite4(p, s, dir);
+	if ((s->flags & six) != six)
+		return translate(p, s, dir);
+	rewrite6(p, s, dir);
 	return true;
 }
 

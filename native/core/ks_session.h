@@ -275,6 +275,12 @@ static inline struct ks_session *ks_table_find_key(const struct ks_table *t, con
 			  : ks_table_find6(t, k, proto, hash, dir);
 }
 
+static inline bool ks_addrs_equal(const union ks_addr a[2], const union ks_addr b[2])
+{
+	return ((a[0].q[0] ^ b[0].q[0]) | (a[0].q[1] ^ b[0].q[1]) | (a[1].q[0] ^ b[1].q[0]) |
+		(a[1].q[1] ^ b[1].q[1])) == 0;
+}
+
 /* Is what ks_table_candidate answered really the packet's? Only while nothing has been removed from
  * the index since. */
 static inline struct ks_session *ks_table_confirm(const struct ks_table *t, uint32_t ref,
@@ -287,8 +293,7 @@ static inline struct ks_session *ks_table_confirm(const struct ks_table *t, uint
 		return NULL;
 	if (__builtin_expect(k->af == 4, 1))
 		return ks_tuple_equal(&s->key[dir], &k->t) ? s : NULL;
-	return s->key[dir].sport == k->t.sport && s->key[dir].dport == k->t.dport &&
-			memcmp(ks_wide(s)->addr[dir], k->a, sizeof(k->a)) == 0
+	return ks_tuple_equal(&s->key[dir], &k->t) && ks_addrs_equal(ks_wide(s)->addr[dir], k->a)
 		? s
 		: NULL;
 }
