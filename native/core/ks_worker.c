@@ -303,7 +303,7 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 
 		if (f->ref != KS_NONE && removals == w->table.removals)
 			s = ks_table_confirm(&w->table, f->ref, &f->key, f->p->proto);
-		if (__builtin_expect(s != NULL && !is_reusable(f->p, s, f->ref & 1), 1))
+		if (__builtin_expect(s != NULL && !is_reusable(c, f->p, s, f->ref & 1), 1))
 			ks_forward(w, c, f->p, s, f->ref & 1, now);
 		else
 			known_or_not(w, c, f, now);
