@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SYNs of ever new sources on a queue of their own, 32 in a turn, while 10,000 established sessions
- * send 64: what do those cost before, during and after? The time from one call of the generator to
- * the next goes to the queue that was fetched from last, so each burst's cost is its own queue's,
- * sending included; what is measured of the established sessions holds what the flood does to their
- * caches, not the flood's own work. Time is the number of turns.
+ * SYNs of ever new sources on a queue of their own, one burst in a turn, while 10,000 established
+ * sessions send two: what do those cost before, during and after? The time from one call of the
+ * generator to the next goes to the queue that was fetched from last, so each burst's cost is its
+ * own queue's, sending included; what is measured of the established sessions holds what the flood
+ * does to their caches, not the flood's own work. Time is the number of turns.
  */
 #include <netinet/in.h>
 #include <rte_launch.h>
@@ -91,7 +91,7 @@ static int run(void *arg)
 {
 	struct flood *f = arg;
 	struct gen_queue *q = queue(f, 0, 1);
-	uint32_t turns = f->n / 32 / SLICES;
+	uint32_t turns = f->n / BURST / SLICES;
 	double none;
 
 	slice(f, turns, &none, NULL); /* warm-up */
