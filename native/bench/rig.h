@@ -58,6 +58,8 @@ void rig_options(struct options *o, unsigned workers, bool generator);
 /* The EAL runs and o holds ports and workers. sessions: of all workers. */
 bool rig_open(struct rig *r, const struct options *o, const struct rig_mode *mode,
 	      uint32_t sessions, bool claim_csum, struct rte_mempool *pool, char err[KS_ERR_LEN]);
+/* rig_conf.c */
+bool rig_first_generation(struct rig *r, char err[KS_ERR_LEN]);
 /* The whole of another generation, as one transaction from empty; NULL = refused. What is built
  * must be published. */
 bool rig_desire(struct rig *r, char err[KS_ERR_LEN]);
@@ -65,6 +67,7 @@ struct ks_conf *rig_build(struct rig *r, const uint8_t *rs_in_use, char err[KS_E
 /* The generation before is the caller's to free when no worker is in it. */
 struct ks_conf *rig_publish(struct rig *r, struct ks_conf *conf);
 union ks_addr rig_addr6(const char prefix[6], uint32_t low);
+/* rig.c */
 void rig_close(struct rig *r);
 
 /* One turn of each worker, on the calling lcore: set-up, and draining the rings. */
