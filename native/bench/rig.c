@@ -76,6 +76,8 @@ static bool make_worker(struct rig *r, unsigned i, uint32_t sessions, char err[K
 		.shared = &s->shared,
 		.alloc_ctx = s,
 		.alloc = pkt_alloc,
+		.send_ctx = l,
+		.send = worker_send,
 	};
 
 	l->shell = s;

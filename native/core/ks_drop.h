@@ -67,6 +67,7 @@ enum ks_drop {
 	X(SESSIONS_REUSED, "sessions_reused")   \
 	X(SESSIONS_EVICTED, "sessions_evicted") \
 	X(PROBES_SENT, "probes_sent")           \
+	X(FRAGMENTS_MADE, "fragments_made")     \
 	X(RST_SENT, "rst_sent")                 \
 	X(ICMP_SENT, "icmp_sent")               \
 	X(ECHO_ANSWERED, "echo_answered")       \

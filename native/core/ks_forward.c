@@ -446,6 +446,7 @@ __attribute__((noinline, cold)) static void cannot_go_on(struct ks_worker *w,
 void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		struct ks_session *s, unsigned dir, ks_ms now)
 {
+	unsigned parts = 0; /* MTU to fragment for; 0 = it fits */
 	uint64_t *rs;
 
 	if (is_quiescent(c, s)) {
@@ -457,8 +458,11 @@ void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		return;
 	}
 	if (__builtin_expect(ks_ttl(p) <= 1 || taken(p, s) > s->mtu, 0)) {
-		cannot_go_on(w, c, p, s, now);
-		return;
+		if (ks_ttl(p) <= 1 || !ks_can_split(w, p, s, dir)) {
+			cannot_go_on(w, c, p, s, now);
+			return;
+		}
+		parts = s->mtu + (s->fwd == KS_FWD_TUN ? ip_header(4) : 0);
 	}
 	s->last_seen = (uint32_t)now;
 	if (__builtin_expect(p->frag != KS_FRAG_LATER, 1))
@@ -471,6 +475,8 @@ void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		return;
 	}
 	send_on(w, c, p, s, dir, now);
+	if (__builtin_expect(parts != 0, 0))
+		ks_split(w, p, parts);
 }
 
 void ks_forward_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,

@@ -48,6 +48,10 @@ struct ks_worker_opts {
 	 * core fills it and puts it into `out`. */
 	void *alloc_ctx;
 	bool (*alloc)(void *ctx, struct ks_pkt *out);
+	/* Carries out the verdict of such a packet at once, before those of the burst: the first
+	 * parts of one that must be fragmented. NULL = packets are not fragmented. */
+	void *send_ctx;
+	void (*send)(void *ctx, struct ks_pkt *p);
 };
 
 /* Counters a real server slot has in each worker. */

@@ -145,6 +145,12 @@ bool ks_make_room(struct ks_worker *w, bool wide, ks_ms now);
 unsigned ks_tell_expired(struct ks_worker *w, const struct ks_conf *c, const struct ks_session *s,
 			 struct ks_pkt *out, ks_ms now);
 
+/* ks_split.c: may that packet, which is too large for its way out, go in parts? And the frame that
+ * is ready in parts of so many bytes: all but the last are sent, that one stays in p. */
+bool ks_can_split(const struct ks_worker *w, const struct ks_pkt *p, const struct ks_session *s,
+		  unsigned dir);
+void ks_split(struct ks_worker *w, struct ks_pkt *p, unsigned mtu);
+
 /* ks_forward.c */
 void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		struct ks_session *s, unsigned dir, ks_ms now);

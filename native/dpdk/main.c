@@ -57,6 +57,8 @@ static bool make_workers(struct shell *s, char err[KS_ERR_LEN])
 			.shared = &s->shared,
 			.alloc_ctx = s,
 			.alloc = pkt_alloc,
+			.send_ctx = &s->lcore[i],
+			.send = worker_send,
 		};
 
 		l->shell = s;

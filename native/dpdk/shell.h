@@ -166,6 +166,7 @@ int worker_loop(void *lcore);
 unsigned worker_turn(struct lcore *l,
 		     ks_ms now); /* one turn without sleeping; returns the packets taken in */
 void worker_timers(struct lcore *l, ks_ms now);
+void worker_send(void *lcore, struct ks_pkt *p); /* a packet the core has made, during its burst */
 void worker_sleep(struct lcore *l);
 
 /* main_loop.c */

@@ -58,6 +58,11 @@ static void carry_out(struct lcore *l, struct ks_pkt *pkts, unsigned n)
 	l->c[KS_C_TX_BYTES] += tx_bytes;
 }
 
+void worker_send(void *lcore, struct ks_pkt *p)
+{
+	carry_out(lcore, p, 1);
+}
+
 static unsigned from_queue(struct lcore *l, const struct poll_opts *poll,
 			   const struct ks_conf *conf, ks_ms now)
 {

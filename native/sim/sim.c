@@ -119,6 +119,13 @@ static void io_event(void *ctx, const struct ks_event *e)
 		s->o.event(s->o.ctx, e);
 }
 
+static void carry_out(struct sim *s, struct ks_pkt *p, unsigned worker);
+
+static void worker_send(void *ctx, struct ks_pkt *p)
+{
+	carry_out(ctx, p, 0);
+}
+
 static void carry_out(struct sim *s, struct ks_pkt *p, unsigned worker)
 {
 	while (p->verdict == KS_V_WORKER) {
@@ -333,6 +340,8 @@ static bool make_workers(struct sim *s)
 			.rs_first = &s->rs[0][0][0],
 			.rs_stride = sizeof(s->rs[0]) / sizeof(uint64_t),
 			.alloc = io_alloc,
+			.send_ctx = s,
+			.send = worker_send,
 		};
 
 		s->worker[i] = ks_worker_new(&o);

@@ -372,7 +372,8 @@ export const decodeIcmpError = (b: Uint8Array) => {
   };
 };
 
-const withHeader4 = (frame: Uint8Array, flags: number, payload: Uint8Array): Uint8Array => {
+/** The frame with another payload behind its IPv4 header, and other flags in it: 0 = it may be fragmented. */
+export const withHeader4 = (frame: Uint8Array, flags: number, payload: Uint8Array): Uint8Array => {
   const out = Uint8Array.from([...frame.subarray(0, 34), ...payload]);
   const v = new DataView(out.buffer);
   v.setUint16(16, 20 + payload.length);
