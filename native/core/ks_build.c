@@ -267,6 +267,8 @@ static int fill_services(struct ks_desired *d, struct ks_tables *t, struct ks_sv
 		svc->sched = s->body.sched;
 		svc->persist_plen = s->body.plen;
 		svc->flags = s->body.flags;
+		svc->quic_config = s->body.quic_config;
+		svc->quic_len = s->body.quic_len;
 		svc->est_timeout_ms = s->body.est_timeout_ms;
 		svc->persist_ms = s->body.persist_ms;
 		rs = fill_rs(svc, s, rs);

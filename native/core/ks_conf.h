@@ -89,6 +89,7 @@ struct ks_svc {
 			       address, so that a session meets its template; 0 = by address and
 			       port */
 	bool nat; /* some real server is in NAT: its answers tell nothing of the service */
+	uint8_t quic_config, quic_len; /* as in ks_op_svc */
 	uint16_t n_lip; /* IPv4 ones first */
 	uint16_t n_lip4;
 	uint32_t flags;

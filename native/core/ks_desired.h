@@ -60,6 +60,7 @@ struct ks_obj_body {
 	uint8_t port; /* local address: device; match: device or KS_ANY_PORT */
 	uint8_t plen; /* address; service: persistence mask */
 	uint8_t sched; /* service; real server: forwarding mode */
+	uint8_t quic_config, quic_len; /* service */
 	uint8_t mac[6];
 	uint32_t flags;
 	uint32_t weight; /* match: its order */

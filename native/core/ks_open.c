@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* New sessions: real server by the scheduler, local address and port of this worker's own,
  * counters, timer. And their end. */
+#include "ks_quic.h"
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
 
@@ -333,6 +334,16 @@ struct ks_session *ks_make_session(struct ks_worker *w, const struct ks_conf *c,
 	return s;
 }
 
+/* Whom the connection id names, a client that has moved for one; its weight does not matter. */
+static const struct ks_rs *quic_server(const struct ks_svc *svc, const struct ks_pkt *p)
+{
+	unsigned head = p->l4 + (unsigned)sizeof(struct ks_udp);
+
+	if (p->frag == KS_FRAG_LATER || ks_l4_len(p) < sizeof(struct ks_udp))
+		return NULL;
+	return ks_quic_server(svc, p->data + head, ks_l4_len(p) - sizeof(struct ks_udp));
+}
+
 /* With NAT the way back of one-packet sessions is the same for all a client sends to a real server:
  * the session that is there already, NULL = it is another service's. */
 static struct ks_session *same_packet(struct ks_worker *w, uint8_t proto,
@@ -356,7 +367,9 @@ struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct 
 		ks_drop(w, p, KS_DROP_SESSION_FULL);
 		return NULL;
 	}
-	pair.rs = choose_server(w, c, svc, in, p->proto, now);
+	pair.rs = svc->flags & KS_SVC_QUIC ? quic_server(svc, p) : NULL;
+	if (pair.rs == NULL)
+		pair.rs = choose_server(w, c, svc, in, p->proto, now);
 	if (pair.rs == NULL || pair.rs->slot >= w->max_rs_slots) {
 		ks_drop(w, p, KS_DROP_NO_REAL_SERVER);
 		return NULL;

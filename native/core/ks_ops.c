@@ -9,9 +9,9 @@
 #include "ks_maglev.h"
 #include "ks_sched.h"
 
-#define SVC_FLAGS                                                                                  \
-	(KS_SVC_EXPIRE_QUIESCENT | KS_SVC_ONE_PACKET | KS_SVC_SCHED_PORT | KS_SVC_SCHED_FALLBACK | \
-	 KS_SVC_EXPIRE_TEMPLATE) /* what the workers heed */
+#define SVC_FLAGS                                                                        \
+	(KS_SVC_EXPIRE_QUIESCENT | KS_SVC_ONE_PACKET | KS_SVC_QUIC | KS_SVC_SCHED_PORT | \
+	 KS_SVC_SCHED_FALLBACK | KS_SVC_EXPIRE_TEMPLATE) /* what the workers heed */
 #define NO_MEMORY(reason) ks_refuse(reason, KS_E_NO_MEMORY, "no memory left for this op")
 
 /* ---- fields ---------------------------------------------------------------------------------------------------- */
@@ -337,7 +337,9 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 				    .flags = op->flags,
 				    .est_timeout_ms = op->est_timeout_ms,
 				    .persist_ms = op->persist_ms,
-				    .plen = op->persist_plen };
+				    .plen = op->persist_plen,
+				    .quic_config = op->quic_config,
+				    .quic_len = op->quic_len };
 	struct ks_obj_key key;
 	int status = svc_key(&op->key, &key, reason);
 	char name[KS_NAME_TEXT];
@@ -355,6 +357,15 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "service %s: persistence is at most %d ms, not %u",
 				 ks_op_service_name(name, &op->key), INT32_MAX, op->persist_ms);
+	if (op->flags & KS_SVC_QUIC && (key.x != IPPROTO_UDP || key.l4port == 0))
+		return ks_refuse(reason, KS_E_INVALID, "service %s: QUIC goes over UDP",
+				 ks_op_service_name(name, &op->key));
+	if (op->quic_config > 7 ||
+	    (op->quic_config != 0 && (op->quic_len == 0 || op->quic_len > 15)))
+		return ks_refuse(reason, KS_E_INVALID,
+				 "service %s: QUIC-LB has config ids 0 to 6 and server ids of 1 to "
+				 "15 bytes",
+				 ks_op_service_name(name, &op->key));
 	if (op->flags & KS_SVC_ONE_PACKET && key.x != IPPROTO_UDP)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "service %s: one-packet scheduling is for UDP",

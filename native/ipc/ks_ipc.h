@@ -251,7 +251,10 @@ struct ks_op_svc {
 	uint32_t est_timeout_ms; /* 0 = the parameter's */
 	uint32_t persist_ms; /* 0 = off */
 	uint8_t persist_plen; /* clients of one prefix of that length go together */
-	uint8_t reserved2[3];
+	uint8_t quic_config; /* with KS_SVC_QUIC: 0 = ids in DPVS's format, else 1 + config id of
+				QUIC-LB */
+	uint8_t quic_len; /* QUIC-LB: bytes of a server id */
+	uint8_t reserved2;
 };
 static_assert(sizeof(struct ks_op_svc) == 44, "wire size");
 

@@ -105,6 +105,7 @@ export const servicesOf = (f: Facts, v: VirtualServer): readonly ServiceEntry[] 
     scheduler: v.scheduler as Scheduler,
     expireQuiescent: v.expireQuiescent,
     onePacket: v.onePacket,
+    quic: v.quic,
     schedulerPort: v.schedulerPort,
     persistenceMs: Math.min(v.persistenceTimeoutMs ?? 0, longestPersistenceMs),
     persistencePrefixLength: v.persistencePrefixLength ?? (address.includes(':') ? 128 : 32),

@@ -228,6 +228,13 @@ const checkTwice = (key: string, v: VirtualServer, seen: Map<string, Place>, err
   seen.set(key, v.place);
 };
 
+/** What goes with one protocol only. */
+const checkProtocol = (v: VirtualServer, error: Say): void => {
+  if (v.quic !== null && v.protocol !== 'UDP')
+    error(v.place, 'quic and quic_lb are for protocol UDP');
+  if (v.onePacket && v.protocol !== 'UDP') error(v.place, 'ops is for protocol UDP');
+};
+
 const checkVirtualServers = (config: Config, error: Say, warn: Say): void => {
   const seen = new Map<string, Place>();
   const locals = new Set(
@@ -237,7 +244,7 @@ const checkVirtualServers = (config: Config, error: Say, warn: Say): void => {
     checkForwarding(config, v, error);
     if (v.target.kind === 'match')
       checkTwice(`match ${v.target.name} ${v.protocol}`, v, seen, error);
-    if (v.onePacket && v.protocol !== 'UDP') error(v.place, 'ops is for protocol UDP');
+    checkProtocol(v, error);
     if (v.forwarding === 'SNAT' && v.target.kind !== 'match')
       error(v.place, 'lb_kind SNAT needs a virtual_server match', 'it takes what passes through');
     for (const { address, port } of checkTarget(config, v, error, warn)) {

@@ -116,10 +116,15 @@ const sameAddress = (x: AddressEntry, y: AddressEntry): boolean =>
 const sameRealServer = (x: RealServerEntry, y: RealServerEntry): boolean =>
   x.weight === y.weight && x.forwarding === y.forwarding;
 const sameLocal = (x: LocalAddressEntry, y: LocalAddressEntry): boolean => x.device === y.device;
+const sameQuic = (x: ServiceHead['quic'], y: ServiceHead['quic']): boolean =>
+  x === null || y === null || x === 'dpvs' || y === 'dpvs'
+    ? x === y
+    : x.configId === y.configId && x.serverIdLength === y.serverIdLength;
 const sameHead = (x: ServiceHead, y: ServiceHead): boolean =>
   x.scheduler === y.scheduler &&
   x.expireQuiescent === y.expireQuiescent &&
   x.onePacket === y.onePacket &&
+  sameQuic(x.quic, y.quic) &&
   x.schedulerPort === y.schedulerPort &&
   x.persistenceMs === y.persistenceMs &&
   x.persistencePrefixLength === y.persistencePrefixLength &&
@@ -164,6 +169,7 @@ const head = (s: ServiceHead): ServiceHead => ({
   scheduler: s.scheduler,
   expireQuiescent: s.expireQuiescent,
   onePacket: s.onePacket,
+  quic: s.quic,
   schedulerPort: s.schedulerPort,
   persistenceMs: s.persistenceMs,
   persistencePrefixLength: s.persistencePrefixLength,

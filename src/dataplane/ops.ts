@@ -1,6 +1,6 @@
 /** The operations of a generation on the wire: each structure of native/ipc/ks_ipc.h with the same fields in the same order. */
 import { type Codec, u8, viewOf } from '../net/codec.js';
-import type { Op, ServiceId } from './diff.js';
+import type { Op, ServiceHead, ServiceId } from './diff.js';
 import { address, afOf, be16, le16, le32, reserved, svcKey, text, wireStruct } from './fields.js';
 import { type Forwarding, paramNames, type Scheduler } from './snapshot.js';
 
@@ -28,6 +28,7 @@ export const addressLeased = 1;
 export const addressLocal = 2;
 export const expireQuiescent = 1;
 export const onePacket = 4;
+export const quic = 8;
 export const schedulerPort = 0x10;
 export const expireTemplate = 0x40;
 
@@ -49,7 +50,9 @@ export const opSvc = wireStruct('ks_op_svc', {
   estTimeoutMs: le32,
   persistMs: le32,
   persistPlen: u8,
-  reserved2: reserved(3),
+  quicConfig: u8,
+  quicLen: u8,
+  reserved2: reserved(1),
 });
 export const opRs = wireStruct('ks_op_rs', {
   op: opHead,
@@ -140,6 +143,18 @@ const matchWriting = (op: Extract<Op, { type: 'matchSet' }>): Writing => {
   });
 };
 
+const serviceFlags = (s: ServiceHead): number =>
+  (s.expireQuiescent ? expireQuiescent : 0) |
+  (s.onePacket ? onePacket : 0) |
+  (s.quic === null ? 0 : quic) |
+  (s.schedulerPort ? schedulerPort : 0) |
+  (s.expireTemplate ? expireTemplate : 0);
+
+const quicFields = (q: ServiceHead['quic']) =>
+  q === null || q === 'dpvs'
+    ? { quicConfig: 0, quicLen: 0 }
+    : { quicConfig: q.configId + 1, quicLen: q.serverIdLength };
+
 export const writingOf = (op: Op): Writing => {
   switch (op.type) {
     case 'addressSet':
@@ -162,14 +177,11 @@ export const writingOf = (op: Op): Writing => {
         key: key(s),
         sched: schedulers.indexOf(s.scheduler) + 1,
         reserved: null,
-        flags:
-          (s.expireQuiescent ? expireQuiescent : 0) |
-          (s.onePacket ? onePacket : 0) |
-          (s.schedulerPort ? schedulerPort : 0) |
-          (s.expireTemplate ? expireTemplate : 0),
+        flags: serviceFlags(s),
         estTimeoutMs: s.establishedTimeoutMs,
         persistMs: s.persistenceMs,
         persistPlen: s.persistenceMs > 0 ? s.persistencePrefixLength : 0,
+        ...quicFields(s.quic),
         reserved2: null,
       });
     }
@@ -183,6 +195,7 @@ export const writingOf = (op: Op): Writing => {
         estTimeoutMs: 0,
         persistMs: 0,
         persistPlen: 0,
+        ...quicFields(null),
         reserved2: null,
       });
     case 'realServerSet':

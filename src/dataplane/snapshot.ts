@@ -62,6 +62,13 @@ export interface Match {
   readonly destination: MatchEnd;
 }
 
+export interface QuicLb {
+  /** 0 to 6. */
+  readonly configId: number;
+  /** 1 to 15 bytes: a server id is the last bytes of the real server's address. */
+  readonly serverIdLength: number;
+}
+
 export interface ServiceEntry {
   readonly protocol: Protocol;
   /** Of a match service the name `matchAddress` gives. */
@@ -73,6 +80,8 @@ export interface ServiceEntry {
   readonly expireQuiescent: boolean;
   /** Each datagram is scheduled anew (UDP). */
   readonly onePacket: boolean;
+  /** Connection ids name their server: in DPVS's format, or QUIC-LB's in plaintext. */
+  readonly quic: 'dpvs' | QuicLb | null;
   /** sh and mh hash the client's port as well. */
   readonly schedulerPort: boolean;
   /** How long a client stays with its real server after its last connection; 0: it need not. */
@@ -172,25 +181,30 @@ const scatter = (hash: bigint): bigint => {
   return (BigInt(high) << 32n) | BigInt(low);
 };
 
+type Add = (...parts: readonly (string | number | boolean | null)[]) => void;
+
+const addService = (add: Add, v: ServiceEntry): void => {
+  const key = serviceKey(v);
+  const flags = [v.expireQuiescent, v.onePacket, v.schedulerPort];
+  add('svc', key, v.scheduler, ...flags, v.establishedTimeoutMs);
+  add('persistence', key, v.persistenceMs, v.persistencePrefixLength, v.expireTemplate);
+  if (v.quic !== null) add('quic', key, ...(v.quic === 'dpvs' ? [v.quic] : Object.values(v.quic)));
+  if (v.match !== null) {
+    const { order, source, destination } = v.match;
+    add('match', key, order, ...Object.values(source), ...Object.values(destination));
+  }
+  for (const r of v.realServers) add('rs', key, realServerKey(r), r.forwarding, r.weight);
+  for (const l of v.localAddresses) add('lip', key, localAddressKey(l), l.device);
+};
+
 const digestOf = (s: Snapshot): bigint => {
   let sum = 0n;
   // A sum knows no order, so nothing need be sorted; the key in each text keeps objects apart.
-  const add = (...parts: readonly (string | number | boolean | null)[]): void => {
+  const add: Add = (...parts) => {
     sum += scatter(fnv1a(parts.join(' ')));
   };
   for (const a of s.addresses) add('addr', addressKey(a), a.prefixLength, a.leased, a.local);
-  for (const v of s.services) {
-    const key = serviceKey(v);
-    const flags = [v.expireQuiescent, v.onePacket, v.schedulerPort];
-    add('svc', key, v.scheduler, ...flags, v.establishedTimeoutMs);
-    add('persistence', key, v.persistenceMs, v.persistencePrefixLength, v.expireTemplate);
-    if (v.match !== null) {
-      const { order, source, destination } = v.match;
-      add('match', key, order, ...Object.values(source), ...Object.values(destination));
-    }
-    for (const r of v.realServers) add('rs', key, realServerKey(r), r.forwarding, r.weight);
-    for (const l of v.localAddresses) add('lip', key, localAddressKey(l), l.device);
-  }
+  for (const v of s.services) addService(add, v);
   for (const name of paramNames) {
     const value = s.params[name];
     if (value !== undefined) add('param', name, value);

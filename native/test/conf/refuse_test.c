@@ -112,8 +112,19 @@ static void services(void)
 	v.sched = 99;
 	REFUSED(v, KS_E_INVALID, "service TCP 192.0.2.2:80: there is no scheduler 99");
 	v = op_svc("192.0.2.2", 80);
-	v.flags = KS_SVC_QUIC | KS_SVC_EXPIRE_QUIESCENT;
-	REFUSED(v, KS_E_UNSUPPORTED, "service TCP 192.0.2.2:80: flags 0x8 are not supported");
+	v.flags = KS_SVC_SYNPROXY | KS_SVC_EXPIRE_QUIESCENT;
+	REFUSED(v, KS_E_UNSUPPORTED, "service TCP 192.0.2.2:80: flags 0x2 are not supported");
+	v.flags = KS_SVC_QUIC;
+	REFUSED(v, KS_E_INVALID, "service TCP 192.0.2.2:80: QUIC goes over UDP");
+	v.flags = KS_SVC_ONE_PACKET;
+	REFUSED(v, KS_E_INVALID, "service TCP 192.0.2.2:80: one-packet scheduling is for UDP");
+	v.key.proto = IPPROTO_UDP;
+	v.flags = KS_SVC_QUIC;
+	v.quic_config = 8;
+	v.quic_len = 4;
+	REFUSED(v, KS_E_INVALID,
+		"service UDP 192.0.2.2:80: QUIC-LB has config ids 0 to 6 and server ids of 1 to 15 "
+		"bytes");
 	v = op_svc("192.0.2.2", 80);
 	v.persist_ms = 1;
 	v.persist_plen = 33;

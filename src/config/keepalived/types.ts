@@ -234,6 +234,8 @@ export interface VirtualServer {
   readonly match: MatchRule;
   /** ops: each datagram is scheduled anew. */
   readonly onePacket: boolean;
+  /** quic: connection ids in DPVS's format; quic_lb: in QUIC-LB's, plaintext. */
+  readonly quic: 'dpvs' | { readonly configId: number; readonly serverIdLength: number } | null;
   readonly synProxy: boolean;
   readonly expireQuiescent: boolean;
   readonly establishTimeoutMs: number | null;

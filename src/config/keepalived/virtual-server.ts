@@ -178,6 +178,7 @@ const defaults = (target: VirtualServerTarget, at: Word): Draft<VirtualServer> =
   localAddressGroup: null,
   match: { source: null, destination: null, iif: null, oif: null },
   onePacket: false,
+  quic: null,
   synProxy: false,
   expireQuiescent: false,
   establishTimeoutMs: null,
@@ -277,6 +278,22 @@ const serverReaders = (
     laddr_group_name: text(c, 'a local_address_group', (s) => {
       d.localAddressGroup = s;
     }),
+    quic: flag(c, () => {
+      d.quic = 'dpvs';
+    }),
+    quic_lb: (x) => {
+      const [id, length] = x.args;
+      if (id === undefined || length === undefined) {
+        c.report.add('error', 'KS_CONF_MISSING', x.keyword, "'quic_lb' needs two values", {
+          expected: 'CONFIG-ID SERVER-ID-LENGTH',
+        });
+        return;
+      }
+      const configId = integerOf(c, id, 0, 6);
+      const serverIdLength = integerOf(c, length, 1, 15);
+      if (configId !== null && serverIdLength !== null) d.quic = { configId, serverIdLength };
+      noMore(c, x, 2);
+    },
     ops: flag(c, () => {
       d.onePacket = true;
     }),

@@ -53,6 +53,7 @@ const wish: Snapshot = {
       scheduler: 'wrr',
       expireQuiescent: true,
       onePacket: false,
+      quic: null,
       schedulerPort: false,
       persistenceMs: 0,
       persistencePrefixLength: 32,

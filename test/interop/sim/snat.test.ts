@@ -63,6 +63,7 @@ const wanted = (f: Family, kind: Kind): Snapshot => {
         scheduler: 'rr',
         expireQuiescent: false,
         onePacket: false,
+        quic: null,
         schedulerPort: false,
         persistenceMs: 0,
         persistencePrefixLength: 32,

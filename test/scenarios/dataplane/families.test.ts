@@ -64,6 +64,7 @@ const wish = (forwarding: Forwarding, outside: Family, inside: Family): Snapshot
       scheduler: 'rr',
       expireQuiescent: false,
       onePacket: false,
+      quic: null,
       schedulerPort: false,
       persistenceMs: 0,
       persistencePrefixLength: 32,

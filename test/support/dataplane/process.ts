@@ -87,6 +87,7 @@ const service = (forwarding: Forwarding): ServiceEntry => ({
   scheduler: 'rr',
   expireQuiescent: false,
   onePacket: false,
+  quic: null,
   schedulerPort: false,
   persistenceMs: 0,
   persistencePrefixLength: 32,

@@ -47,7 +47,6 @@ const pieces = (child: ChildProcess, use: (kind: string, data: Uint8Array) => vo
 export const startRelay = async (events: RelayEvents, path?: string): Promise<Relay> => {
   const dir = path === undefined ? await mkdtemp(join(tmpdir(), 'keelson-relay-')) : null;
   const socket = path ?? join(dir ?? '', 'dataplane.sock');
-  if (path !== undefined) await rm(path, { force: true });
   const child = spawn('python3', [script, socket], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const say = (kind: string, data: Uint8Array = new Uint8Array()): void => {

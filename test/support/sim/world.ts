@@ -88,6 +88,7 @@ export const wanted = (k: Kind): Snapshot => {
         scheduler: 'rr',
         expireQuiescent: false,
         onePacket: false,
+        quic: null,
         schedulerPort: false,
         persistenceMs: 0,
         persistencePrefixLength: 32,

@@ -100,6 +100,7 @@ const operations: readonly (readonly [string, Uint8Array, string])[] = [
         scheduler: 'wrr',
         expireQuiescent: true,
         onePacket: false,
+        quic: null,
         schedulerPort: true,
         persistenceMs: 60_000,
         persistencePrefixLength: 24,

@@ -73,6 +73,7 @@ const numbers: Readonly<Record<string, number | bigint>> = {
   KS_SVC_EXPIRE_QUIESCENT: ops.expireQuiescent,
   KS_SVC_SCHED_PORT: ops.schedulerPort,
   KS_SVC_ONE_PACKET: ops.onePacket,
+  KS_SVC_QUIC: ops.quic,
   KS_SVC_EXPIRE_TEMPLATE: ops.expireTemplate,
   IPPROTO_TCP: ops.protocols.TCP,
   IPPROTO_UDP: ops.protocols.UDP,
