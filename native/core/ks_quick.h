@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Most packets are of one shape: to our MAC, IPv4 without options or IPv6 without extensions, TCP,
- * whole, checksums verified by the port. Those are recognised here by a few comparisons of wide
- * words, as strictly as ks_parse does it; everything else is left to that. Little-endian, as every
- * supported machine is.
+ * Most packets are of one shape: to our MAC, IPv4 without options or IPv6 without extensions, TCP
+ * or UDP, whole, checksums verified by the port. Those are recognised here by a few comparisons of
+ * wide words, as strictly as ks_parse does it; everything else is left to that. Little-endian, as
+ * every supported machine is.
  */
 #ifndef KS_QUICK_H
 #define KS_QUICK_H
@@ -25,19 +25,27 @@ static inline bool ks_quick_mac(const struct ks_conf *c, const struct ks_pkt *p)
 	return (to ^ ours) << 16 == 0; /* bytes 6 and 7 are something else */
 }
 
-/* A TCP header at l4 that is within the packet; all of the IP packet is there. */
-static inline bool ks_quick_tcp(struct ks_pkt *p, unsigned l4)
+/* A TCP or UDP header at l4 that is within the packet, all of which is there. */
+static inline bool ks_quick_l4(struct ks_pkt *p, uint8_t proto, unsigned l4)
 {
 	const struct ks_tcp *tcp = (const void *)(p->data + l4);
-	unsigned header = (unsigned)(tcp->off >> 4) * 4;
+	const struct ks_udp *udp = (const void *)(p->data + l4);
+	unsigned end = p->l3_len + KS_ETH_LEN;
 
-	p->tcp_flags = tcp->flags;
 	p->l4 = (uint16_t)l4;
 	p->l3 = KS_ETH_LEN;
-	p->proto = KS_PROTO_TCP;
+	p->proto = proto;
 	p->frag = KS_FRAG_NONE;
-	return header >= sizeof(*tcp) && p->l3_len + KS_ETH_LEN >= l4 + header &&
-		p->l3_len + KS_ETH_LEN <= p->len;
+	if (end > p->len)
+		return false;
+	if (proto == KS_PROTO_UDP) {
+		p->tcp_flags = 0;
+		return end >= l4 + sizeof(*udp) && ks_ntoh16(udp->len) == end - l4;
+	}
+	if (proto != KS_PROTO_TCP || end < l4 + sizeof(*tcp))
+		return false;
+	p->tcp_flags = tcp->flags;
+	return tcp->off >= 5u << 4 && end >= l4 + (unsigned)(tcp->off >> 4) * 4;
 }
 
 /* false: nothing is said about the packet. */
@@ -49,24 +57,22 @@ static inline bool ks_quick(const struct ks_conf *c, struct ks_pkt *p)
 
 	if ((p->flags & (KS_RX_L4_CSUM_GOOD | KS_RX_L4_CSUM_BAD | KS_RX_IP_CSUM_BAD)) !=
 		    KS_RX_L4_CSUM_GOOD ||
-	    p->len < KS_QUICK_IP4 + sizeof(struct ks_tcp) || !ks_quick_mac(c, p))
+	    p->len < KS_QUICK_IP6 || !ks_quick_mac(c, p))
 		return false;
 	memcpy(&type_and_version, p->data + 12, 4);
 	if ((type_and_version & 0xffffffu) == (0x450000u | ks_hton16(KS_ETHERTYPE_IPV4))) {
-		if (!(p->flags & KS_RX_IP_CSUM_GOOD) || ip4->proto != KS_PROTO_TCP ||
-		    ip4->frag & ks_hton16(KS_IP4_FRAG))
+		if (!(p->flags & KS_RX_IP_CSUM_GOOD) || ip4->frag & ks_hton16(KS_IP4_FRAG))
 			return false;
 		p->af = 4;
 		p->l3_len = ks_ntoh16(ip4->len);
-		return ks_quick_tcp(p, KS_QUICK_IP4);
+		return ks_quick_l4(p, ip4->proto, KS_QUICK_IP4);
 	}
 	if ((type_and_version & 0xf0ffffu) != (0x600000u | ks_hton16(KS_ETHERTYPE_IPV6)) ||
-	    p->len < KS_QUICK_IP6 + sizeof(struct ks_tcp) || ip6->next != KS_PROTO_TCP ||
 	    ks_ntoh16(ip6->plen) > p->len)
 		return false;
 	p->af = 6;
 	p->l3_len = (uint16_t)(ks_ntoh16(ip6->plen) + sizeof(*ip6));
-	return ks_quick_tcp(p, KS_QUICK_IP6);
+	return ks_quick_l4(p, ip6->next, KS_QUICK_IP6);
 }
 
 #endif

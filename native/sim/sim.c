@@ -153,36 +153,40 @@ static void carry_out(struct sim *s, struct ks_pkt *p, unsigned worker)
 	free(p->cookie);
 }
 
-/* What a port that verifies TCP would claim: only of whole packets without options, extensions or
- * fragments, and only what is true. */
+/* What a port that verifies TCP and UDP would claim: only of whole packets without options,
+ * extensions or fragments, and only what is true. */
 static uint8_t claims(const uint8_t *f, unsigned len)
 {
 	const struct ks_ip4 *ip4 = (const void *)(f + KS_ETH_LEN);
 	const struct ks_ip6 *ip6 = (const void *)(f + KS_ETH_LEN);
 	unsigned type = len < KS_ETH_LEN ? 0 : (unsigned)f[12] << 8 | f[13], header, total;
 	uint64_t pseudo;
+	uint8_t proto;
 
 	if (type == KS_ETHERTYPE_IPV4 && len >= KS_ETH_LEN + sizeof(*ip4)) {
 		header = sizeof(*ip4);
 		total = ks_ntoh16(ip4->len);
-		if (ip4->ver_ihl != 0x45 || ip4->proto != KS_PROTO_TCP ||
-		    ks_ntoh16(ip4->frag) & KS_IP4_FRAG || total < header ||
+		proto = ip4->proto;
+		if (ip4->ver_ihl != 0x45 || ks_ntoh16(ip4->frag) & KS_IP4_FRAG || total < header ||
 		    ks_csum_fold(ks_csum_add(0, f + KS_ETH_LEN, header)) != 0xffff)
 			return 0;
-		pseudo = ks_csum_pseudo4(ip4->src, ip4->dst, KS_PROTO_TCP,
-					 (uint16_t)(total - header));
+		pseudo = ks_csum_pseudo4(ip4->src, ip4->dst, proto, (uint16_t)(total - header));
 	} else if (type == KS_ETHERTYPE_IPV6 && len >= KS_ETH_LEN + sizeof(*ip6)) {
 		header = sizeof(*ip6);
 		total = header + ks_ntoh16(ip6->plen);
-		if (f[KS_ETH_LEN] >> 4 != 6 || ip6->next != KS_PROTO_TCP)
+		proto = ip6->next;
+		if (f[KS_ETH_LEN] >> 4 != 6)
 			return 0;
-		pseudo = ks_csum_pseudo6(ip6->src, ip6->dst, KS_PROTO_TCP,
-					 (uint16_t)(total - header));
+		pseudo = ks_csum_pseudo6(ip6->src, ip6->dst, proto, (uint16_t)(total - header));
 	} else {
 		return 0;
 	}
-	if (total > len - KS_ETH_LEN ||
-	    ks_csum_fold(ks_csum_add(pseudo, f + KS_ETH_LEN + header, total - header)) != 0xffff)
+	if (total > len - KS_ETH_LEN || (proto != KS_PROTO_TCP && proto != KS_PROTO_UDP))
+		return 0;
+	f += KS_ETH_LEN + header;
+	if (proto == KS_PROTO_UDP && (total < header + 8 || (f[6] | f[7]) == 0))
+		return 0; /* no checksum was made */
+	if (ks_csum_fold(ks_csum_add(pseudo, f, total - header)) != 0xffff)
 		return 0;
 	return KS_RX_IP_CSUM_GOOD | KS_RX_L4_CSUM_GOOD;
 }
