@@ -192,6 +192,95 @@ static void least_connections_are_counted_over_all_workers(void)
 		}
 }
 
+/* ---- QUIC --------------------------------------------------------------------------------------------------------- */
+
+static void begin_quic(struct bed *b, uint8_t config, uint8_t id_len)
+{
+	struct ks_op_svc svc = op_svc("198.51.100.80", 80);
+	char reason[KS_REASON_LEN] = "";
+
+	CHECK_EQ(ks_desired_begin(b->desired, true), KS_OK);
+	bed_service(b, KS_PROTO_UDP, KS_SCHED_RR, servers, (const unsigned[]){ 1, 1, 1, 1, 0 });
+	svc.key.proto = KS_PROTO_UDP;
+	svc.sched = KS_SCHED_RR;
+	svc.flags = KS_SVC_QUIC;
+	svc.quic_config = config;
+	svc.quic_len = id_len;
+	CHECK_EQ(APPLY(b->desired, svc, reason), KS_OK);
+	bed_build(b);
+}
+
+/* Who gets a datagram from a port nobody knows yet. */
+static ks_be32 moved_client(struct bed *b, unsigned sport, const uint8_t *data, unsigned len)
+{
+	char text[64] = "";
+	struct pkt k;
+	ks_be32 to;
+
+	memset(text, 'x', len);
+	k = make_udp(1, CLIENT, sport, "198.51.100.80", 80, text);
+	memcpy(l4_of(&k) + 8, data, len);
+	fill_sums(&k);
+	feed(b, &k, sport % b->n);
+	CHECK(k.p.verdict == KS_V_TX || k.p.verdict == KS_V_MAIN);
+	to = ip_of(&k)->dst;
+	drop_pkt(&k);
+	return to;
+}
+
+/* All of 16 datagrams from 16 ports come to the same server, or they are spread. */
+static bool follows(struct bed *b, const uint8_t *data, unsigned len, const char *server)
+{
+	static unsigned sport = 20000;
+	unsigned there = 0;
+
+	for (unsigned i = 0; i < 16; i++)
+		there += moved_client(b, ++sport, data, len) == ip4(server);
+	CHECK(there == 16 || there <= 8);
+	return there == 16;
+}
+
+static void quic_ids_name_their_server(void)
+{
+	/* short headers; behind the first byte the id: 10.1.0.15 has weight 0, its clients stay */
+	static const uint8_t four[] = { 0x40, 0xaa, 0x60, 0xa0, 0x10, 0x00, 0xf9, 9, 9, 9, 9, 9 };
+	static const uint8_t port[] = { 0x40, 0xaa, 0x30, 0x00, 0xd1, 0xf9, 0x09, 9, 9, 9, 9, 9 };
+	static const uint8_t nobody[] = { 0x40, 0xaa, 0x60, 0xa0, 0x10, 0x09, 0x99, 9, 9, 9, 9, 9 };
+	static const uint8_t other_port[] = { 0x40, 0xaa, 0x30, 0x00, 0xd0, 0x50,
+					      0x09, 9,    9,    9,    9,    9 };
+	/* long headers: Handshake of version 1 with that id, Initial with it, an unknown version */
+	static const uint8_t handshake[] = { 0xe0, 0, 0,    0, 1, 11, 0xaa, 0x60, 0xa0,
+					     0x10, 0, 0xf9, 9, 9, 9,  9,    9,    0 };
+	static const uint8_t initial[] = { 0xc0, 0, 0,    0, 1, 11, 0xaa, 0x60, 0xa0,
+					   0x10, 0, 0xf9, 9, 9, 9,  9,    9,    0 };
+	static const uint8_t later[] = { 0xc0, 1, 2,    3, 4, 11, 0xaa, 0x60, 0xa0,
+					 0x10, 0, 0xf9, 9, 9, 9,  9,    9,    0 };
+	static const uint8_t lb[] = { 0x40, 0x4a, 10, 1, 0, 13, 1, 2, 3, 4 };
+	static const uint8_t lb_other[] = { 0x40, 0x6a, 10, 1, 0, 13, 1, 2, 3, 4 };
+
+	for (unsigned n = 1; n <= 5; n += 2) {
+		struct bed b;
+
+		open_with_route(&b, n);
+		begin_quic(&b, 0, 0);
+		CHECK(follows(&b, four, sizeof(four), "10.1.0.15"));
+		CHECK(follows(&b, port, sizeof(port), "10.1.0.13"));
+		CHECK(!follows(&b, nobody, sizeof(nobody), "10.1.0.13"));
+		CHECK(!follows(&b, other_port, sizeof(other_port), "10.1.0.13"));
+		CHECK(follows(&b, handshake, sizeof(handshake), "10.1.0.15"));
+		CHECK(!follows(&b, initial, sizeof(initial), "10.1.0.15"));
+		CHECK(follows(&b, later, sizeof(later), "10.1.0.15"));
+		for (unsigned len = 0; len < sizeof(handshake); len++) /* cut off anywhere */
+			follows(&b, handshake, len, "10.1.0.15");
+		begin_quic(&b, 1 + 2, 4);
+		CHECK(follows(&b, lb, sizeof(lb), "10.1.0.13"));
+		CHECK(!follows(&b, lb_other, sizeof(lb_other), "10.1.0.13"));
+		for (unsigned len = 0; len < sizeof(lb); len++)
+			CHECK(!follows(&b, lb, len, "10.1.0.13"));
+		bed_close(&b);
+	}
+}
+
 static void maglev_tables_have_a_prime_size(void)
 {
 	static uint8_t got[CLIENTS];
@@ -365,6 +454,7 @@ int main(void)
 	RUN(maglev);
 	RUN(consistent_hash);
 	RUN(least_connections_are_counted_over_all_workers);
+	RUN(quic_ids_name_their_server);
 	RUN(maglev_tables_have_a_prime_size);
 	RUN(overflow_fills_one_after_the_other);
 	RUN(clients_of_a_prefix_stay_together);
