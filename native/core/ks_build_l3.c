@@ -71,7 +71,26 @@ static void add_locals(const struct ks_desired *d, struct ks_tables *t)
 	for (size_t i = 0; i < d->n_m_addr; i++)
 		if (d->m_addr[i].port < d->n_ports)
 			add_local(t, d->m_addr[i].af, &d->m_addr[i].addr, d->m_addr[i].port,
-				  KS_LOCAL_KERNEL);
+				  d->m_addr[i].deprecated ? KS_LOCAL_KERNEL | KS_LOCAL_DEPRECATED
+							  : KS_LOCAL_KERNEL);
+}
+
+static void add_source6(struct ks_sources6 *s, const struct ks_local *l, bool moves)
+{
+	if (s->n < KS_SOURCES6)
+		s->a[s->n++] =
+			(struct ks_source6){ .addr = l->addr,
+					     .deprecated = (l->flags & KS_LOCAL_DEPRECATED) != 0,
+					     .moves = moves };
+}
+
+/* Was it taken for one of its flags before? */
+static bool was_taken(const struct ks_local *l, const uint16_t *order, unsigned k)
+{
+	for (unsigned i = 0; i < k; i++)
+		if (l->flags & order[i])
+			return true;
+	return false;
 }
 
 /* For a port whose routes name no source: an address that stays, rather than one that moves. */
@@ -89,8 +108,8 @@ static void choose_sources(struct ks_tables *t)
 				continue;
 			if (l->af == 4 && t->port_src[l->port] == 0)
 				t->port_src[l->port] = l->addr.v4;
-			if (l->af == 6 && ks_addr_unset(&t->port_src6[l->port]))
-				t->port_src6[l->port] = l->addr;
+			if (l->af == 6 && !was_taken(l, order, k))
+				add_source6(&t->sources6[l->port], l, moves);
 		}
 	}
 }
@@ -128,18 +147,23 @@ static void add_route(const struct ks_desired *d, struct gather *g, uint8_t af,
 	uint32_t port_mtu = d->port[route->port].mtu != 0 ? d->port[route->port].mtu : 1500;
 	struct ks_route r = *route;
 	uint64_t beyond = plen < 32 ? (1ull << (32 - plen)) - 1 : 0;
+	bool down = !d->port[route->port].up;
 
+	if (r.weight == 0 && !ks_addr_unset(&r.gw))
+		r.weight = 1; /* a network on a link is no way beside another, a router is */
+	r.told_src = rank <= RANK_KERNEL && !ks_addr_unset(&r.src);
 	r.plen = (uint8_t)plen;
 	if (route->mtu == 0 || route->mtu > port_mtu)
 		r.mtu = (uint16_t)port_mtu;
 	if (af == 4)
 		g->in[g->n++] = (struct ks_fib_in){ .dst = ntohl(dst->v4) & ~(uint32_t)beyond,
+						    .down = down,
 						    .rank = (uint32_t)rank,
 						    .route = r };
 	else
-		g->in6[g->n6++] = (struct ks_fib6_in){ .dst = prefix6(dst, plen),
-						       .rank = (uint32_t)rank,
-						       .route = r };
+		g->in6[g->n6++] = (struct ks_fib6_in){
+			.dst = prefix6(dst, plen), .down = down, .rank = (uint32_t)rank, .route = r
+		};
 }
 
 static void add_op_routes(const struct ks_desired *d, struct gather *g)
@@ -149,7 +173,8 @@ static void add_op_routes(const struct ks_desired *d, struct gather *g)
 				      .src = o->body.src,
 				      .port = o->key.port,
 				      .mtu = (uint16_t)o->body.mtu,
-				      .metric = o->key.metric };
+				      .metric = o->key.metric,
+				      .weight = (uint16_t)o->body.weight };
 
 		if (o->body.live)
 			add_route(d, g, o->key.af, &o->key.addr, o->key.x, RANK_OP, &r);
@@ -175,7 +200,8 @@ static void add_kernel_routes(const struct ks_desired *d, struct gather *g)
 				      .src = m->src,
 				      .port = m->port,
 				      .mtu = (uint16_t)(m->mtu > UINT16_MAX ? 0 : m->mtu),
-				      .metric = m->metric };
+				      .metric = m->metric,
+				      .weight = m->weight };
 
 		if (m->plen <= (m->af == 4 ? 32 : 128) && m->port < d->n_ports)
 			add_route(d, g, m->af, &m->dst, m->plen, RANK_KERNEL, &r);

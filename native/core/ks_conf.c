@@ -159,16 +159,24 @@ const struct ks_static_neigh *ks_conf_neighs(const struct ks_conf *c, uint32_t *
 	return t->neigh;
 }
 
+const struct ks_hops *ks_conf_hops(const struct ks_conf *c, uint8_t af)
+{
+	const struct ks_tables *t = c->impl;
+
+	return af == 4 ? &t->fib->hops : &t->fib6->hops;
+}
+
 ks_be32 ks_conf_source4(const struct ks_conf *c, uint8_t port, ks_be32 dst)
 {
 	const struct ks_tables *t = c->impl;
 	const struct ks_route *r = ks_conf_route4(c, dst);
 
-	if (r != NULL && r->port == port && r->src.v4 != 0)
+	r = ks_route_by_port(r, port);
+	if (r != NULL && r->src.v4 != 0)
 		return r->src.v4;
-	if (r != NULL && r->port == port && r->gw.v4 != 0) {
-		r = ks_conf_route4(c, r->gw.v4);
-		if (r != NULL && r->port == port && r->src.v4 != 0)
+	if (r != NULL && r->gw.v4 != 0) {
+		r = ks_route_by_port(ks_conf_route4(c, r->gw.v4), port);
+		if (r != NULL && r->src.v4 != 0)
 			return r->src.v4;
 	}
 	return port < KS_MAX_PORTS ? t->port_src[port] : 0;
@@ -176,18 +184,13 @@ ks_be32 ks_conf_source4(const struct ks_conf *c, uint8_t port, ks_be32 dst)
 
 union ks_addr ks_conf_source6(const struct ks_conf *c, uint8_t port, const union ks_addr *dst)
 {
-	static const union ks_addr none = { .q = { 0, 0 } };
+	static const struct ks_sources6 none;
 	const struct ks_tables *t = c->impl;
-	const struct ks_route *r = ks_conf_route6(c, dst);
+	const struct ks_route *r = ks_route_by_port(ks_conf_route6(c, dst), port);
 
-	if (r != NULL && r->port == port && !ks_addr_unset(&r->src))
+	if (r != NULL && r->told_src)
 		return r->src;
-	if (r != NULL && r->port == port && !ks_addr_unset(&r->gw)) {
-		r = ks_conf_route6(c, &r->gw);
-		if (r != NULL && r->port == port && !ks_addr_unset(&r->src))
-			return r->src;
-	}
-	return port < KS_MAX_PORTS ? t->port_src6[port] : none;
+	return ks_source6_choose(port < KS_MAX_PORTS ? &t->sources6[port] : &none, dst);
 }
 
 void ks_unref_maglevs(const struct ks_mem *mem, const struct ks_svc *svc, uint32_t n)

@@ -104,11 +104,12 @@ struct ks_svc {
 	struct ks_maglev *maglev; /* with KS_SCHED_MH; NULL = no real server has weight */
 };
 
-#define KS_LOCAL_VIP    0x1u /* leased */
-#define KS_LOCAL_LIP    0x2u
-#define KS_LOCAL_KERNEL 0x4u /* mirrored: the kernel has it on the KNI interface too */
-#define KS_LOCAL_PLAIN  0x8u /* set by ops without a flag */
-#define KS_LOCAL_SNAT   0x10u /* match services let packets out with it */
+#define KS_LOCAL_VIP        0x1u /* leased */
+#define KS_LOCAL_LIP        0x2u
+#define KS_LOCAL_KERNEL     0x4u /* mirrored: the kernel has it on the KNI interface too */
+#define KS_LOCAL_PLAIN      0x8u /* set by ops without a flag */
+#define KS_LOCAL_SNAT       0x10u /* match services let packets out with it */
+#define KS_LOCAL_DEPRECATED 0x20u /* the kernel's, not for new conversations */
 
 struct ks_local {
 	union ks_addr addr;
@@ -125,7 +126,13 @@ struct ks_route {
 	uint8_t plen;
 	uint16_t mtu; /* never 0 */
 	uint32_t metric;
+	uint16_t weight; /* 0 = never one of several ways */
+	bool told_src; /* src was named for it, rather than following from an address */
+	uint16_t n_hops; /* of the first of several equal ways: how many they are, one behind
+			    another */
 };
+
+struct ks_rss;
 
 struct ks_port_info {
 	char dev[KS_DEV_NAME];
@@ -134,6 +141,8 @@ struct ks_port_info {
 	bool up;
 	bool ip_csum_tx; /* the port fills IPv4 header checksums */
 	bool l4_csum_tx; /* the port fills TCP and UDP checksums */
+	const struct ks_rss *rss; /* how it spreads packets over the workers, for as long as the
+				     shell lives; NULL = not known */
 };
 
 struct ks_conf {
@@ -142,6 +151,7 @@ struct ks_conf {
 			   looked up anew */
 	uint32_t n_workers;
 	uint32_t n_ports;
+	const struct ks_rss *rss; /* owners of what clients send follow it; NULL = none to follow */
 	uint32_t n_svc;
 	uint32_t n_svc_slots; /* 1 + highest slot ever used */
 	uint32_t n_rs_slots;
@@ -195,6 +205,14 @@ static inline const struct ks_route *ks_conf_route(const struct ks_conf *c, uint
 {
 	return af == 4 ? ks_conf_route4(c, dst->v4) : ks_conf_route6(c, dst);
 }
+/* Of several equal ways the one that leaves by that device; NULL = none does. */
+static inline const struct ks_route *ks_route_by_port(const struct ks_route *r, uint8_t port)
+{
+	for (uint16_t i = 0; r != NULL && i < (r->n_hops > 1 ? r->n_hops : 1); i++)
+		if (r[i].port == port)
+			return &r[i];
+	return NULL;
+}
 static inline bool ks_addr_unset(const union ks_addr *a)
 {
 	return (a->q[0] | a->q[1]) == 0;
@@ -208,6 +226,8 @@ struct ks_static_neigh {
 	uint8_t port;
 	uint8_t mac[6];
 };
+struct ks_hops;
+const struct ks_hops *ks_conf_hops(const struct ks_conf *c, uint8_t af);
 const struct ks_static_neigh *ks_conf_neighs(const struct ks_conf *c, uint32_t *n);
 /* Our address to ask for dst with on that port: the preferred source of its route, else one of the
  * port's own; 0 = none. */
@@ -255,10 +275,12 @@ uint64_t ks_desired_generation(const struct ks_desired *d);
 struct ks_mirror_addr {
 	union ks_addr addr;
 	uint8_t af, plen, port;
+	bool deprecated; /* not for new conversations (RFC 4862 §5.5.4) */
 };
 struct ks_mirror_route {
 	union ks_addr dst, gw, src;
 	uint8_t af, plen, port;
+	uint8_t weight; /* of one next hop of several; 0 = the only one */
 	uint32_t metric, mtu;
 };
 /* The next generation gets a new epoch, so that cached next hops are looked up anew. */

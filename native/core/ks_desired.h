@@ -63,7 +63,7 @@ struct ks_obj_body {
 	uint8_t quic_config, quic_len; /* service */
 	uint8_t mac[6];
 	uint32_t flags;
-	uint32_t weight; /* match: its order */
+	uint32_t weight; /* match: its order; route: its share */
 	uint32_t mtu;
 	uint32_t est_timeout_ms;
 	uint32_t persist_ms;

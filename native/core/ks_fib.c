@@ -12,6 +12,18 @@ static int cmp_u32(uint32_t a, uint32_t b)
 	return a < b ? -1 : a > b;
 }
 
+/* 0 = as good as each other. */
+static int compare_ways(const struct ks_fib_in *a, const struct ks_fib_in *b)
+{
+	int c = cmp_u32(a->down, b->down);
+
+	if (c == 0)
+		c = cmp_u32(a->route.metric, b->route.metric);
+	if (c == 0)
+		c = cmp_u32(a->rank, b->rank);
+	return c;
+}
+
 static int cmp_in(const void *pa, const void *pb)
 {
 	const struct ks_fib_in *a = pa, *b = pb;
@@ -20,9 +32,9 @@ static int cmp_in(const void *pa, const void *pb)
 	if (c == 0)
 		c = cmp_u32(a->route.plen, b->route.plen);
 	if (c == 0)
-		c = cmp_u32(a->route.metric, b->route.metric);
+		c = compare_ways(a, b);
 	if (c == 0)
-		c = cmp_u32(a->rank, b->rank);
+		c = cmp_u32(a->route.weight != 0, b->route.weight != 0);
 	if (c == 0)
 		c = cmp_u32(a->route.port, b->route.port);
 	if (c == 0)
@@ -106,11 +118,18 @@ struct ks_fib *ks_fib_build(const struct ks_mem *mem, struct ks_fib_in *in, uint
 		ks_fib_unref(mem, f);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (i > 0 && in[i].dst == in[i - 1].dst && in[i].route.plen == in[i - 1].route.plen)
-			continue; /* a worse one of the same prefix */
-		f->route[f->n_routes] = in[i].route;
-		insert(f, in[i].dst, in[i].route.plen, ++f->n_routes);
+	for (uint32_t i = 0, first = 0; i < n; i++) {
+		bool known = i > 0 && in[i].dst == in[i - 1].dst &&
+			in[i].route.plen == in[i - 1].route.plen;
+
+		first = known ? first : i;
+		if (!known) {
+			f->route[f->n_routes] = in[i].route;
+			f->route[f->n_routes].n_hops = 1;
+			insert(f, in[i].dst, in[i].route.plen, ++f->n_routes);
+		} else if (compare_ways(&in[first], &in[i]) == 0) { /* else a worse one */
+			f->n_routes += ks_hops_join(&f->hops, f->route, f->n_routes, &in[i].route);
+		}
 	}
 	return f;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "ks_conf.h"
+#include "ks_hops.h"
 #include "ks_mem.h"
 
 #define KS_FIB_L1       65536u
@@ -19,6 +20,7 @@
 
 struct ks_fib {
 	uint32_t refs; /* main lcore only */
+	struct ks_hops hops;
 	uint32_t n_routes;
 	uint32_t n_blocks;
 	struct ks_route *route;
@@ -26,11 +28,13 @@ struct ks_fib {
 	uint32_t l1[KS_FIB_L1];
 };
 
-/* A route as it comes in. Among routes of one prefix the lowest metric wins, then the lowest rank
- * (who said it), then the lowest port and gateway, so that the outcome does not depend on the
- * order. */
+/* A route as it comes in. Among routes of one prefix one whose device is up wins, then the lowest
+ * metric, then the lowest rank (who said it). Those equal in all of this are ways side by side if
+ * they have a weight; else the lowest port and gateway wins, so that the outcome does not depend on
+ * the order. */
 struct ks_fib_in {
 	uint32_t dst; /* host order, bits beyond plen zero */
+	bool down;
 	uint32_t rank;
 	struct ks_route route;
 };

@@ -11,6 +11,18 @@ static unsigned nibble(const union ks_addr *a, unsigned level)
 	return level & 1 ? a->b[level / 2] & 15u : a->b[level / 2] >> 4;
 }
 
+/* 0 = as good as each other. */
+static int compare_ways(const struct ks_fib6_in *a, const struct ks_fib6_in *b)
+{
+	if (a->down != b->down)
+		return a->down ? 1 : -1;
+	if (a->route.metric != b->route.metric)
+		return a->route.metric < b->route.metric ? -1 : 1;
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
+	return 0;
+}
+
 /* Shorter prefixes first, so that longer ones overwrite; of one prefix the best first. */
 static int cmp(const void *pa, const void *pb)
 {
@@ -22,10 +34,11 @@ static int cmp(const void *pa, const void *pb)
 	order = memcmp(a->dst.b, b->dst.b, sizeof(a->dst.b));
 	if (order != 0)
 		return order;
-	if (a->route.metric != b->route.metric)
-		return a->route.metric < b->route.metric ? -1 : 1;
-	if (a->rank != b->rank)
-		return a->rank < b->rank ? -1 : 1;
+	order = compare_ways(a, b);
+	if (order != 0)
+		return order;
+	if ((a->route.weight != 0) != (b->route.weight != 0))
+		return a->route.weight == 0 ? -1 : 1;
 	if (a->route.port != b->route.port)
 		return a->route.port < b->route.port ? -1 : 1;
 	return memcmp(a->route.gw.b, b->route.gw.b, sizeof(a->route.gw.b));
@@ -80,12 +93,18 @@ struct ks_fib6 *ks_fib6_build(const struct ks_mem *mem, struct ks_fib6_in *in, u
 		ks_fib6_unref(mem, f);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (i > 0 && in[i].route.plen == in[i - 1].route.plen &&
-		    memcmp(&in[i].dst, &in[i - 1].dst, sizeof(in[i].dst)) == 0)
-			continue; /* a worse one of the same prefix */
-		f->route[f->n_routes] = in[i].route;
-		insert(f, &in[i], f->n_routes++);
+	for (uint32_t i = 0, first = 0; i < n; i++) {
+		bool known = i > 0 && in[i].route.plen == in[i - 1].route.plen &&
+			memcmp(&in[i].dst, &in[i - 1].dst, sizeof(in[i].dst)) == 0;
+
+		first = known ? first : i;
+		if (!known) {
+			f->route[f->n_routes] = in[i].route;
+			f->route[f->n_routes].n_hops = 1;
+			insert(f, &in[i], f->n_routes++);
+		} else if (compare_ways(&in[first], &in[i]) == 0) { /* else a worse one */
+			f->n_routes += ks_hops_join(&f->hops, f->route, f->n_routes, &in[i].route);
+		}
 	}
 	return f;
 }

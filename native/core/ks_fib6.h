@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "ks_conf.h"
+#include "ks_hops.h"
 #include "ks_mem.h"
 
 struct ks_fib6_node {
@@ -19,6 +20,7 @@ struct ks_fib6_node {
 
 struct ks_fib6 {
 	uint32_t refs; /* main lcore only */
+	struct ks_hops hops;
 	uint32_t n_routes;
 	uint32_t n_nodes;
 	struct ks_route *route;
@@ -26,9 +28,10 @@ struct ks_fib6 {
 	uint32_t (*best)[16]; /* number of the route + 1 that ends in that row, 0 = none */
 };
 
-/* As ks_fib_in: lowest metric, lowest rank, lowest port and gateway win. */
+/* As ks_fib_in. */
 struct ks_fib6_in {
 	union ks_addr dst; /* bits beyond plen zero */
+	bool down;
 	uint32_t rank;
 	struct ks_route route;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packets of a session: state, rewriting of addresses and ports with their checksums, next hop. */
+#include "ks_hops.h"
 #include "ks_sctp.h"
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
@@ -41,10 +42,19 @@ static uint16_t find_next_hop(struct ks_worker *w, const struct ks_route *r, uin
 	return ks_neigh_find(&w->shared->neigh, r->port, af, ks_addr_unset(&r->gw) ? dst : &r->gw);
 }
 
+/* The route, and of several equal ways the flow's. */
+static const struct ks_route *way_to(struct ks_worker *w, const struct ks_conf *c, uint8_t af,
+				     const union ks_addr *dst, uint64_t flow)
+{
+	const struct ks_route *r = ks_conf_route(c, af, dst);
+
+	return r == NULL ? NULL : ks_route_pick(&w->shared->neigh, r, af, flow);
+}
+
 void ks_route_out(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, uint8_t af,
 		  const union ks_addr *dst, ks_ms now)
 {
-	const struct ks_route *r = ks_conf_route(c, af, dst);
+	const struct ks_route *r = way_to(w, c, af, dst, ks_hops_mix(dst->q[0] ^ dst->q[1]));
 	uint16_t nh;
 
 	if (r == NULL) {
@@ -73,6 +83,18 @@ static union ks_addr far_end(const struct ks_session *s, unsigned dir)
 		: ((const struct ks_wide *)(const void *)s)->addr[dir][KS_SRC];
 }
 
+/* What a session chooses its ways by, for as long as it lives. */
+static uint64_t flow_of(const struct ks_session *s)
+{
+	const struct ks_key k = ks_session_key(s, KS_IN);
+	uint64_t ports = (uint64_t)k.t.sport << 16 | k.t.dport;
+
+	if (k.af == 4)
+		return ks_hops_mix(ks_hops_mix((uint64_t)k.t.src << 32 | k.t.dst) + ports);
+	return ks_hops_mix(ks_hops_mix(ks_hops_mix(k.a[KS_SRC].q[0] + ports) + k.a[KS_SRC].q[1]) +
+			   ks_hops_mix(k.a[KS_DST].q[0] ^ k.a[KS_DST].q[1]));
+}
+
 static unsigned ip_header(uint8_t af)
 {
 	return af == 4 ? sizeof(struct ks_ip4) : sizeof(struct ks_ip6);
@@ -87,7 +109,7 @@ __attribute__((noinline, cold)) static bool refresh_one_way(struct ks_worker *w,
 {
 	union ks_addr rs = far_end(s, KS_OUT), src;
 	uint8_t af = ks_session_af(s, KS_OUT);
-	const struct ks_route *r = ks_conf_route(c, af, &rs);
+	const struct ks_route *r = way_to(w, c, af, &rs, flow_of(s));
 
 	if (r == NULL || (s->fwd == KS_FWD_DR && !ks_addr_unset(&r->gw)))
 		return false;
@@ -123,12 +145,13 @@ __attribute__((noinline, cold)) static bool refresh_ways(struct ks_worker *w,
 {
 	union ks_addr rs = far_end(s, KS_OUT), client = far_end(s, KS_IN);
 	const struct ks_route *to_rs, *to_client;
+	uint64_t flow = flow_of(s);
 	uint32_t a, b;
 
 	if (s->flags & KS_SF_ONE_WAY)
 		return refresh_one_way(w, c, s);
-	to_rs = ks_conf_route(c, ks_session_af(s, KS_OUT), &rs);
-	to_client = ks_conf_route(c, ks_session_af(s, KS_IN), &client);
+	to_rs = way_to(w, c, ks_session_af(s, KS_OUT), &rs, flow);
+	to_client = way_to(w, c, ks_session_af(s, KS_IN), &client, flow);
 	if (to_rs == NULL || to_client == NULL)
 		return false;
 	s->nh[KS_IN] = find_next_hop(w, to_rs, ks_session_af(s, KS_OUT), &rs);

@@ -12,6 +12,7 @@
 
 #include "ks_arp.h"
 #include "ks_hdr.h"
+#include "ks_hops.h"
 #include "ks_resolve.h"
 
 #define CONFLICT_TELL_MS   1000u
@@ -207,9 +208,7 @@ static void answer(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p,
  */
 static bool belongs(const struct ks_conf *c, uint8_t port, ks_be32 addr)
 {
-	const struct ks_route *r = ks_conf_route4(c, addr);
-
-	return r != NULL && r->port == port;
+	return ks_route_by_port(ks_conf_route4(c, addr), port) != NULL;
 }
 
 static void arp_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, ks_ms now)
@@ -300,6 +299,7 @@ static void ip_output(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 		ks_main_drop(m, p, KS_DROP_NO_ROUTE);
 		return;
 	}
+	r = ks_route_pick(&m->shared->neigh, r, af, ks_hops_mix(dst.q[0] ^ dst.q[1]));
 	next = ks_addr_unset(&r->gw) ? dst : r->gw;
 	if (ks_conf_local(c, af, &next) != NULL)
 		ks_main_drop(m, p, KS_DROP_LOOP);

@@ -172,9 +172,7 @@ static bool parse(const struct ks_pkt *p, struct nd *nd)
 /* Only what we would send to on that port is worth an entry. */
 static bool belongs(const struct ks_conf *c, uint8_t port, const union ks_addr *addr)
 {
-	const struct ks_route *r = ks_conf_route6(c, addr);
-
-	return r != NULL && r->port == port;
+	return ks_route_by_port(ks_conf_route6(c, addr), port) != NULL;
 }
 
 static void solicited(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p,

@@ -101,7 +101,7 @@ static uint16_t take_index(struct ks_neigh_table *t)
 	i = impl->freed[impl->freed_head];
 	impl->freed_head = (impl->freed_head + 1) % KS_NEIGH_MAX;
 	impl->n_freed--;
-	t->reused = true;
+	t->outdated = true;
 	return i;
 }
 
@@ -167,8 +167,9 @@ void ks_neigh_set_mac(struct ks_neigh_table *t, uint16_t index, const uint8_t ma
 	atomic_store_explicit(&t->hot[index].word, word, memory_order_release);
 }
 
-void ks_neigh_set_unusable(struct ks_neigh_table *t, uint16_t index)
+void ks_neigh_set_failed(struct ks_neigh_table *t, uint16_t index)
 {
-	atomic_store_explicit(&t->hot[index].word, (uint64_t)(ks_neigh_port(t, index) & 0x3f) << 48,
-			      memory_order_release);
+	uint64_t port = (uint64_t)(ks_neigh_port(t, index) & 0x3f) << 48;
+
+	atomic_store_explicit(&t->hot[index].word, port | KS_NH_FAILED, memory_order_release);
 }

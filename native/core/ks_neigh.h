@@ -18,8 +18,10 @@
 
 #define KS_NEIGH_MAX 65535u /* indices 0 .. KS_NEIGH_MAX-1; KS_NH_NONE is none */
 
-/* word: bits 0-47 MAC (byte 0 of the MAC in bits 0-7), 48-53 port, 54 usable (MAC valid) */
+/* word: bits 0-47 MAC (byte 0 of the MAC in bits 0-7), 48-53 port, 54 usable (MAC valid), 55 failed
+ * (asked in vain, and not heard of since) */
 #define KS_NH_USABLE (1ull << 54)
+#define KS_NH_FAILED (1ull << 55)
 static inline bool ks_nh_usable(uint64_t word)
 {
 	return (word & KS_NH_USABLE) != 0;
@@ -38,8 +40,9 @@ struct ks_neigh_hot {
 struct ks_neigh_table {
 	struct ks_neigh_hot *hot; /* [KS_NEIGH_MAX] */
 	void *impl;
-	bool reused; /* main lcore: an index was given to another next hop, so cached ones must be
-			looked up anew (a new epoch); happens when all have been in use once */
+	bool outdated; /* main lcore: cached next hops must be looked up anew (a new epoch): an
+			  index was given to another one, when all had been in use once; or one of
+			  several equal ways has failed, or is back */
 };
 
 /* Worker side. find returns the index or KS_NH_NONE (then send the packet to the main lcore with
@@ -68,7 +71,7 @@ static inline uint16_t ks_neigh_add4(struct ks_neigh_table *t, uint8_t port, ks_
 void ks_neigh_del(struct ks_neigh_table *t, uint16_t index);
 void ks_neigh_set_mac(struct ks_neigh_table *t, uint16_t index,
 		      const uint8_t mac[6]); /* usable from now */
-void ks_neigh_set_unusable(struct ks_neigh_table *t, uint16_t index);
+void ks_neigh_set_failed(struct ks_neigh_table *t, uint16_t index);
 uint8_t ks_neigh_port(const struct ks_neigh_table *t, uint16_t index);
 
 #endif

@@ -262,7 +262,7 @@ static int route_key(struct ks_desired *d, const struct ks_op_route *op, struct 
 static int route_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
 	const struct ks_op_route *op = (const void *)raw;
-	struct ks_obj_body body = { .mtu = op->mtu };
+	struct ks_obj_body body = { .mtu = op->mtu, .weight = op->weight };
 	struct ks_obj_key key;
 	int status = route_key(d, op, &key, reason);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ks_arp.h"
+#include "ks_hops.h"
 
 #define NO_ROW UINT16_MAX
 #define NEVER  UINT64_MAX
@@ -137,6 +138,10 @@ static void usable(struct ks_main *m, const struct ks_conf *c, uint16_t i, const
 {
 	struct ks_pkt p;
 
+	if (m->nud[i].shared &&
+	    atomic_load_explicit(&m->shared->neigh.hot[i].word, memory_order_relaxed) &
+		    KS_NH_FAILED)
+		m->shared->neigh.outdated = true;
 	ks_neigh_set_mac(&m->shared->neigh, i, mac);
 	while (wait_pop(m, &m->nud[i], &p))
 		frame_to(m, c, i, &p);
@@ -231,6 +236,22 @@ void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port,
 	usable(m, c, i, mac);
 }
 
+/* The next hops that stand beside others: each is asked for before anybody uses it, so that one
+ * which does not answer is left out. */
+static void follow_shared(struct ks_main *m, const struct ks_conf *c, uint8_t af,
+			  const struct ks_hops *hops, ks_ms now)
+{
+	for (uint32_t k = 0; k < hops->n; k++) {
+		uint16_t i = get_entry(m, hops->hop[k].port, af, &hops->hop[k].gw);
+
+		if (i == KS_NH_NONE || ks_conf_local(c, af, &hops->hop[k].gw) != NULL)
+			continue;
+		m->nud[i].shared = true;
+		if (m->nud[i].state == KS_NUD_NONE)
+			start(m, c, i, KS_NUD_INCOMPLETE, now);
+	}
+}
+
 void ks_resolve_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now)
 {
 	const struct ks_static_neigh *n;
@@ -242,13 +263,15 @@ void ks_resolve_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now)
 	m->generation = c->generation;
 	m->epoch = c->epoch;
 	for (uint32_t i = 0; i < m->high; i++)
-		m->nud[i].seen = false;
+		m->nud[i].seen = m->nud[i].shared = false;
 	n = ks_conf_neighs(c, &count);
 	for (uint32_t i = 0; i < count; i++)
 		ks_resolve_static(m, c, n[i].port, n[i].af, &n[i].addr, n[i].mac, true, now);
 	for (uint32_t i = 0; i < m->high; i++)
 		if (m->nud[i].by_conf && !m->nud[i].seen)
 			forget(m, (uint16_t)i);
+	follow_shared(m, c, 4, ks_conf_hops(c, 4), now);
+	follow_shared(m, c, 6, ks_conf_hops(c, 6), now);
 }
 
 /* ---- timers ---------------------------------------------------------------------------------------------------- */
@@ -263,11 +286,15 @@ static void asked_in_vain(struct ks_main *m, const struct ks_conf *c, uint16_t i
 		set_due(m, e, answer_by(e, now));
 		return;
 	}
-	ks_neigh_set_unusable(&m->shared->neigh, i);
+	if (e->shared &&
+	    !(atomic_load_explicit(&m->shared->neigh.hot[i].word, memory_order_relaxed) &
+	      KS_NH_FAILED))
+		m->shared->neigh.outdated = true;
+	ks_neigh_set_failed(&m->shared->neigh, i);
 	wait_drop(m, e);
 	e->state = KS_NUD_FAILED;
 	e->since = now;
-	set_due(m, e, now + FORGET_MIN_MS);
+	set_due(m, e, now + (e->shared ? KS_SHARED_RETRY_MS : FORGET_MIN_MS));
 }
 
 static void due(struct ks_main *m, const struct ks_conf *c, uint16_t i, ks_ms now)
@@ -285,7 +312,7 @@ static void due(struct ks_main *m, const struct ks_conf *c, uint16_t i, ks_ms no
 		break;
 	case KS_NUD_REACHABLE:
 	case KS_NUD_STALE:
-		if (used != e->used_seen) {
+		if (used != e->used_seen || e->shared) {
 			e->used_seen = used;
 			start(m, c, i, KS_NUD_PROBE, now);
 		} else if (e->state == KS_NUD_STALE && now - e->since >= forget_after) {
@@ -296,7 +323,10 @@ static void due(struct ks_main *m, const struct ks_conf *c, uint16_t i, ks_ms no
 		}
 		break;
 	case KS_NUD_FAILED:
-		forget(m, i);
+		if (e->shared)
+			start(m, c, i, KS_NUD_INCOMPLETE, now);
+		else
+			forget(m, i);
 		break;
 	default:
 		e->due = NEVER;

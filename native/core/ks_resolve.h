@@ -7,7 +7,7 @@
  *   REACHABLE   heard of within the reachable time (KS_PARAM_NEIGH_TIMEOUT)
  *   STALE       not heard of since, and nobody uses it; forgotten after a long disuse
  *   PROBE       not heard of since, and used: asked by unicast as often, and used meanwhile
- *   FAILED      did not answer; the next frame starts over
+ *   FAILED      did not answer; the next frame starts over, as does time for one of several ways
  *   STATIC      told by an op: never asked
  */
 #ifndef KS_RESOLVE_H
@@ -19,10 +19,13 @@
 #define KS_WAIT_ENTRY_MAX 128u /* and for one next hop */
 /* A first answer that is lost costs a tenth of a second, not one: the wait doubles from the first
  * up to RFC 4861's RETRANS_TIMER. */
-#define KS_ARP_TRIES      5u
-#define KS_ARP_FIRST_MS   100u
-#define KS_ARP_LAST_MS    1000u
-#define KS_CONFLICT_SLOTS 64u
+#define KS_ARP_TRIES    5u
+#define KS_ARP_FIRST_MS 100u
+#define KS_ARP_LAST_MS  1000u
+/* A router beside others is asked again so long after it failed: without an answer nobody uses it.
+ */
+#define KS_SHARED_RETRY_MS 3000u
+#define KS_CONFLICT_SLOTS  64u
 
 enum ks_nud {
 	KS_NUD_NONE,
@@ -39,6 +42,7 @@ struct ks_nud_entry {
 	uint8_t tries;
 	bool by_conf; /* static one of the generation */
 	bool seen; /* while the generation's static ones are compared */
+	bool shared; /* it is one of several equal ways: known whether it answers, used or not */
 	uint16_t n_wait;
 	uint16_t wait_first, wait_last; /* rows of ks_main.wait */
 	uint8_t af;

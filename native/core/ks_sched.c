@@ -206,7 +206,7 @@ static uint32_t log2_of(uint32_t x)
 }
 
 /* -log2(u / 2^32) in 1/65536, for u > 0; whole numbers, so that every machine has the same. */
-static uint64_t neg_log2(uint32_t u)
+uint64_t ks_neg_log2(uint32_t u)
 {
 	unsigned top = 31u - (unsigned)__builtin_clz(u);
 	uint32_t rest = (uint32_t)(((uint64_t)u << (31 - top)) >> 15) & 0xffff;
@@ -230,7 +230,7 @@ static const struct ks_rs *conhash(const struct pick *p)
 
 		if (rs->weight == 0)
 			continue;
-		score = neg_log2((uint32_t)(h >> 32) | 1);
+		score = ks_neg_log2((uint32_t)(h >> 32) | 1);
 		if (best == NULL || score * best->weight < best_score * rs->weight) {
 			best = rs;
 			best_score = score;

@@ -44,4 +44,7 @@ uint64_t ks_sched_inactive(const struct ks_counts *counts, uint32_t slot);
 /* Is there a scheduler of that number (enum ks_sched)? */
 bool ks_sched_known(uint8_t sched);
 
+/* -log2(u / 2^32) in 1/65536, for u > 0: what weighted rendezvous scores with. */
+uint64_t ks_neg_log2(uint32_t u);
+
 #endif

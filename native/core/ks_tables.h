@@ -20,6 +20,16 @@ struct ks_nat_row {
 	ks_be16 port;
 };
 
+/* What may be a port's own IPv6 source, those that stay before those that move. */
+#define KS_SOURCES6 16u
+struct ks_sources6 {
+	uint32_t n;
+	struct ks_source6 {
+		union ks_addr addr;
+		bool deprecated, moves;
+	} a[KS_SOURCES6];
+};
+
 struct ks_tables {
 	struct ks_mem mem;
 	struct ks_fib *fib;
@@ -38,7 +48,7 @@ struct ks_tables {
 	struct ks_static_neigh *neigh;
 	uint32_t n_neigh;
 	ks_be32 port_src[KS_MAX_PORTS]; /* an address of ours on that port, 0 = none */
-	union ks_addr port_src6[KS_MAX_PORTS];
+	struct ks_sources6 sources6[KS_MAX_PORTS];
 };
 
 static inline uint64_t ks_svc_key4(uint8_t proto, ks_be32 addr, ks_be16 port)
@@ -72,6 +82,9 @@ static inline uint32_t ks_nat_hash(uint8_t proto, const union ks_addr *addr, ks_
 {
 	return (uint32_t)ks_mix(ks_mix(addr->q[0] + ((uint64_t)proto << 16 | port)) + addr->q[1]);
 }
+
+/* ks_source6.c: the best of them to speak to dst with (RFC 6724 §5); zero = there is none. */
+union ks_addr ks_source6_choose(const struct ks_sources6 *s, const union ks_addr *dst);
 
 void ks_unref_maglevs(const struct ks_mem *mem, const struct ks_svc *svc, uint32_t n);
 

@@ -99,12 +99,12 @@ static const uint8_t *rs_in_use(void *ctx)
 	return m->rs_in_use;
 }
 
-/* An index of the neighbour table went to another next hop: sessions must not go on with it. */
-static void note_reuse(struct mainloop *m)
+/* Sessions must not go on with the next hops they have. */
+static void note_outdated(struct mainloop *m)
 {
-	if (!m->s->shared.neigh.reused)
+	if (!m->s->shared.neigh.outdated)
 		return;
-	m->s->shared.neigh.reused = false;
+	m->s->shared.neigh.outdated = false;
 	ks_desired_new_epoch(m->desired);
 	m->rebuild = true;
 }
@@ -432,7 +432,7 @@ static void turn(struct mainloop *m)
 	busy = answer_sessions(m) || busy;
 	if (now >= ks_main_deadline(m->core))
 		ks_main_tick(m->core, current(m), now);
-	note_reuse(m);
+	note_outdated(m);
 	if (ks_control_waiting(m->control) || now >= ks_control_deadline(m->control))
 		ks_control_poll(m->control, now);
 	if (now >= ks_mirror_deadline(m->mirror))

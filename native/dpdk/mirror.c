@@ -39,6 +39,7 @@ struct ks_mirror {
 	enum dump dump; /* under way */
 	bool interrupted; /* it must be repeated */
 	bool again; /* a new dump is wanted when this one is done */
+	ks_ms again_at; /* and not before */
 	bool synced;
 	bool dirty; /* changes to hand over */
 	ks_ms due;
@@ -55,7 +56,8 @@ static bool open_socket(struct ks_mirror *m)
 	struct sockaddr_nl sa = { .nl_family = AF_NETLINK,
 				  .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
 					  RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR |
-					  RTMGRP_IPV6_ROUTE | RTMGRP_NEIGH };
+					  RTMGRP_IPV6_ROUTE | RTMGRP_NEIGH |
+					  1u << (RTNLGRP_NEXTHOP - 1) };
 	struct epoll_event ev = { .events = EPOLLIN };
 	int size = RECV_BUFFER, on = 1;
 
@@ -197,31 +199,34 @@ static void note_change(struct ks_mirror *m, bool changed, ks_ms now)
 
 static void route_message(struct ks_mirror *m, const struct nlmsghdr *h, bool *failed, ks_ms now)
 {
-	struct ks_mirror_route r;
-	bool changed;
+	struct ks_mirror_route r[KS_MIRROR_HOPS];
+	unsigned n = ks_mirror_parse_route(&m->ports, h, r);
+	bool changed = false;
 
-	if (!ks_mirror_parse_route(&m->ports, h, &r))
-		return;
-	if (h->nlmsg_type == RTM_DELROUTE)
-		changed = ks_route_set_del(&m->routes, &r);
-	else if ((h->nlmsg_flags & NLM_F_REPLACE) != 0)
-		changed = ks_route_set_replace(&m->routes, &r, failed);
-	else
-		changed = ks_route_set_add(&m->routes, &r, failed);
+	for (unsigned i = 0; i < n; i++) {
+		if (h->nlmsg_type == RTM_DELROUTE)
+			changed |= ks_route_set_del(&m->routes, &r[i]);
+		else if (i == 0 && (h->nlmsg_flags & NLM_F_REPLACE) != 0)
+			changed |= ks_route_set_replace(&m->routes, &r[i], failed);
+		else
+			changed |= ks_route_set_add(&m->routes, &r[i], failed);
+	}
 	note_change(m, changed, now);
 }
 
 static void addr_message(struct ks_mirror *m, const struct nlmsghdr *h, bool *failed, ks_ms now)
 {
 	struct ks_mirror_addr a;
+	bool ours;
 
-	if (!ks_mirror_parse_addr(&m->ports, h, &a))
+	if (!ks_mirror_parse_addr(&m->ports, h, &a, &ours))
 		return;
-	if (h->nlmsg_type == RTM_NEWADDR) {
+	if (ours) {
 		note_change(m, ks_addr_set_add(&m->addrs, &a, failed), now);
 	} else {
 		note_change(m, ks_addr_set_del(&m->addrs, &a), now);
-		m->again = true; /* routes with that source have gone silently */
+		m->again = h->nlmsg_type == RTM_DELADDR ||
+			m->again; /* routes with that source have gone silently */
 	}
 }
 
@@ -293,6 +298,11 @@ static bool message(struct ks_mirror *m, const struct nlmsghdr *h, ks_ms now)
 	case RTM_DELLINK:
 		link_message(m, h);
 		break;
+	case RTM_NEWNEXTHOP: /* routes that name it change, or go, not always with a message */
+	case RTM_DELNEXTHOP:
+		m->again = true;
+		m->again_at = now + DEBOUNCE_MS; /* the message comes before the change */
+		break;
 	default:
 		break;
 	}
@@ -352,7 +362,7 @@ void ks_mirror_poll(struct ks_mirror *m, ks_ms now)
 	read_all(m, now);
 	if (m->fd < 0 || m->dump != DUMP_NONE)
 		return;
-	if (m->again) {
+	if (m->again && now >= m->again_at) {
 		m->again = false;
 		if (!ask(m, DUMP_ADDRS))
 			start_over(m, now);
@@ -367,5 +377,9 @@ ks_ms ks_mirror_deadline(const struct ks_mirror *m)
 {
 	if (m->fd < 0)
 		return m->retry_at;
-	return m->dirty && m->dump == DUMP_NONE ? m->due : UINT64_MAX;
+	if (m->dump != DUMP_NONE)
+		return UINT64_MAX;
+	if (m->again && (!m->dirty || m->again_at < m->due))
+		return m->again_at;
+	return m->dirty ? m->due : UINT64_MAX;
 }

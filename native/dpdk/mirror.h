@@ -3,7 +3,7 @@
  * Law 9: addresses are written once. Addresses, routes (table main) and neighbours which the kernel
  * has on the KNI interfaces are followed by rtnetlink: one dump at the start, notifications from
  * then on, a new dump when notifications were lost. Addresses and routes go into ks_desired as a
- * whole set; neighbours are handed over one by one. Only IPv4.
+ * whole set; neighbours are handed over one by one.
  */
 #ifndef KS_MIRROR_H
 #define KS_MIRROR_H

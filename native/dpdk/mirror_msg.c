@@ -65,7 +65,7 @@ static size_t addr_size(uint8_t af)
 }
 
 bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
-			  struct ks_mirror_addr *a)
+			  struct ks_mirror_addr *a, bool *ours)
 {
 	const struct ifaddrmsg *m = NLMSG_DATA(h);
 	const struct rtattr *at[ATTRS];
@@ -83,39 +83,44 @@ bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr
 	a->port = (uint8_t)port;
 	flags = m->ifa_flags;
 	get(at[IFA_FLAGS], &flags, sizeof(flags));
-	/* Not ours yet while duplicate address detection runs; when it is done a message follows.
-	 * A deletion may be of one that never was. */
-	if (h->nlmsg_type == RTM_NEWADDR && (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) != 0)
-		return false;
+	/* Not ours yet while duplicate address detection runs, and never when it fails (RFC 4862
+	 * §5.4); when it is done a message follows. */
+	*ours = h->nlmsg_type == RTM_NEWADDR && (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0;
+	a->deprecated = (flags & IFA_F_DEPRECATED) != 0;
 	/* IFA_ADDRESS is the peer's on a point-to-point interface, IFA_LOCAL is always ours. */
 	return a->plen <= addr_size(a->af) * 8 &&
 		(get(at[IFA_LOCAL], a->addr.b, addr_size(a->af)) ||
 		 get(at[IFA_ADDRESS], a->addr.b, addr_size(a->af)));
 }
 
-/* Of several next hops the first that leaves by one of our interfaces. */
-static int first_hop(const struct ks_mirror_ports *p, const struct rtattr *a,
-		     struct ks_mirror_route *r)
+/* The next hops that leave by our interfaces, each a route with its share. */
+static unsigned next_hops(const struct ks_mirror_ports *p, const struct rtattr *a,
+			  const struct ks_mirror_route *base, struct ks_mirror_route *r)
 {
 	const struct rtnexthop *nh = (const void *)((const char *)a + RTA_LENGTH(0));
 	size_t len = a->rta_len - RTA_LENGTH(0);
+	unsigned n = 0;
 
-	while (len >= sizeof(*nh) && nh->rtnh_len >= sizeof(*nh) && nh->rtnh_len <= len) {
+	while (n < KS_MIRROR_HOPS && len >= sizeof(*nh) && nh->rtnh_len >= sizeof(*nh) &&
+	       nh->rtnh_len <= len) {
 		size_t step = RTNH_ALIGN(nh->rtnh_len);
 		int port = ks_mirror_port(p, (unsigned)nh->rtnh_ifindex);
 		const struct rtattr *at[ATTRS];
 
-		if (port >= 0 && (nh->rtnh_flags & RTNH_F_DEAD) == 0) {
-			index_attrs((const void *)(nh + 1), nh->rtnh_len - sizeof(*nh), at);
-			get(at[RTA_GATEWAY], r->gw.b, addr_size(r->af));
-			return at[RTA_VIA] == NULL ? port : -1;
+		index_attrs((const void *)(nh + 1), nh->rtnh_len - sizeof(*nh), at);
+		if (port >= 0 && (nh->rtnh_flags & RTNH_F_DEAD) == 0 && at[RTA_VIA] == NULL) {
+			r[n] = *base;
+			r[n].port = (uint8_t)port;
+			r[n].weight = nh->rtnh_hops < 255 ? (uint8_t)(nh->rtnh_hops + 1) : 255;
+			get(at[RTA_GATEWAY], r[n].gw.b, addr_size(base->af));
+			n++;
 		}
 		if (step >= len)
 			break;
 		len -= step;
 		nh = (const void *)((const char *)nh + step);
 	}
-	return -1;
+	return n;
 }
 
 static uint32_t route_mtu(const struct rtattr *metrics)
@@ -131,35 +136,36 @@ static uint32_t route_mtu(const struct rtattr *metrics)
 	return mtu;
 }
 
-bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
-			   struct ks_mirror_route *r)
+unsigned ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
+			       struct ks_mirror_route r[KS_MIRROR_HOPS])
 {
 	const struct rtmsg *m = NLMSG_DATA(h);
 	const struct rtattr *at[ATTRS];
+	struct ks_mirror_route base;
 	uint32_t table, oif = 0;
 	int port;
 
-	memset(r, 0, sizeof(*r));
+	memset(&base, 0, sizeof(base));
 	if (!attrs_of(h, sizeof(*m), at) || family(m->rtm_family) == 0 ||
 	    m->rtm_type != RTN_UNICAST || m->rtm_dst_len > addr_size(family(m->rtm_family)) * 8 ||
 	    (m->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD)) != 0)
-		return false;
+		return 0;
 	table = m->rtm_table;
 	get(at[RTA_TABLE], &table, sizeof(table));
 	if (table != RT_TABLE_MAIN || at[RTA_VIA] != NULL)
-		return false;
-	r->af = family(m->rtm_family);
-	get(at[RTA_DST], r->dst.b, addr_size(r->af));
-	get(at[RTA_GATEWAY], r->gw.b, addr_size(r->af));
-	get(at[RTA_PREFSRC], r->src.b, addr_size(r->af));
-	get(at[RTA_PRIORITY], &r->metric, sizeof(r->metric));
-	r->mtu = route_mtu(at[RTA_METRICS]);
-	r->plen = m->rtm_dst_len;
+		return 0;
+	base.af = family(m->rtm_family);
+	get(at[RTA_DST], base.dst.b, addr_size(base.af));
+	get(at[RTA_GATEWAY], base.gw.b, addr_size(base.af));
+	get(at[RTA_PREFSRC], base.src.b, addr_size(base.af));
+	get(at[RTA_PRIORITY], &base.metric, sizeof(base.metric));
+	base.mtu = route_mtu(at[RTA_METRICS]);
+	base.plen = m->rtm_dst_len;
 	if (at[RTA_MULTIPATH] != NULL)
-		port = first_hop(p, at[RTA_MULTIPATH], r);
-	else
-		port = get(at[RTA_OIF], &oif, sizeof(oif)) ? ks_mirror_port(p, oif) : -1;
-	r->port = (uint8_t)port;
+		return next_hops(p, at[RTA_MULTIPATH], &base, r);
+	port = get(at[RTA_OIF], &oif, sizeof(oif)) ? ks_mirror_port(p, oif) : -1;
+	r[0] = base;
+	r[0].port = (uint8_t)port;
 	return port >= 0;
 }
 

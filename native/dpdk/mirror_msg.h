@@ -16,11 +16,14 @@ struct ks_mirror_ports {
 };
 int ks_mirror_port(const struct ks_mirror_ports *p, unsigned ifindex);
 
-/* False = not about one of our interfaces, or of no interest to forwarding. */
+/* `ours`: the address may be used, rather than that it is gone, or not wholly there yet.
+ * False = not about one of our interfaces, or of no interest to forwarding. */
 bool ks_mirror_parse_addr(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
-			  struct ks_mirror_addr *a);
-bool ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
-			   struct ks_mirror_route *r);
+			  struct ks_mirror_addr *a, bool *ours);
+/* One record for each next hop, as many as it returns; 0 = not about us. */
+#define KS_MIRROR_HOPS 128u
+unsigned ks_mirror_parse_route(const struct ks_mirror_ports *p, const struct nlmsghdr *h,
+			       struct ks_mirror_route r[KS_MIRROR_HOPS]);
 
 struct ks_mirror_neigh {
 	union ks_addr addr;

@@ -155,19 +155,31 @@ void ks_route_set_free(struct ks_route_set *s)
 
 /* ---- addresses ------------------------------------------------------------------------------------------------- */
 
+static bool same_addr(const struct ks_mirror_addr *a, const struct ks_mirror_addr *b)
+{
+	return memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0 && a->af == b->af &&
+		a->plen == b->plen && a->port == b->port;
+}
+
 static uint32_t find_addr(const struct ks_addr_set *s, const struct ks_mirror_addr *a)
 {
 	uint32_t i = 0;
 
-	while (i < s->n && memcmp(&s->addr[i], a, sizeof(*a)) != 0)
+	while (i < s->n && !same_addr(&s->addr[i], a))
 		i++;
 	return i;
 }
 
 bool ks_addr_set_add(struct ks_addr_set *s, const struct ks_mirror_addr *a, bool *failed)
 {
-	if (find_addr(s, a) < s->n)
-		return false;
+	uint32_t i = find_addr(s, a);
+	bool changed;
+
+	if (i < s->n) {
+		changed = s->addr[i].deprecated != a->deprecated;
+		s->addr[i] = *a;
+		return changed;
+	}
 	if (s->n == s->cap) {
 		uint32_t cap = s->cap > 0 ? s->cap * 2 : 16;
 		struct ks_mirror_addr *more = realloc(s->addr, cap * sizeof(*more));

@@ -194,7 +194,8 @@ struct ks_op_route {
 	char dev[KS_DEV_NAME];
 	uint8_t af;
 	uint8_t plen;
-	uint16_t reserved;
+	uint16_t weight; /* routes of one prefix and metric with gateways are ways side by side: the
+			    share of this one; 0 = 1 */
 	uint32_t mtu; /* 0 = the device's */
 	uint32_t metric; /* lower wins */
 	uint8_t dst[16];

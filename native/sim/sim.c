@@ -119,6 +119,20 @@ static void io_event(void *ctx, const struct ks_event *e)
 		s->o.event(s->o.ctx, e);
 }
 
+static bool build(struct sim *s, char reason[KS_REASON_LEN]);
+
+/* As the shell's main lcore does: sessions look their ways up again. */
+static void follow_outdated(struct sim *s)
+{
+	char reason[KS_REASON_LEN];
+
+	if (!s->shared.neigh.outdated)
+		return;
+	s->shared.neigh.outdated = false;
+	ks_desired_new_epoch(s->desired);
+	(void)build(s, reason);
+}
+
 static void carry_out(struct sim *s, struct ks_pkt *p, unsigned worker);
 
 static void worker_send(void *ctx, struct ks_pkt *p)
@@ -208,6 +222,7 @@ void sim_frame(struct sim *s, unsigned port, unsigned worker, const uint8_t *fra
 		p.flags = claims(p.data, len);
 	ks_worker_burst(s->worker[worker], s->conf, &p, 1, false, s->now);
 	carry_out(s, &p, worker);
+	follow_outdated(s);
 }
 
 /* ---- time --------------------------------------------------------------------------------------------------------- */
@@ -241,6 +256,7 @@ static void fire(struct sim *s)
 			carry_out(s, &out[k], i);
 	}
 	ks_main_tick(s->main, s->conf, s->now);
+	follow_outdated(s);
 }
 
 void sim_advance(struct sim *s, ks_ms to)

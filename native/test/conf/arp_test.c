@@ -612,6 +612,37 @@ static void the_table_fills_and_empties(void)
 	CHECK_EQ(tm.live, 0);
 }
 
+static void routers_side_by_side_are_watched(void)
+{
+	struct ks_op_route second = op_route("dpdk0", "0.0.0.0", 0, "10.0.0.2");
+
+	set_up();
+	commit(&second);
+	ks_main_tick(lab.m, lab.c, lab.now); /* both are asked for before anybody needs them */
+	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5", "10.0.0.1");
+	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5", "10.0.0.2");
+	arp_in(0, KS_ARP_REPLY, peer_mac, "10.0.0.1", "10.0.0.5");
+	expect_to_kernel();
+	CHECK(usable("10.0.0.1") && !lab.shared.neigh.outdated);
+	pass(4000); /* the other does not answer: sessions are to look for another way */
+	CHECK(lab.shared.neigh.outdated);
+	lab.shared.neigh.outdated = false;
+	lab.n_out = 0;
+	for (unsigned i = 0; i < 50; i++) {
+		char dst[32];
+
+		snprintf(dst, sizeof(dst), "8.8.8.%u", i);
+		ip_frame(dst);
+		expect_frame_to(peer_mac);
+	}
+	pass(3000); /* nobody uses it now, but it is asked for still */
+	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5", "10.0.0.2");
+	CHECK(!lab.shared.neigh.outdated);
+	arp_in(0, KS_ARP_REPLY, other_mac, "10.0.0.2", "10.0.0.5");
+	CHECK(lab.shared.neigh.outdated);
+	tear_down();
+}
+
 int main(void)
 {
 	RUN(a_request_for_our_address_is_answered);
@@ -630,6 +661,7 @@ int main(void)
 	RUN(somebody_else_with_our_address_is_told);
 	RUN(a_vip_is_left_to_vrrp);
 	RUN(frames_that_cannot_be_sent_have_named_drops);
+	RUN(routers_side_by_side_are_watched);
 	RUN(the_table_fills_and_empties);
 	return 0;
 }

@@ -501,6 +501,103 @@ static void neighbours_are_handed_over(void)
 	mirror_down();
 }
 
+static unsigned ways4(const char *dst)
+{
+	const struct ks_route *r = lab.conf != NULL ? ks_conf_route4(lab.conf, ip4(dst)) : NULL;
+
+	return r != NULL ? r->n_hops : 0;
+}
+
+static union ks_addr ip6(const char *text);
+static unsigned ways6(const char *dst)
+{
+	union ks_addr d = ip6(dst);
+	const struct ks_route *r = lab.conf != NULL ? ks_conf_route6(lab.conf, &d) : NULL;
+
+	return r != NULL ? r->n_hops : 0;
+}
+
+static void several_next_hops_are_followed(void)
+{
+	const struct ks_route *r;
+
+	mirror_up();
+	write_file("/proc/sys/net/ipv6/conf/dpdk0.kni/disable_ipv6", "0");
+	EVENTUALLY(ks_mirror_synced(lab.m));
+	ip("addr add 10.9.0.1/24 dev dpdk0.kni");
+	ip("route add 192.0.2.0/24 nexthop via 10.9.0.2 weight 1 nexthop via 10.9.0.3 weight 4");
+	EVENTUALLY(ways4("192.0.2.7") == 2);
+	r = ks_conf_route4(lab.conf, ip4("192.0.2.7"));
+	CHECK(r[0].gw.v4 == ip4("10.9.0.2") && r[0].weight == 1);
+	CHECK(r[1].gw.v4 == ip4("10.9.0.3") && r[1].weight == 4);
+	ip("route replace 192.0.2.0/24 nexthop via 10.9.0.3 nexthop via 10.9.0.4 nexthop via 10.9.0.5");
+	EVENTUALLY(ways4("192.0.2.7") == 3);
+	CHECK_EQ(ks_conf_route4(lab.conf, ip4("192.0.2.7"))[0].gw.v4, ip4("10.9.0.3"));
+	ip("route replace 192.0.2.0/24 via 10.9.0.9");
+	EVENTUALLY(ways4("192.0.2.7") == 1 && routed("192.0.2.7", "10.9.0.9"));
+	ip("route replace 192.0.2.0/24 nexthop via 10.9.0.3 nexthop via 10.9.0.4");
+	EVENTUALLY(ways4("192.0.2.7") == 2);
+	ip("route del 192.0.2.0/24");
+	EVENTUALLY(ways4("192.0.2.7") == 0);
+	ip("nexthop add id 1 via 10.9.0.2 dev dpdk0.kni"); /* nexthop objects */
+	ip("nexthop add id 2 via 10.9.0.3 dev dpdk0.kni");
+	ip("nexthop add id 10 group 1/2,3");
+	ip("route add 192.0.2.0/24 nhid 10");
+	EVENTUALLY(ways4("192.0.2.7") == 2);
+	CHECK_EQ(ks_conf_route4(lab.conf, ip4("192.0.2.7"))[1].weight, 3);
+	ip("nexthop replace id 2 via 10.9.0.7 dev dpdk0.kni");
+	EVENTUALLY(ways4("192.0.2.7") == 2 &&
+		   ks_conf_route4(lab.conf, ip4("192.0.2.7"))[1].gw.v4 == ip4("10.9.0.7"));
+	ip("nexthop del id 10"); /* the route goes with it, without a word */
+	EVENTUALLY(ways4("192.0.2.7") == 0);
+	ip("-6 addr add fd00:9::1/64 dev dpdk0.kni nodad");
+	ip("-6 route add 2001:db8::/32 nexthop via fd00:9::2 nexthop via fd00:9::3 weight 2");
+	EVENTUALLY(ways6("2001:db8::1") == 2);
+	ip("-6 route append 2001:db8::/32 via fd00:9::4"); /* a sibling */
+	EVENTUALLY(ways6("2001:db8::1") == 3);
+	ip("-6 route del 2001:db8::/32 via fd00:9::3");
+	EVENTUALLY(ways6("2001:db8::1") == 2);
+	mirror_down();
+}
+
+static bool local6(const char *addr);
+static union ks_addr source6(const char *dst)
+{
+	union ks_addr d = ip6(dst);
+
+	return ks_conf_source6(lab.conf, 0, &d);
+}
+
+static bool source_is(const char *dst, const char *src)
+{
+	union ks_addr want = ip6(src), got = source6(dst);
+
+	return memcmp(&got, &want, sizeof(got)) == 0;
+}
+
+static void addresses_not_to_be_used_are_not(void)
+{
+	mirror_up();
+	write_file("/proc/sys/net/ipv6/conf/dpdk0.kni/disable_ipv6", "0");
+	EVENTUALLY(ks_mirror_synced(lab.m));
+	write_file("/proc/sys/net/ipv6/conf/dpdk0.kni/dad_transmits", "8");
+	ip("-6 addr add fd00:9::1/64 dev dpdk0.kni nodad");
+	ip("-6 addr add fd00:9::2/64 dev dpdk0.kni"); /* detection runs for 8 seconds */
+	EVENTUALLY(local6("fd00:9::1"));
+	for (unsigned i = 0; i < 50; i++) {
+		poll(&(struct pollfd){ .fd = ks_mirror_fd(lab.m), .events = POLLIN }, 1, 5);
+		ks_mirror_poll(lab.m, clock_ms());
+	}
+	CHECK(!local6("fd00:9::2"));
+	CHECK(source_is("fd00:9::7", "fd00:9::1"));
+	ip("-6 addr add fd00:9::3/64 dev dpdk0.kni nodad");
+	EVENTUALLY(local6("fd00:9::3"));
+	ip("-6 addr change fd00:9::1/64 dev dpdk0.kni preferred_lft 0"); /* deprecated */
+	EVENTUALLY(source_is("fd00:9::7", "fd00:9::3"));
+	CHECK(local6("fd00:9::1")); /* but still ours */
+	mirror_down();
+}
+
 /* Far more notifications than the socket holds while nobody reads: the mirror notices and ends with
  * the kernel's state all the same. */
 static union ks_addr ip6(const char *text)
@@ -604,6 +701,8 @@ int main(void)
 	RUN_FRESH(routes_the_kernel_drops_silently_go);
 	RUN_FRESH(neighbours_are_handed_over);
 	RUN_FRESH(ipv6_is_followed_too);
+	RUN_FRESH(several_next_hops_are_followed);
+	RUN_FRESH(addresses_not_to_be_used_are_not);
 	RUN_FRESH(lost_notifications_are_made_good);
 	return 0;
 }
