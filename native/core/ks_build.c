@@ -378,6 +378,8 @@ static void fill_head(struct ks_desired *d, struct ks_conf *c, const struct size
 	c->n_rs_slots = d->rs_slots.high;
 	memcpy(c->param, d->param, sizeof(c->param));
 	memcpy(c->port, d->port, sizeof(c->port));
+	for (uint32_t i = 0; i < c->n_ports && c->n_workers > 1 && c->rss == NULL; i++)
+		c->rss = c->port[i].rss;
 }
 
 struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, char *reason)

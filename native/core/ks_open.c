@@ -2,12 +2,15 @@
 /* New sessions: real server by the scheduler, local address and port of this worker's own,
  * counters, timer. And their end. */
 #include "ks_quic.h"
+#include "ks_rss.h"
 #include "ks_tcp.h"
 #include "ks_worker_int.h"
 
 /* Ports tried for one packet before it is dropped; the next packet goes on where this one stopped,
  * so every free port is found. */
 #define LPORT_TRIES 512u
+/* Neighbouring ports differ in few bits, and so do their hashes: steps of a prime change many. */
+#define AIMED_STEP 1021u
 
 struct ks_port_class ks_own_ports(const struct ks_worker *w, const struct ks_conf *c)
 {
@@ -58,7 +61,23 @@ static void set_addr(struct ks_key *k, unsigned side, const union ks_addr *a)
 		k->t.dst = a->v4;
 }
 
-/* A pair of local address and port whose way back is nobody's yet; false = exhausted. */
+/* The spreading of the port by which that real server answers, if it is worth choosing local ports
+ * by it: the worker gets packets there, and not nearly all of its pairs that come back to it are in
+ * use by this real server already. */
+static const struct ks_rss *spreading(const struct ks_worker *w, const struct ks_conf *c,
+				      const struct ks_rs *rs, uint64_t used, uint64_t pairs)
+{
+	const struct ks_route *r = c->rss == NULL ? NULL : ks_conf_route(c, rs->af, &rs->addr);
+	const struct ks_rss *rss = r == NULL ? NULL : c->port[r->port].rss;
+
+	if (rss == NULL || (rss->workers >> w->index & 1) == 0 ||
+	    used >= pairs / c->n_workers / 8 * 7)
+		return NULL;
+	return rss;
+}
+
+/* A pair of local address and port whose way back is nobody's yet, preferably one that the NIC
+ * brings to this worker; false = exhausted. */
 static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const struct ks_svc *svc,
 			 const struct ks_rs *rs, uint8_t proto, struct ks_key *out,
 			 uint32_t *hash_out)
@@ -68,22 +87,28 @@ static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const str
 	const uint64_t *row = ks_rs_row(w, rs->slot);
 	const struct ks_lip *lips = svc->lip + (rs->af == 4 ? 0 : svc->n_lip4);
 	uint32_t n_lips = rs->af == 4 ? svc->n_lip4 : (uint32_t)(svc->n_lip - svc->n_lip4);
+	uint64_t used = row[KS_RSC_ACTIVE] + row[KS_RSC_INACTIVE];
+	uint64_t pairs = (uint64_t)pc.count * n_lips;
+	const struct ks_rss *rss;
 	unsigned dir;
 
-	if (pc.count == 0 ||
-	    row[KS_RSC_ACTIVE] + row[KS_RSC_INACTIVE] >= (uint64_t)pc.count * n_lips)
+	if (used >= pairs)
 		return false;
-	for (unsigned i = 0; i < LPORT_TRIES; i++) {
+	rss = spreading(w, c, rs, used, pairs);
+	for (unsigned i = 0; i < 2 * LPORT_TRIES; i++) {
 		/* local addresses in turn; a port after all of them had it */
 		const struct ks_lip *lip = &lips[st->lip % n_lips];
+		bool aimed = rss != NULL && i < LPORT_TRIES;
 
 		if (++st->lip >= n_lips) {
 			st->lip = 0;
-			w->lport_cursor = (w->lport_cursor + 1) % pc.count;
+			w->lport_cursor = (w->lport_cursor + (aimed ? AIMED_STEP : 1)) % pc.count;
 		}
 		set_addr(out, KS_DST, &lip->addr);
 		out->t.dport = ks_hton16(
 			(uint16_t)(pc.first + (w->lport_cursor % pc.count) * c->n_workers));
+		if (aimed && ks_rss_worker(rss, out, proto) != w->index)
+			continue;
 		*hash_out = ks_key_hash(&w->table, out, proto);
 		if (ks_table_find_key(&w->table, out, proto, *hash_out, &dir) == NULL)
 			return true;

@@ -134,7 +134,8 @@ static bool bring_up(struct shell *s, char err[KS_ERR_LEN])
 	if (!eal_start(&s->o, err))
 		return false;
 	start_clock(s);
-	if (getrandom(&s->seed, sizeof(s->seed), 0) != (ssize_t)sizeof(s->seed)) {
+	if (getrandom(&s->seed, sizeof(s->seed), 0) != (ssize_t)sizeof(s->seed) ||
+	    getrandom(s->rss_key, sizeof(s->rss_key), 0) != (ssize_t)sizeof(s->rss_key)) {
 		snprintf(err, KS_ERR_LEN, "the kernel gives no random numbers");
 		return false;
 	}
@@ -178,11 +179,12 @@ static void tell(const struct shell *s)
 		const uint8_t *a = p->info.mac;
 
 		ks_log(KS_LOG_INFO,
-		       "port %s: %s, %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, queues %u/%u, link %s%s%s",
+		       "port %s: %s, %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, queues %u/%u, link %s%s%s%s",
 		       p->o->name, p->driver, a[0], a[1], a[2], a[3], a[4], a[5], p->info.mtu,
 		       p->o->rxq, p->o->txq, p->info.up ? "up" : "down",
 		       p->rx_csum ? ", verifies checksums" : "",
-		       p->wake_fd[0] >= 0 ? ", wakes its worker" : "");
+		       p->wake_fd[0] >= 0 ? ", wakes its worker" : "",
+		       p->rss != NULL ? ", its hash of addresses and ports is followed" : "");
 	}
 	ks_log(KS_LOG_INFO, "%u workers, %u sessions each, %u packet buffers, %s", s->n_workers,
 	       s->o.max_sessions, s->o.pool_size,
@@ -215,6 +217,9 @@ int main(int argc, char **argv)
 		ks_log(KS_LOG_ERROR, "cannot start: %s", err);
 	for (unsigned i = 0; i < s->n_ports; i++)
 		port_close(&s->port[i]);
+	for (unsigned i = 0; i < s->n_ports; i++)
+		if (s->port[i].rss != NULL)
+			s->mem.free(s->mem.ctx, s->port[i].rss);
 	rings_drain(s);
 	for (unsigned i = 0; i < s->n_workers; i++)
 		ks_worker_free(s->lcore[i].core);

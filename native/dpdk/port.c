@@ -226,6 +226,10 @@ static bool configure(struct shell *s, struct port *p, char err[KS_ERR_LEN])
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads &
 			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+		if (info.hash_key_size >= KS_RSS_KEY_MIN && info.hash_key_size <= KS_RSS_KEY_MAX) {
+			conf.rx_adv_conf.rss_conf.rss_key = s->rss_key;
+			conf.rx_adv_conf.rss_conf.rss_key_len = info.hash_key_size;
+		}
 	}
 	rc = rte_eth_dev_configure(p->id, p->o->rxq, p->o->txq, &conf);
 	if (rc != 0)
@@ -315,6 +319,7 @@ bool port_open(struct shell *s, unsigned index, char err[KS_ERR_LEN])
 	memcpy(p->info.mac, mac.addr_bytes, 6);
 	p->info.mtu = p->o->mtu;
 	p->info.up = port_link(p);
+	rss_learn(s, index);
 	return true;
 }
 

@@ -24,6 +24,7 @@
 #include "kni.h"
 #include "ks_conf.h"
 #include "ks_main.h"
+#include "ks_rss.h"
 #include "ks_shm.h"
 #include "ks_worker.h"
 #include "options.h"
@@ -66,6 +67,7 @@ struct port {
 					 be polled */
 	char driver[32];
 	struct ks_port_info info;
+	struct ks_rss *rss; /* what info.rss points to */
 	struct ks_kni *kni;
 	struct shield *shield; /* an AF_PACKET port's */
 	uint64_t *counters;
@@ -123,6 +125,8 @@ struct shell {
 	int shm_fd;
 	struct clock clock; /* the main lcore's; workers have copies */
 	uint64_t seed;
+	uint8_t rss_key[KS_RSS_KEY_MAX]; /* of all ports that take one: nobody outside can tell
+					    which flows go to one queue */
 	_Alignas(64) _Atomic(struct ks_conf *) conf;
 	_Atomic uint64_t published; /* counts publications */
 	_Atomic uint32_t stop;
@@ -147,6 +151,9 @@ void port_close(struct port *p);
 bool port_link(const struct port *p);
 void port_count(struct port *p);
 struct rte_mempool *port_pool(const struct options *o, char err[KS_ERR_LEN]);
+
+/* rss.c: how the port spreads packets, if it says so; after it has started. */
+void rss_learn(struct shell *s, unsigned index);
 
 /* transfer.c */
 bool rings_make(struct shell *s, char err[KS_ERR_LEN]);

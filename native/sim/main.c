@@ -3,7 +3,7 @@
  * keelson-sim: the packet path with pcap files or a stream of records in the place of ports.
  *
  *   keelson-sim --port DEV=MAC ... [--address DEV=ADDR/LEN ...] [--workers N] [--seed N]
- *               [--max-sessions N] [--ops FILE] --in DEV=FILE.pcap ... [--out DIR]
+ *               [--max-sessions N] [--rss KEY] [--ops FILE] --in DEV=FILE.pcap ... [--out DIR]
  *   keelson-sim --port ... --stream
  *
  * With --in, the files are merged by their times, every frame gets a line that says what became of
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ks_rss.h"
 #include "pcap.h"
 #include "sim.h"
 
@@ -62,6 +63,7 @@ struct input {
 struct program {
 	struct sim_opts o;
 	struct sim *sim;
+	struct ks_rss rss;
 	bool stream;
 	const char *ops_path, *out_dir;
 	struct input in[KS_MAX_PORTS];
@@ -180,15 +182,45 @@ static uint64_t number(const char *option, const char *arg, uint64_t min, uint64
 	return v;
 }
 
+/* Every port spreads packets as a NIC with that key does: 128 entries, the workers in turn. */
+static void set_rss(struct program *g, const char *hex)
+{
+	uint8_t key[KS_RSS_KEY_MIN], worker[128];
+
+	for (unsigned i = 0; i < sizeof(key); i++) {
+		unsigned byte;
+
+		if (sscanf(hex + (size_t)2 * i, "%2x", &byte) != 1)
+			die("--rss '%s': 40 bytes in hexadecimal digits are wanted", hex);
+		key[i] = (uint8_t)byte;
+		if (hex[2 * i + 1] == '\0' && i + 1 < sizeof(key))
+			die("--rss '%s': 40 bytes in hexadecimal digits are wanted", hex);
+	}
+	for (unsigned i = 0; i < sizeof(worker); i++)
+		worker[i] = (uint8_t)(i % g->o.n_workers);
+	if (!ks_rss_init(&g->rss, key, sizeof(key), worker, sizeof(worker),
+			 KS_RSS_IP4 | KS_RSS_TCP4 | KS_RSS_UDP4 | KS_RSS_IP6 | KS_RSS_TCP6 |
+				 KS_RSS_UDP6))
+		die("--rss '%s': no key", hex);
+	g->o.rss = &g->rss;
+}
+
 static void read_options(struct program *g, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "port", 1, NULL, 'p' },         { "address", 1, NULL, 'a' },
-		{ "workers", 1, NULL, 'w' },      { "seed", 1, NULL, 's' },
-		{ "max-sessions", 1, NULL, 'm' }, { "ops", 1, NULL, 'o' },
-		{ "in", 1, NULL, 'i' },           { "out", 1, NULL, 'd' },
-		{ "stream", 0, NULL, 'S' },       { NULL, 0, NULL, 0 },
+		{ "port", 1, NULL, 'p' },
+		{ "address", 1, NULL, 'a' },
+		{ "workers", 1, NULL, 'w' },
+		{ "seed", 1, NULL, 's' },
+		{ "max-sessions", 1, NULL, 'm' },
+		{ "ops", 1, NULL, 'o' },
+		{ "in", 1, NULL, 'i' },
+		{ "out", 1, NULL, 'd' },
+		{ "rss", 1, NULL, 'r' },
+		{ "stream", 0, NULL, 'S' },
+		{ NULL, 0, NULL, 0 },
 	};
+	const char *rss_key = NULL;
 	int c;
 
 	g->o.n_workers = 1;
@@ -219,6 +251,9 @@ static void read_options(struct program *g, int argc, char **argv)
 		case 'd':
 			g->out_dir = optarg;
 			break;
+		case 'r':
+			rss_key = optarg;
+			break;
 		case 'S':
 			g->stream = true;
 			break;
@@ -227,6 +262,8 @@ static void read_options(struct program *g, int argc, char **argv)
 		}
 	if (optind < argc)
 		die("'%s' is no option", argv[optind]);
+	if (rss_key != NULL)
+		set_rss(g, rss_key);
 	if (g->o.n_ports == 0)
 		die("there is no port: name each by --port DEV=MAC");
 	if (g->stream == (g->n_in > 0))

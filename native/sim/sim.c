@@ -391,8 +391,10 @@ static bool make(struct sim *s)
 	s->desired = ks_desired_new(&s->mem, &limits);
 	if (s->rs == NULL || s->desired == NULL)
 		return false;
-	for (unsigned i = 0; i < s->o.n_ports; i++)
+	for (unsigned i = 0; i < s->o.n_ports; i++) {
+		s->o.port[i].rss = s->o.rss;
 		ks_desired_port(s->desired, i, &s->o.port[i]);
+	}
 	ks_desired_mirror_addrs(s->desired, s->o.addr, s->o.n_addrs);
 	s->main = ks_main_new(&s->mem, &s->shared, &io, s->c[s->o.n_workers]);
 	if (s->main == NULL || !make_workers(s) || !build(s, reason))

@@ -42,6 +42,7 @@ struct sim_opts {
 	unsigned n_workers;
 	uint32_t max_sessions; /* of each worker */
 	uint64_t seed;
+	const struct ks_rss *rss; /* how every port spreads packets; NULL = not known */
 	void *ctx;
 	void (*out)(void *ctx, const struct sim_out *o);
 	void (*event)(void *ctx, const struct ks_event *e);

@@ -199,3 +199,17 @@ test.serial('--check says what it found; paths are relative to where it was type
     t.true(existsSync(path.join(lab.directory, 'dp.sock')), program.output());
   });
 });
+
+test.serial('a port that says how it spreads packets over its queues is followed', async (t) => {
+  await withLab(async (lab) => {
+    const args = [
+      ...['--socket', 'dp.sock', '--huge', 'no', '--pool-size', '4096', '--max-sessions', '4096'],
+      ...['--port', 'dpdk0', '--devargs', 'net_null0', '--rxq', '2', '--txq', '2', '--no-kni'],
+      ...['--worker', 'cpu1', '--lcore', '1', '--poll', 'dpdk0:0'],
+      ...['--worker', 'cpu2', '--lcore', '2', '--poll', 'dpdk0:1'],
+    ];
+    const command = `cd ${lab.directory} && ${binary} --check ${args.join(' ')} 2>&1`;
+    const said = lab.exec('lb', 'sh', '-c', command);
+    t.regex(said, /dpdk0: net_null, .*, its hash of addresses and ports is followed/);
+  });
+});

@@ -17,6 +17,8 @@ export interface SimOptions {
   readonly addresses: readonly string[];
   readonly workers: number;
   readonly seed: number;
+  /** All ports spread packets by receive-side scaling with that key. */
+  readonly rssKey?: Uint8Array;
 }
 
 export interface Outcome {
@@ -95,6 +97,7 @@ export function startSim(o: SimOptions): Sim {
     ...o.addresses.map((a) => `--address=${a}`),
     `--workers=${o.workers}`,
     `--seed=${o.seed}`,
+    ...(o.rssKey === undefined ? [] : [`--rss=${Buffer.from(o.rssKey).toString('hex')}`]),
   ];
   const child = spawn(simulator, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
   const next = reading(child, devices);

@@ -135,8 +135,10 @@ export const withSim = async (
   workers: number,
   body: (sim: Sim) => Promise<void>,
   seed = 7,
+  rssKey?: Uint8Array,
 ): Promise<void> => {
-  const sim = startSim({ ports, addresses, workers, seed });
+  const rss = rssKey === undefined ? {} : { rssKey };
+  const sim = startSim({ ports, addresses, workers, seed, ...rss });
   try {
     await sim.apply(wanted(k));
     await greet(sim, k);
