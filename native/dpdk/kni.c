@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The TAP device of a port, and the policer in front of the kernel. */
+/* The TAP device of a port. */
 #include "kni.h"
 
 #include <errno.h>
@@ -14,95 +14,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DEFAULT_PPS 20000u
-#define BURST_MIN   256u
-
-/* Tokens in thousandths of a packet, so that a millisecond adds `pps` of them. */
-struct bucket {
-	uint32_t pps;
-	uint64_t tokens, max;
-	ks_ms at;
-};
+#define BURST_MIN 256u
 
 struct ks_kni {
 	int fd; /* the queue */
 	int sock; /* for requests about the interface */
 	unsigned ifindex;
 	char name[IFNAMSIZ];
-	struct bucket ordinary, control;
+	struct ks_policer policer;
 };
-
-/* ---- policer --------------------------------------------------------------------------------------------------- */
-
-static void bucket_init(struct bucket *b, uint32_t pps)
-{
-	uint64_t burst;
-
-	b->pps = pps != 0 ? pps : DEFAULT_PPS;
-	burst = b->pps / 10 > BURST_MIN ? b->pps / 10 : BURST_MIN;
-	b->max = b->tokens = burst * 1000;
-}
-
-static bool bucket_take(struct bucket *b, ks_ms now)
-{
-	if (now > b->at) {
-		ks_ms passed = now - b->at < 60000 ? now - b->at : 60000;
-
-		b->tokens += passed * b->pps;
-		if (b->tokens > b->max)
-			b->tokens = b->max;
-		b->at = now;
-	}
-	if (b->tokens < 1000)
-		return false;
-	b->tokens -= 1000;
-	return true;
-}
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP6 = 58, PROTO_OSPF = 89, PROTO_VRRP = 112 };
-enum { PORT_BGP = 179, PORT_BFD = 3784, PORT_BFD_ECHO = 3785, PORT_BFD_MULTIHOP = 4784 };
-
-static bool l4_is_control(uint8_t proto, const uint8_t *l4, size_t len)
-{
-	uint16_t sport, dport;
-
-	if (proto == PROTO_VRRP || proto == PROTO_OSPF)
-		return true;
-	if (len < 4)
-		return false;
-	if (proto == PROTO_ICMP6) /* neighbour discovery, RFC 4861 §4 */
-		return l4[0] >= 133 && l4[0] <= 137;
-	sport = get16(l4);
-	dport = get16(l4 + 2);
-	if (proto == PROTO_TCP)
-		return sport == PORT_BGP || dport == PORT_BGP;
-	return proto == PROTO_UDP &&
-		(dport == PORT_BFD || dport == PORT_BFD_ECHO || dport == PORT_BFD_MULTIHOP);
-}
-
-bool ks_kni_is_control(const uint8_t *frame, size_t len)
-{
-	const uint8_t *ip = frame + 14;
-	size_t head;
-
-	if (len < 14)
-		return false;
-	if (get16(frame + 12) == 0x0806)
-		return true;
-	if (get16(frame + 12) == 0x86dd && len >= 14 + 40)
-		return l4_is_control(ip[6], ip + 40, len - 54);
-	if (get16(frame + 12) != 0x0800 || len < 14 + 20)
-		return false;
-	head = (size_t)(ip[0] & 0xf) * 4;
-	if (head < 20 || len < 14 + head || (get16(ip + 6) & 0x1fff) != 0)
-		return false;
-	return l4_is_control(ip[9], ip + head, len - 14 - head);
-}
 
 /* ---- the interface --------------------------------------------------------------------------------------------- */
 
@@ -110,6 +30,12 @@ static bool request(struct ks_kni *k, unsigned long what, struct ifreq *ifr)
 {
 	memcpy(ifr->ifr_name, k->name, IFNAMSIZ);
 	return ioctl(k->sock, what, ifr) == 0;
+}
+
+static void bucket_init(struct ks_tokens *b, uint32_t pps)
+{
+	pps = pps != 0 ? pps : KS_POLICE_PPS;
+	ks_tokens_init(b, pps, pps / 10 > BURST_MIN ? pps / 10 : BURST_MIN);
 }
 
 static int open_tap(struct ks_kni *k, char err[KS_ERR_LEN])
@@ -181,8 +107,9 @@ struct ks_kni *ks_kni_open(const struct ks_kni_opts *o, char err[KS_ERR_LEN])
 		return NULL;
 	}
 	snprintf(k->name, sizeof(k->name), "%.11s%s", o->dev, KS_KNI_SUFFIX);
-	bucket_init(&k->ordinary, o->pps);
-	bucket_init(&k->control, o->control_pps);
+	for (unsigned i = 0; i < KS_POLICE_CLASSES; i++)
+		bucket_init(&k->policer.bucket[i],
+			    i == KS_POLICE_ORDINARY ? o->pps : o->control_pps);
 	k->fd = -1;
 	k->sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (k->sock < 0)
@@ -238,9 +165,7 @@ bool ks_kni_set_link(struct ks_kni *k, bool up)
 
 enum ks_kni_result ks_kni_write(struct ks_kni *k, const void *frame, size_t len, ks_ms now)
 {
-	struct bucket *b = ks_kni_is_control(frame, len) ? &k->control : &k->ordinary;
-
-	if (!bucket_take(b, now))
+	if (!ks_tokens_take(&k->policer.bucket[ks_police_class(frame, len)], now))
 		return KS_KNI_POLICED;
 	return write(k->fd, frame, len) == (ssize_t)len ? KS_KNI_OK : KS_KNI_FULL;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel interface of a port: a TAP device `<dev>.kni` with the port's MAC. Frames the workers
- * do not handle go in here, frames the kernel sends come out and leave by the port unchanged. A
- * token bucket keeps a flood of unmatched packets from starving what keeps the node alive: control
- * protocols (ARP, VRRP, OSPF, BGP, BFD) have a bucket of their own.
+ * do not handle go in here, as far as the policer lets them, frames the kernel sends come out and
+ * leave by the port unchanged.
  */
 #ifndef KS_KNI_H
 #define KS_KNI_H
@@ -13,6 +12,7 @@
 #include <stdint.h>
 
 #include "ks_pkt.h"
+#include "policer.h"
 #include "sock.h"
 
 #define KS_KNI_SUFFIX ".kni"
@@ -24,7 +24,7 @@ struct ks_kni_opts {
 	uint8_t mac[6];
 	uint16_t mtu;
 	uint32_t pps; /* ordinary packets a second towards the kernel; 0 = 20,000 */
-	uint32_t control_pps; /* control protocols; 0 = 20,000 */
+	uint32_t control_pps; /* each class of control protocols; 0 = 20,000 */
 };
 
 /* Create and bring up. NULL = err tells why ("no /dev/net/tun", "dpdk0.kni exists already" ...). */
@@ -55,8 +55,5 @@ struct ks_kni_reader {
 	void (*done)(void *ctx, void *cookie, size_t len);
 };
 unsigned ks_kni_read(struct ks_kni *k, const struct ks_kni_reader *r, unsigned max);
-
-/* Is it one of the protocols the control bucket is for? Reads no further than len. */
-bool ks_kni_is_control(const uint8_t *frame, size_t len);
 
 #endif

@@ -343,6 +343,16 @@ static void mirror_neigh(void *ctx, uint8_t port, uint8_t af, const union ks_add
 		ks_main_neigh_set(m->core, current(m), port, af, addr, mac, false, shell_now(m->s));
 }
 
+/* Written by the workers, one each; a sum of a moment ago is good enough. */
+static uint64_t policed(const struct shell *s, unsigned port)
+{
+	uint64_t sum = s->port[port].kni_policed;
+
+	for (unsigned w = 0; w < s->n_workers; w++)
+		sum += __atomic_load_n(&s->lcore[w].kni_policed[port], __ATOMIC_RELAXED);
+	return sum;
+}
+
 static void slow_work(struct mainloop *m, ks_ms now)
 {
 	struct ks_event e;
@@ -367,6 +377,8 @@ static void slow_work(struct mainloop *m, ks_ms now)
 			ks_control_event(m->control, &e);
 		}
 		port_count(p);
+		if (p->counters != NULL)
+			p->counters[KS_PC_KNI_POLICED] = policed(m->s, i);
 	}
 }
 

@@ -371,6 +371,5 @@ void port_count(struct port *p)
 	c[KS_PC_KNI_IN_PACKETS] = p->kni_in;
 	c[KS_PC_KNI_OUT_PACKETS] = p->kni_out;
 	c[KS_PC_KNI_FULL] = p->kni_full;
-	c[KS_PC_KNI_POLICED] = p->kni_policed;
 	c[KS_PC_LINK_UP] = p->info.up;
 }

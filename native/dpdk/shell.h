@@ -28,6 +28,7 @@
 #include "ks_shm.h"
 #include "ks_worker.h"
 #include "options.h"
+#include "policer.h"
 #include "shield.h"
 #include "wake.h"
 
@@ -97,7 +98,10 @@ struct lcore {
 	struct ks_worker *core;
 	uint64_t *c;
 	struct clock clock;
+	ks_ms now; /* of this turn */
 	ks_ms timers_at;
+	struct ks_policer policer[KS_MAX_PORTS]; /* of what leaves for the main lcore */
+	uint64_t kni_policed[KS_MAX_PORTS];
 	uint32_t sleep_us;
 	uint16_t txq[KS_MAX_PORTS]; /* QUEUE_NONE = tx_peer sends for us */
 	uint8_t tx_peer[KS_MAX_PORTS]; /* worker */

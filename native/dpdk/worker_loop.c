@@ -14,6 +14,26 @@
 #define RING_BURSTS 8u
 #define TIMER_WORK  1024u /* sessions looked at in one go: a pause of some tens of microseconds */
 
+/* May it go to the main lcore? Counted as a drop if not. */
+__attribute__((noinline, cold)) static bool admit(struct lcore *l, const struct ks_pkt *p)
+{
+	struct ks_policer *police = &l->policer[p->in_port];
+	enum ks_police class = ks_police_class(p->data, p->len);
+	enum ks_drop reason = KS_DROP_KNI_POLICED;
+
+	if (police->bucket[class].max == 0)
+		ks_policer_init(police);
+	if (p->verdict == KS_V_MAIN && class != KS_POLICE_NEIGHBOUR) {
+		class = KS_POLICE_WAITING;
+		reason = KS_DROP_NEIGH_FULL;
+	}
+	if (ks_tokens_take(&police->bucket[class], l->now))
+		return true;
+	l->c[KS_C_DROP_FIRST + reason]++;
+	l->kni_policed[p->in_port] += reason == KS_DROP_KNI_POLICED;
+	return false;
+}
+
 static void carry_out(struct lcore *l, struct ks_pkt *pkts, unsigned n)
 {
 	struct rte_mbuf *dead[KS_BURST];
@@ -31,10 +51,18 @@ static void carry_out(struct lcore *l, struct ks_pkt *pkts, unsigned n)
 			transfer_tx(l, p->out_port, mbuf_from_pkt(p));
 			break;
 		case KS_V_KNI:
+			if (!admit(l, p)) {
+				dead[n_dead++] = m;
+				break;
+			}
 			m->port = p->in_port;
 			transfer_to(l, main_lcore, m, MARK_KNI);
 			break;
 		case KS_V_MAIN:
+			if (!admit(l, p)) {
+				dead[n_dead++] = m;
+				break;
+			}
 			mbuf_from_pkt(p);
 			memcpy(rte_mbuf_to_priv(m), p, sizeof(*p));
 			transfer_to(l, main_lcore, m, MARK_MAIN);
@@ -139,6 +167,7 @@ unsigned worker_turn(struct lcore *l, ks_ms now)
 	const struct ks_conf *conf;
 	unsigned work = 0;
 
+	l->now = now;
 	/* Read before the pointer: what was published up to here is what this turn sees at least;
 	 * the earlier generation is left. */
 	atomic_store_explicit(&l->seen, published, memory_order_release);
@@ -169,6 +198,7 @@ void worker_timers(struct lcore *l, ks_ms now)
 	struct ks_pkt out[BURST];
 	unsigned n;
 
+	l->now = now;
 	l->timers_at = now + 1;
 	if (now < ks_worker_deadline(l->core))
 		return;

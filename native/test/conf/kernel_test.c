@@ -282,32 +282,6 @@ static void a_flood_does_not_take_the_control_protocols_share(void)
 	ks_kni_close(k);
 }
 
-static void control_protocols_are_recognised(void)
-{
-	uint8_t f[60] = { [12] = 0x08, [14] = 0x45 };
-
-	f[23] = 112;
-	CHECK(ks_kni_is_control(f, 34));
-	f[23] = 89;
-	CHECK(ks_kni_is_control(f, 34));
-	f[23] = 6;
-	CHECK(!ks_kni_is_control(f, 60));
-	f[37] = 179;
-	CHECK(ks_kni_is_control(f, 60));
-	CHECK(!ks_kni_is_control(f, 36)); /* cut off */
-	f[21] = 1; /* not the first fragment: these are no ports */
-	CHECK(!ks_kni_is_control(f, 60));
-	f[21] = 0;
-	f[23] = 17;
-	f[36] = 3784 >> 8;
-	f[37] = 3784 & 0xff;
-	CHECK(ks_kni_is_control(f, 60));
-	f[14] = 0x42;
-	CHECK(!ks_kni_is_control(f, 60));
-	for (size_t n = 0; n < sizeof(f); n++)
-		ks_kni_is_control(f, n);
-}
-
 /* ---- the mirror ------------------------------------------------------------------------------------------------ */
 
 static struct mirror_lab {
@@ -691,7 +665,6 @@ static void lost_notifications_are_made_good(void)
 int main(void)
 {
 	own_namespace();
-	RUN(control_protocols_are_recognised);
 	RUN_FRESH(it_has_the_ports_name_mac_and_mtu);
 	RUN_FRESH(frames_pass_both_ways);
 	RUN_FRESH(multicast_the_kernel_has_joined_arrives);
