@@ -113,6 +113,13 @@ const virtualServerViews = (
     }),
   }));
 
+export const changedWorker = (c: Counters | null): number | null => {
+  const sum = (name: string): number =>
+    (c?.workers ?? []).reduce((n, row) => n + (row[name] ?? 0), 0);
+  const received = sum('rx_packets');
+  return received === 0 ? null : sum('handed_out') / received;
+};
+
 export const statusView = (x: StatusInputs): StatusView => {
   const { facts, plan } = x.state;
   const d = facts.dataplane;
@@ -133,6 +140,7 @@ export const statusView = (x: StatusInputs): StatusView => {
       pid: d.state === 'up' ? d.pid : null,
       generation: d.state === 'up' ? (d.acked?.generation ?? 0) : 0,
       workers: d.state === 'up' ? d.workers : 0,
+      changedWorker: d.state === 'up' ? changedWorker(x.counters) : null,
       leaseLeftMs: plan?.lease === true ? (x.counters?.leaseLeftMs ?? 0) : null,
     },
     vrrp: keepalived.vrrpInstances.map((i) => vrrpView(x, i)),

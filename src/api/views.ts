@@ -7,6 +7,8 @@ export interface DataplaneView {
   /** Generation the data plane has acknowledged. */
   readonly generation: number;
   readonly workers: number;
+  /** Of all packets received, the share that arrived at another worker than their session's; null without packets. */
+  readonly changedWorker: number | null;
   /** Milliseconds left of the VIP lease, null when none is held. */
   readonly leaseLeftMs: number | null;
 }

@@ -43,8 +43,10 @@ export const renderStatus = (s: StatusView, nowMs: number): string => {
     `node ${s.node.routerId}  keelson ${s.node.version}  up ${ago(s.node.startedAt, nowMs)}\n`,
     s.node.configError === null ? '' : `configuration not reloaded: ${s.node.configError}\n`,
     `data plane ${d.state}${d.reason === null ? '' : `: ${d.reason}`}  generation ${d.generation}  workers ${d.workers}${
-      d.leaseLeftMs === null ? '' : `  VIP lease ${d.leaseLeftMs} ms`
-    }\n`,
+      d.changedWorker === null || d.workers < 2
+        ? ''
+        : ` (${(d.changedWorker * 100).toFixed(1)} % of packets changed worker)`
+    }${d.leaseLeftMs === null ? '' : `  VIP lease ${d.leaseLeftMs} ms`}\n`,
   ];
   if (s.vrrp.length > 0) {
     const rows = s.vrrp.map((v) => [

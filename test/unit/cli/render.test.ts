@@ -1,4 +1,5 @@
 import test from 'ava';
+import { changedWorker } from '../../../src/api/status.js';
 import type { StatusView } from '../../../src/api/views.js';
 import { ago, renderDrops, renderSessions, renderStatus } from '../../../src/cli/render.js';
 
@@ -14,7 +15,15 @@ const view: StatusView = {
     configLoadedAt: iso(t0),
     configError: null,
   },
-  dataplane: { state: 'up', reason: null, pid: 8, generation: 12, workers: 2, leaseLeftMs: 1800 },
+  dataplane: {
+    state: 'up',
+    reason: null,
+    pid: 8,
+    generation: 12,
+    workers: 2,
+    changedWorker: 0.4567,
+    leaseLeftMs: 1800,
+  },
   vrrp: [
     {
       name: 'VI_1',
@@ -80,6 +89,28 @@ test('status tells who is active and why, and which server is out since when', (
   t.regex(text, /VI_1 .*active .*150 .*1m05s .*Active_Down_Timer fired/);
   t.regex(text, /203\.0\.113\.9\/32 .*yes .*VI_1 is active/);
   t.regex(text, /10\.1\.0\.11:8080 .*OUT .*3s .*connection refused/);
+});
+
+test('with several workers the share of packets that changed worker is told', (t) => {
+  t.regex(
+    renderStatus(view, t0),
+    /workers 2 \(45\.7 % of packets changed worker\) {2}VIP lease 1800 ms/,
+  );
+  const none = { ...view.dataplane, changedWorker: null };
+  t.regex(renderStatus({ ...view, dataplane: none }, t0), /workers 2 {2}VIP lease/);
+  const row = (rx: number, out: number) => ({ rx_packets: rx, handed_out: out, handed_in: 0 });
+  const counters = {
+    generation: 1,
+    leaseLeftMs: 0,
+    heartbeat: 1,
+    workers: [row(300, 90), row(100, 10)],
+    main: row(7, 7),
+    ports: {},
+    realServers: [],
+  };
+  t.is(changedWorker(counters), 0.25);
+  t.is(changedWorker({ ...counters, workers: [row(0, 0)] }), null);
+  t.is(changedWorker(null), null);
 });
 
 test('a configuration that was refused stays in sight', (t) => {
