@@ -5,6 +5,7 @@ control.py adverts INTERFACE EVERY_MS COUNT   VRRP adverts to 224.0.0.18, number
 control.py hear INTERFACE               the numbers of the adverts that arrive
 control.py serve ADDRESS PORT           echoes every line of every TCP connection
 control.py talk ADDRESS PORT EVERY_MS COUNT   one connection: a line, its echo, the milliseconds between
+control.py crowd ADDRESS PORT EVERY_MS COUNT CONNECTIONS   as talk, many at once; says how far each is
 """
 import socket
 import struct
@@ -60,10 +61,8 @@ def serve(address, port):
         while data := c.recv(2000):
             c.sendall(data)
 
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind((address, port))
-    s.listen()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    s = socket.create_server((address, port), family=family, backlog=200)
     say("ready")
     while True:
         threading.Thread(target=echo, args=(s.accept()[0],), daemon=True).start()
@@ -86,6 +85,34 @@ def talk(address, port, every_ms, count):
     say("done")
 
 
+def crowd(address, port, every_ms, count, connections):
+    rounds = [0] * connections
+    lines = [socket.create_connection((address, port), 10) for _ in rounds]
+    say("ready")
+
+    def go(i, s):
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        s.settimeout(30)
+        while rounds[i] < count:
+            line = b"%d %d\n" % (i, rounds[i])
+            s.sendall(line)
+            got = b""
+            while len(got) < len(line):
+                part = s.recv(len(line) - len(got))
+                assert part
+                got += part
+            assert got == line
+            rounds[i] += 1
+            time.sleep(every_ms / 1000)
+
+    for i, s in enumerate(lines):
+        threading.Thread(target=go, args=(i, s), daemon=True).start()
+    while min(rounds) < count:
+        time.sleep(0.1)
+        say("progress " + " ".join(map(str, rounds)))
+    say("done")
+
+
 part, *args = sys.argv[1:]
-number = {"flood": (1, 2), "adverts": (1, 2), "hear": (), "serve": (1,), "talk": (1, 2, 3)}[part]
+number = {"flood": (1, 2), "adverts": (1, 2), "hear": (), "serve": (1,), "talk": (1, 2, 3), "crowd": (1, 2, 3, 4)}[part]
 globals()[part](*[int(a) if i in number else a for i, a in enumerate(args)])
