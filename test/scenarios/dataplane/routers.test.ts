@@ -1,4 +1,5 @@
 /** Clients behind two routers, whom the kernel's routes name: connections stay whole while routers fail, come back, change. */
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -201,3 +202,69 @@ for (const family of [4, 6] as const)
       }
     },
   );
+
+/** OSPF on one interface, with what lies behind another; equal ways are one route with several next hops. */
+const birdConfig = (id: string, device: string, stub: string | null): string => `
+router id ${id};
+protocol device { scan time 1; }
+protocol kernel { ipv4 { import none; export ${stub === null ? 'all' : 'none'}; }; merge paths on; }
+protocol ospf v2 {
+  ipv4 { import all; export none; };
+  area 0 {
+    interface "${device}" { type broadcast; hello 1; dead 4; wait 2; };
+    ${stub === null ? '' : `interface "${stub}" { stub yes; };`}
+  };
+}
+`;
+
+test.serial(
+  'BIRD on the kernel interface speaks OSPF with two routers, and its routes are followed',
+  async (t) => {
+    const p = places[4];
+    const lab = createLab(`ospf-${process.pid}-`);
+    let session: Session | null = null;
+    try {
+      cable(lab, p);
+      const socket = path.join(lab.directory, 'dp.sock');
+      const program = await startDataplane(lab, argumentsOf(socket, 2));
+      t.true(program.isRunning(), program.output());
+      lab.exec('lb', 'ip', 'addr', 'add', `${p.node}/${p.plen}`, 'dev', 'dpdk1.kni');
+      session = await serve(socket, wish(p));
+      const bird = (host: string, id: string, device: string, stub: string | null): Program => {
+        const file = (end: string): string => path.join(lab.directory, `bird-${host}.${end}`);
+        writeFileSync(file('conf'), birdConfig(id, device, stub));
+        const files = ['-c', file('conf'), '-s', file('ctl'), '-P', file('pid')];
+        return lab.start(host, 'bird', ['bird', '-f', ...files]);
+      };
+      const speakers = [
+        bird('lb', p.node, 'dpdk1.kni', null),
+        bird('r1', p.routers[0], 'eth0', 'eth1'),
+        bird('r2', p.routers[1], 'eth0', 'eth1'),
+      ];
+      const routes = (): string => lab.exec('lb', 'ip', 'route', 'show', p.behind);
+      await until('both ways', () => (routes().match(/nexthop/g) ?? []).length === 2, 30_000);
+      const part = (host: string, ...args: readonly string[]) =>
+        lab.start(host, args[0] ?? '', ['python3', script, ...args]);
+      const servers = p.servers.map((a, i) => part(`rs${i + 1}`, 'serve', a, '80'));
+      await until('servers', () => servers.every((s) => s.output().includes('ready')), 10_000);
+      const before = [forwardedBy(lab, 'r1'), forwardedBy(lab, 'r2')];
+      const crowd = part('guest', 'crowd', p.vip, '80', '20', '100', '32');
+      const used = (i: number): number => forwardedBy(lab, `r${i + 1}`) - (before[i] ?? 0);
+      await until('both routers', () => used(0) > 200 && used(1) > 200, 15_000);
+      // The second router's OSPF ends: its way goes, connections go on by the first.
+      await speakers[2]?.end('SIGTERM');
+      await until('one way', () => routes().includes(`via ${p.routers[0]} `), 15_000);
+      await crowd.ended;
+      t.true(crowd.output().includes('done'), crowd.output());
+      const left = forwardedBy(lab, 'r2');
+      t.is(
+        lab.exec('guest', 'ping', '-c', '3', '-i', '0.2', p.vip).includes(' 0% packet loss'),
+        true,
+      );
+      t.is(forwardedBy(lab, 'r2'), left);
+    } finally {
+      session?.close();
+      await lab.close();
+    }
+  },
+);
