@@ -147,3 +147,44 @@ whole = message(3, struct.pack("<Q", 0)) + message(4, b"".join(ops)) + message(5
 put("control", "generation", whole)
 put("control", "requests", message(8, struct.pack("<II", 2000, 0)) + message(14, b"") + message(10, struct.pack("<IIII", 0, 0, 64, 0))
     + message(9, b"dpdk1".ljust(16, b"\0") + bytes([4, 5, 0, 0]) + addr(vip)) + message(6, b""))
+
+
+def attribute(kind, data):
+    return struct.pack("=HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
+
+
+def message(kind, body, flags=0):
+    return struct.pack("=IHHII", 16 + len(body), kind, flags, 0, 0) + body
+
+
+def packed(a):
+    return socket.inet_pton(socket.AF_INET6 if ":" in a else socket.AF_INET, a)
+
+
+def netlink_address(a, plen, flags=0, kind=20):
+    family = 10 if ":" in a else 2
+    fixed = struct.pack("=BBBBI", family, plen, 0, 0, 1)
+    return message(kind, fixed + attribute(2 if family == 2 else 1, packed(a)) + attribute(8, struct.pack("=I", flags)))
+
+
+def next_hop(gateway, weight, index=1):
+    rest = attribute(5, packed(gateway))
+    return struct.pack("=HBBi", 8 + len(rest), 0, weight - 1, index) + rest
+
+
+def netlink_route(dst, plen, rest, kind=24, flags=0):
+    family = 10 if ":" in dst else 2
+    fixed = struct.pack("=BBBBBBBBI", family, plen, 0, 0, 254, 4, 0, 1, 0)
+    return message(kind, fixed + attribute(1, packed(dst)) + rest, flags)
+
+
+one_way = attribute(5, packed("10.0.0.1")) + attribute(4, struct.pack("=i", 1)) + attribute(6, struct.pack("=I", 20))
+put("mirror", "addresses", netlink_address("10.0.0.5", 24) + netlink_address("fd00::5", 64, 0x20) + netlink_address("fd00::6", 64, 0x40))
+put("mirror", "gone", netlink_address("10.0.0.5", 24) + netlink_address("10.0.0.5", 24, 0, 21))
+put("mirror", "route", netlink_route("192.0.2.0", 24, one_way + attribute(8, attribute(2, struct.pack("=I", 1400)))))
+ways = attribute(9, next_hop("10.0.0.1", 1) + next_hop("10.0.0.2", 4, 2))
+put("mirror", "ways", netlink_route("192.0.2.0", 24, ways) + netlink_route("192.0.2.0", 24, one_way, 24, 0x100))
+ways6 = attribute(9, next_hop("fe80::1", 1) + next_hop("fe80::2", 2))
+put("mirror", "ways6", netlink_route("2001:db8::", 32, ways6) + netlink_route("2001:db8::", 32, ways6, 25))
+put("mirror", "link", message(16, struct.pack("=BBHiII", 0, 0, 1, 1, 1, 0)))
+put("mirror", "neighbour", message(28, struct.pack("=BBHiHBB", 2, 0, 0, 1, 2, 0, 0) + attribute(1, packed("10.0.0.9")) + attribute(2, bytes(6))))

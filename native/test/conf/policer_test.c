@@ -91,7 +91,8 @@ static void frames_have_their_class(void)
 
 		CHECK(f != NULL);
 		for (unsigned k = 0; frames[i].at[k][0] != 0; k++)
-			f[frames[i].at[k][0]] = frames[i].at[k][1];
+			if (frames[i].at[k][0] < frames[i].len)
+				f[frames[i].at[k][0]] = frames[i].at[k][1];
 		if (ks_police_class(f, frames[i].len) != frames[i].class)
 			printf("%s\n", frames[i].what);
 		CHECK_EQ(ks_police_class(f, frames[i].len), frames[i].class);

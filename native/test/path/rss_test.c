@@ -107,12 +107,14 @@ static void what_cannot_be_followed_is_not(void)
 /* Bit by bit, as the suite describes it. */
 static uint32_t slow_hash(const uint8_t key[40], const uint8_t *in, size_t n)
 {
-	uint32_t h = 0, w = (uint32_t)key[0] << 24 | key[1] << 16 | key[2] << 8 | key[3];
+	uint32_t h = 0, w = 0;
 
+	for (size_t i = 0; i < 4; i++)
+		w = w << 8 | key[i];
 	for (size_t i = 0; i < n * 8; i++) {
 		if (in[i / 8] & (0x80u >> i % 8))
 			h ^= w;
-		w = w << 1 | (key[i / 8 + 4] >> (7 - i % 8) & 1);
+		w = w << 1 | (key[i / 8 + 4] >> (7 - i % 8) & 1u);
 	}
 	return h;
 }
