@@ -606,6 +606,17 @@ static void ipv6_is_followed_too(void)
 	EVENTUALLY(local6("fd00:9::1") && routed6("fd00:9::7", "::"));
 	ip("-6 route add default via fd00:9::fe mtu 1400");
 	EVENTUALLY(routed6("2001:db8::1", "fd00:9::fe"));
+	{
+		union ks_addr far = ip6("2001:db8::1");
+
+		CHECK_EQ(ks_conf_route6(lab.conf, &far)->mtu, 1400);
+	}
+	ip("-6 route add 2001:db8::/32 via fd00:9::fb metric 50"); /* the lower metric wins */
+	EVENTUALLY(routed6("2001:db8::1", "fd00:9::fb"));
+	ip("-6 route add 2001:db8::/32 via fd00:9::fc metric 40");
+	EVENTUALLY(routed6("2001:db8::1", "fd00:9::fc"));
+	ip("-6 route del 2001:db8::/32 metric 40");
+	EVENTUALLY(routed6("2001:db8::1", "fd00:9::fb"));
 	ip("-6 route add 2001:db8:1::/48 via fd00:9::fd");
 	EVENTUALLY(routed6("2001:db8:1:2::1", "fd00:9::fd"));
 	ip("-6 neigh add fd00:9::5 lladdr 02:aa:00:00:00:05 dev dpdk0.kni nud permanent");
