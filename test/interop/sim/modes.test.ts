@@ -113,7 +113,9 @@ for (const [mode, outside, inside] of pairs)
           fc.array(action, { maxLength: 60 }),
           fc.integer({ min: 1, max: 8 }),
           fc.nat(0xffff),
-          async (actions, workers, seed) => {
+          // Ports may say that they spread packets by a hash, and these come anywhere all the same.
+          fc.option(fc.uint8Array({ minLength: 40, maxLength: 40 }), { nil: undefined }),
+          async (actions, workers, seed, rssKey) => {
             await withSim(
               kind,
               workers,
@@ -133,6 +135,7 @@ for (const [mode, outside, inside] of pairs)
                 sessions += world.reference.sessions();
               },
               seed,
+              rssKey,
             );
           },
         ),
