@@ -45,6 +45,10 @@ struct ks_control_cb {
 	bool (*sessions)(void *ctx, uint64_t token, const struct ks_sessions *ask);
 	/* The client has got its ACK by now. */
 	void (*shutdown)(void *ctx, uint32_t drain_ms);
+	/* A page of a layer 3 table into rows; the number of rows, and where to go on. ask->kind is
+	 * known, ask->max fits. */
+	uint32_t (*list)(void *ctx, const struct ks_list *ask, struct ks_list_row *rows,
+			 uint32_t *next);
 };
 
 struct ks_control_opts {

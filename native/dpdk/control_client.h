@@ -9,6 +9,7 @@
 #define KS_CLIENTS_MAX   32u
 #define KS_OUT_BYTES_MAX (4u * KS_IPC_MAX_MSG)
 #define KS_SESSIONS_MAX  512u
+#define KS_LIST_MAX      512u
 #define KS_ASKED_MAX     16u
 #define KS_TXN_IDLE_MS   10000u /* until the open generation of a silent client is dropped */
 
@@ -64,6 +65,7 @@ struct ks_control {
 
 	bool shutdown;
 	uint32_t drain_ms;
+	struct ks_list_row rows[KS_LIST_MAX];
 	_Alignas(8) uint8_t rx[KS_IPC_MAX_MSG];
 };
 

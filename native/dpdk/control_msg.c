@@ -260,6 +260,22 @@ void ks_control_sessions(struct ks_control *c, uint64_t token, int status,
 		       count * sizeof(rows[0]), -1);
 }
 
+static void table(struct ks_control_client *cl, uint32_t seq, const void *body)
+{
+	struct ks_control *c = cl->control;
+	struct ks_list ask = *(const struct ks_list *)body;
+	struct ks_list_ack ack = { .kind = ask.kind, .next = UINT32_MAX };
+
+	if (ask.max == 0 || ask.max > KS_LIST_MAX)
+		ask.max = KS_LIST_MAX;
+	if (ask.kind < KS_LIST_ADDRS || ask.kind > KS_LIST_NEIGHS || c->o.cb.list == NULL)
+		ack.status = KS_E_NOT_FOUND;
+	else
+		ack.count = c->o.cb.list(c->o.cb.ctx, &ask, c->rows, &ack.next);
+	ks_client_send(cl, KS_MSG_LIST_ACK, seq, &ack, sizeof(ack), c->rows,
+		       ack.count * sizeof(c->rows[0]), -1);
+}
+
 static void lease(struct ks_control_client *cl, uint32_t seq, const void *body)
 {
 	struct ks_control *c = cl->control;
@@ -296,6 +312,8 @@ static size_t body_size(uint8_t type)
 		return sizeof(struct ks_garp);
 	case KS_MSG_SESSIONS:
 		return sizeof(struct ks_sessions);
+	case KS_MSG_LIST:
+		return sizeof(struct ks_list);
 	case KS_MSG_SHUTDOWN:
 		return sizeof(struct ks_shutdown);
 	case KS_MSG_ABORT:
@@ -332,6 +350,9 @@ static void dispatch(struct ks_control_client *cl, const struct ks_msg *m, const
 		break;
 	case KS_MSG_SESSIONS:
 		sessions(cl, m->seq, body);
+		break;
+	case KS_MSG_LIST:
+		table(cl, m->seq, body);
 		break;
 	case KS_MSG_PING:
 		ks_client_ack(cl, m->seq, KS_OK, UINT32_MAX, NULL);

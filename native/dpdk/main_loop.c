@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "ks_list.h"
 #include "log.h"
 #include "mirror.h"
 #include "pressure.h"
@@ -247,6 +248,17 @@ static bool answer_sessions(struct mainloop *m)
 		waiting = waiting || state == 1;
 	}
 	return waiting;
+}
+
+static uint32_t on_table(void *ctx, const struct ks_list *ask, struct ks_list_row *rows,
+			 uint32_t *next)
+{
+	struct mainloop *m = ctx;
+
+	if (ask->kind == KS_LIST_NEIGHS)
+		return ks_list_neighs(m->core, current(m), ask, rows, next, shell_now(m->s));
+	return ask->kind == KS_LIST_ADDRS ? ks_list_addrs(m->desired, current(m), ask, rows, next)
+					  : ks_list_routes(m->desired, ask, rows, next);
 }
 
 static void on_shutdown(void *ctx, uint32_t drain_ms)
@@ -491,7 +503,7 @@ static bool start(struct mainloop *m, char err[KS_ERR_LEN])
 	struct ks_control_opts co = {
 		.path = s->o.socket,
 		.cb = { m, rs_in_use, publish, quiesced, on_lease, on_garp, on_sessions,
-			on_shutdown },
+			on_shutdown, on_table },
 		.boot_id = s->seed,
 		.workers = s->n_workers,
 		.ports = s->n_ports,

@@ -3,6 +3,7 @@
  * correct hello comes first, unless the input begins with 0xff. */
 #include "../test/conf/check.h"
 #include "control.h"
+#include "ks_list.h"
 
 static struct {
 	struct test_mem tm;
@@ -53,10 +54,20 @@ static void shut_down(void *ctx, uint32_t drain_ms)
 	(void)drain_ms;
 }
 
+static uint32_t table(void *ctx, const struct ks_list *ask, struct ks_list_row *rows,
+		      uint32_t *next)
+{
+	(void)ctx;
+	if (ask->kind == KS_LIST_ROUTES)
+		return ks_list_routes(f.desired, ask, rows, next);
+	*next = UINT32_MAX;
+	return f.conf != NULL ? ks_list_addrs(f.desired, f.conf, ask, rows, next) : 0;
+}
+
 static void start(void)
 {
 	struct ks_control_opts o = {
-		.cb = { NULL, in_use, publish, quiesced, lease, garp, sessions, shut_down },
+		.cb = { NULL, in_use, publish, quiesced, lease, garp, sessions, shut_down, table },
 		.workers = 1,
 		.ports = 2,
 		.shm_fd = -1,

@@ -46,6 +46,8 @@ enum ks_msg_type {
 	KS_MSG_EVENT = 12,
 	KS_MSG_SHUTDOWN = 13,
 	KS_MSG_PING = 14,
+	KS_MSG_LIST = 15,
+	KS_MSG_LIST_ACK = 16,
 };
 
 struct ks_msg {
@@ -418,6 +420,69 @@ enum ks_state {
 	KS_ST_SCTP_CLOSED = 19,
 	KS_ST_COUNT,
 };
+
+/* ---- tables --------------------------------------------------------------------------------------------------- */
+
+/* What is in force on layer 3, whoever brought it: a page of one table; cursor as with sessions. A
+ * table that changes between two pages may show a row twice or not at all. */
+enum ks_list_kind {
+	KS_LIST_ADDRS = 1,
+	KS_LIST_ROUTES = 2,
+	KS_LIST_NEIGHS = 3,
+};
+
+struct ks_list {
+	uint32_t kind; /* enum ks_list_kind */
+	uint32_t cursor;
+	uint32_t max; /* rows wanted, <= 512 */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct ks_list) == 16, "wire size");
+
+#define KS_LIST_OP        0x1u /* brought by an op */
+#define KS_LIST_KERNEL    0x2u /* mirrored from the kernel interface */
+#define KS_LIST_CONNECTED 0x4u /* route that follows from an address */
+#define KS_LIST_LEASED    0x8u
+#define KS_LIST_LIP       0x10u
+#define KS_LIST_STATIC    0x20u /* neighbour that is never asked for */
+
+/* One row of any table; what does not apply is zero. */
+struct ks_list_row {
+	char dev[KS_DEV_NAME];
+	uint8_t af;
+	uint8_t plen;
+	uint16_t flags; /* KS_LIST_* */
+	uint32_t mtu;
+	uint32_t metric;
+	uint32_t age_ms; /* neighbour: since its state or MAC was heard of */
+	uint8_t mac[6];
+	uint8_t state; /* neighbour: enum ks_neigh_state */
+	uint8_t reserved;
+	uint8_t addr[16]; /* address, destination, neighbour */
+	uint8_t gw[16];
+	uint8_t src[16];
+};
+static_assert(sizeof(struct ks_list_row) == 88, "wire size");
+
+enum ks_neigh_state {
+	KS_NS_NONE = 0,
+	KS_NS_INCOMPLETE = 1,
+	KS_NS_REACHABLE = 2,
+	KS_NS_STALE = 3,
+	KS_NS_PROBE = 4,
+	KS_NS_FAILED = 5,
+	KS_NS_STATIC = 6,
+	KS_NS_COUNT,
+};
+
+struct ks_list_ack {
+	uint32_t kind;
+	uint32_t next; /* cursor for the next page */
+	uint32_t count;
+	uint32_t status; /* enum ks_status */
+	/* count rows follow */
+};
+static_assert(sizeof(struct ks_list_ack) == 16, "wire size");
 
 /* ---- events --------------------------------------------------------------------------------------------------- */
 

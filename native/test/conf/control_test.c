@@ -26,6 +26,7 @@ static struct lab {
 	struct ks_garp garp;
 	uint64_t token;
 	struct ks_sessions ask;
+	struct ks_list list;
 	int shm_fd;
 	void *shm;
 	ks_ms now;
@@ -77,6 +78,16 @@ static void on_shutdown(void *ctx, uint32_t drain_ms)
 	lab.drain_ms = drain_ms;
 }
 
+static uint32_t on_list(void *ctx, const struct ks_list *ask, struct ks_list_row *rows,
+			uint32_t *next)
+{
+	(void)ctx;
+	lab.list = *ask;
+	rows[0] = (struct ks_list_row){ .dev = "dpdk1", .metric = ask->cursor };
+	*next = ask->cursor + 1;
+	return 1;
+}
+
 static struct ks_control *control_new(const char *path, char err[KS_ERR_LEN])
 {
 	struct ks_control_opts o = { .path = path,
@@ -86,7 +97,8 @@ static struct ks_control *control_new(const char *path, char err[KS_ERR_LEN])
 					     .lease = on_lease,
 					     .garp = on_garp,
 					     .sessions = on_sessions,
-					     .shutdown = on_shutdown },
+					     .shutdown = on_shutdown,
+					     .list = on_list },
 				     .boot_id = 0x1122334455667788,
 				     .workers = 2,
 				     .ports = 2,
@@ -568,6 +580,38 @@ static void raw(int fd, const void *buf, size_t len)
 	turn();
 }
 
+static void tables_are_answered_at_once(void)
+{
+	struct {
+		struct ks_list_ack head;
+		struct ks_list_row row;
+	} got;
+	int fd;
+
+	set_up();
+	fd = client();
+	greet(fd);
+	tell(fd, KS_MSG_LIST, 5,
+	     &(struct ks_list){ .kind = KS_LIST_ROUTES, .cursor = 3, .max = 9999 },
+	     sizeof(struct ks_list));
+	hear(fd, KS_MSG_LIST_ACK, 5, &got, sizeof(got));
+	CHECK_EQ(lab.list.max, 512);
+	CHECK_EQ(got.head.status, KS_OK);
+	CHECK_EQ(got.head.kind, KS_LIST_ROUTES);
+	CHECK_EQ(got.head.next, 4);
+	CHECK_EQ(got.head.count, 1);
+	CHECK_EQ(got.row.metric, 3);
+	for (uint32_t kind = 0; kind < 6; kind += 4) {
+		tell(fd, KS_MSG_LIST, 6, &(struct ks_list){ .kind = kind }, sizeof(struct ks_list));
+		hear(fd, KS_MSG_LIST_ACK, 6, &got.head, sizeof(got.head));
+		CHECK_EQ(got.head.status, KS_E_NOT_FOUND);
+		CHECK_EQ(got.head.count, 0);
+		CHECK_EQ(got.head.next, UINT32_MAX);
+	}
+	close(fd);
+	tear_down();
+}
+
 static void malformed_messages_are_answered(void)
 {
 	struct ks_msg m = {
@@ -774,6 +818,7 @@ int main(void)
 	RUN(a_commit_whose_client_has_gone_still_stands);
 	RUN(single_requests);
 	RUN(sessions_are_answered_later);
+	RUN(tables_are_answered_at_once);
 	RUN(malformed_messages_are_answered);
 	RUN(random_messages_never_crash);
 	RUN(a_client_that_does_not_read_is_cut_off);
