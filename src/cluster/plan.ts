@@ -130,6 +130,8 @@ export const plan = (
   const sameConfig = before !== null && before.facts.config === f.config;
   const snapshot: Snapshot = {
     addresses: instances.filter((i) => holds(f, i)).flatMap((i) => vipsOf(f, i)),
+    routes: [],
+    neighbours: [],
     services: keepalived.virtualServers.flatMap((v) => servicesOf(f, v)),
     params: params(f),
   };

@@ -6,7 +6,18 @@
 import { err, ok, type Result } from '../kernel/result.js';
 import { type Codec, decode, encode, u8, viewOf } from '../net/codec.js';
 import type { Op } from './diff.js';
-import { address, afOf, be16, le16, le32, le64, reserved, text, wireStruct } from './fields.js';
+import {
+  address,
+  afOf,
+  be16,
+  le16,
+  le32,
+  le64,
+  macAddress,
+  reserved,
+  text,
+  wireStruct,
+} from './fields.js';
 import { writingOf } from './ops.js';
 
 export const ipcMagic = 0x534b;
@@ -32,6 +43,8 @@ export const messageType = {
   event: 12,
   shutdown: 13,
   ping: 14,
+  list: 15,
+  listAck: 16,
 } as const;
 
 /** `enum ks_status` */
@@ -134,6 +147,56 @@ export const sessionRow = wireStruct('ks_session_row', {
   rs: address(71),
 });
 export type SessionRow = ReturnType<typeof sessionRow.read>;
+/** `enum ks_list_kind` */
+export const listKind = { addresses: 1, routes: 2, neighbours: 3 } as const;
+export type ListKind = keyof typeof listKind;
+export const list = wireStruct('ks_list', {
+  kind: le32,
+  cursor: le32,
+  max: le32,
+  reserved: reserved(4),
+});
+export const listAck = wireStruct('ks_list_ack', {
+  kind: le32,
+  next: le32,
+  count: le32,
+  status: le32,
+});
+export const listFlags = {
+  op: 1,
+  kernel: 2,
+  connected: 4,
+  leased: 8,
+  local: 0x10,
+  static: 0x20,
+} as const;
+export const listRow = wireStruct('ks_list_row', {
+  dev: text(16),
+  af: u8,
+  plen: u8,
+  flags: le16,
+  mtu: le32,
+  metric: le32,
+  ageMs: le32,
+  mac: macAddress,
+  state: u8,
+  reserved: reserved(1),
+  addr: address(24),
+  gw: address(40),
+  src: address(56),
+});
+export type ListRow = ReturnType<typeof listRow.read>;
+/** By `enum ks_neigh_state`. */
+export const neighbourStates = [
+  'NONE',
+  'INCOMPLETE',
+  'REACHABLE',
+  'STALE',
+  'PROBE',
+  'FAILED',
+  'STATIC',
+] as const;
+
 export const event = wireStruct('ks_event', {
   type: le32,
   a: le32,
@@ -255,6 +318,9 @@ export const encodeSessions = (
 ): Uint8Array =>
   simple(messageType.sessions, seq, sessions, { worker, cursor, max, reserved: null });
 
+export const encodeList = (seq: number, kind: ListKind, cursor: number, max: number): Uint8Array =>
+  simple(messageType.list, seq, list, { kind: listKind[kind], cursor, max, reserved: null });
+
 export const encodePing = (seq: number): Uint8Array => message(messageType.ping, seq, []);
 
 export type Message =
@@ -268,6 +334,14 @@ export type Message =
       readonly next: number | null;
       readonly rows: readonly SessionRow[];
     }
+  | {
+      readonly type: 'list';
+      readonly seq: number;
+      readonly status: number;
+      /** null: that was all. */
+      readonly next: number | null;
+      readonly rows: readonly ListRow[];
+    }
   | { readonly type: 'event'; readonly seq: number; readonly body: Event };
 
 export interface DecodeError {
@@ -276,17 +350,35 @@ export interface DecodeError {
 
 const bad = (reason: string): Result<never, DecodeError> => err({ reason });
 
+/** The rows behind a head of `size` bytes, or why they cannot be there. */
+const rowsOf = <T>(
+  what: string,
+  body: Uint8Array,
+  size: number,
+  count: number,
+  row: Codec<T>,
+): Result<readonly T[], DecodeError> => {
+  if (body.byteLength < size + count * row.size) return bad(`${what}: ${count} rows do not fit`);
+  const view = viewOf(body);
+  return ok(Array.from({ length: count }, (_, i) => row.read(view, size + i * row.size)));
+};
+
 const decodeSessions = (seq: number, body: Uint8Array): Result<Message, DecodeError> => {
   const head = decode(sessionsAck, body);
   if (!head.ok) return bad('sessions: truncated');
   const { count, next, status } = head.value;
-  if (body.byteLength < sessionsAck.size + count * sessionRow.size)
-    return bad(`sessions: ${count} rows do not fit`);
-  const view = viewOf(body);
-  const rows = Array.from({ length: count }, (_, i) =>
-    sessionRow.read(view, sessionsAck.size + i * sessionRow.size),
-  );
-  return ok({ type: 'sessions', seq, status, next: next === none ? null : next, rows });
+  const rows = rowsOf('sessions', body, sessionsAck.size, count, sessionRow);
+  if (!rows.ok) return rows;
+  return ok({ type: 'sessions', seq, status, next: next === none ? null : next, rows: rows.value });
+};
+
+const decodeList = (seq: number, body: Uint8Array): Result<Message, DecodeError> => {
+  const head = decode(listAck, body);
+  if (!head.ok) return bad('list: truncated');
+  const { count, next, status } = head.value;
+  const rows = rowsOf('list', body, listAck.size, count, listRow);
+  if (!rows.ok) return rows;
+  return ok({ type: 'list', seq, status, next: next === none ? null : next, rows: rows.value });
 };
 
 export const decodeMessage = (bytes: Uint8Array): Result<Message, DecodeError> => {
@@ -311,6 +403,8 @@ export const decodeMessage = (bytes: Uint8Array): Result<Message, DecodeError> =
       return as(ack, 'ack');
     case messageType.sessionsAck:
       return decodeSessions(seq, body);
+    case messageType.listAck:
+      return decodeList(seq, body);
     case messageType.event:
       return as(event, 'event');
     default:

@@ -9,10 +9,14 @@ import {
   localAddressKey,
   type Match,
   type MatchEnd,
+  type NeighbourEntry,
+  neighbourKey,
   type ParamName,
   paramNames,
   type RealServerEntry,
+  type RouteEntry,
   realServerKey,
+  routeKey,
   type ServiceEntry,
   type Snapshot,
   serviceKey,
@@ -24,6 +28,10 @@ export type ServiceHead = Omit<ServiceEntry, 'realServers' | 'localAddresses' | 
 export type Op =
   | { readonly type: 'addressSet'; readonly address: AddressEntry }
   | { readonly type: 'addressDel'; readonly address: AddressEntry }
+  | { readonly type: 'routeSet'; readonly route: RouteEntry }
+  | { readonly type: 'routeDel'; readonly route: RouteEntry }
+  | { readonly type: 'neighbourSet'; readonly neighbour: NeighbourEntry }
+  | { readonly type: 'neighbourDel'; readonly neighbour: NeighbourEntry }
   | { readonly type: 'serviceSet'; readonly service: ServiceHead }
   | { readonly type: 'serviceDel'; readonly service: ServiceId }
   | {
@@ -113,6 +121,9 @@ const difference = <T>(
 
 const sameAddress = (x: AddressEntry, y: AddressEntry): boolean =>
   x.prefixLength === y.prefixLength && x.leased === y.leased && x.local === y.local;
+const sameRoute = (x: RouteEntry, y: RouteEntry): boolean =>
+  x.source === y.source && x.mtu === y.mtu;
+const sameNeighbour = (x: NeighbourEntry, y: NeighbourEntry): boolean => x.mac === y.mac;
 const sameRealServer = (x: RealServerEntry, y: RealServerEntry): boolean =>
   x.weight === y.weight && x.forwarding === y.forwarding;
 const sameLocal = (x: LocalAddressEntry, y: LocalAddressEntry): boolean => x.device === y.device;
@@ -196,6 +207,8 @@ const serviceOps = (a: ServiceEntry | undefined, b: ServiceEntry): readonly Op[]
 
 export const diff = (a: Snapshot, b: Snapshot): readonly Op[] => {
   const addresses = difference(a.addresses, b.addresses, addressKey, sameAddress);
+  const routes = difference(a.routes, b.routes, routeKey, sameRoute);
+  const neighbours = difference(a.neighbours, b.neighbours, neighbourKey, sameNeighbour);
   const before = index(a.services, serviceKey);
   const after = index(b.services, serviceKey);
   const ops: Op[] = [];
@@ -208,6 +221,10 @@ export const diff = (a: Snapshot, b: Snapshot): readonly Op[] => {
     if (!after.has(k)) ops.push({ type: 'serviceDel', service: serviceId(s) });
   for (const address of addresses.gone) ops.push({ type: 'addressDel', address });
   for (const address of addresses.set) ops.push({ type: 'addressSet', address });
+  for (const route of routes.gone) ops.push({ type: 'routeDel', route });
+  for (const route of routes.set) ops.push({ type: 'routeSet', route });
+  for (const neighbour of neighbours.gone) ops.push({ type: 'neighbourDel', neighbour });
+  for (const neighbour of neighbours.set) ops.push({ type: 'neighbourSet', neighbour });
   for (const [k, s] of after) for (const op of serviceOps(before.get(k), s)) ops.push(op);
   return ops;
 };
@@ -227,6 +244,8 @@ const opened = (s: ServiceEntry) => ({
 /** What the data plane makes of ops; the model the law is checked against. */
 export const apply = (ops: readonly Op[], a: Snapshot): Snapshot => {
   const addresses = new Map(a.addresses.map((x) => [addressKey(x), x]));
+  const routes = new Map(a.routes.map((x) => [routeKey(x), x]));
+  const neighbours = new Map(a.neighbours.map((x) => [neighbourKey(x), x]));
   const params: Partial<Record<ParamName, number>> = { ...a.params };
   const services = new Map(a.services.map((s) => [serviceKey(s), opened(s)]));
   for (const op of ops) {
@@ -236,6 +255,18 @@ export const apply = (ops: readonly Op[], a: Snapshot): Snapshot => {
         break;
       case 'addressDel':
         addresses.delete(addressKey(op.address));
+        break;
+      case 'routeSet':
+        routes.set(routeKey(op.route), op.route);
+        break;
+      case 'routeDel':
+        routes.delete(routeKey(op.route));
+        break;
+      case 'neighbourSet':
+        neighbours.set(neighbourKey(op.neighbour), op.neighbour);
+        break;
+      case 'neighbourDel':
+        neighbours.delete(neighbourKey(op.neighbour));
         break;
       case 'serviceSet': {
         const old = services.get(serviceKey(op.service));
@@ -276,6 +307,8 @@ export const apply = (ops: readonly Op[], a: Snapshot): Snapshot => {
   }
   return {
     addresses: [...addresses.values()],
+    routes: [...routes.values()],
+    neighbours: [...neighbours.values()],
     params,
     services: [...services.values()].map((s) => ({
       ...s.head,

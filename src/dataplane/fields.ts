@@ -54,6 +54,24 @@ export const text = (size: number): Codec<string> => ({
   },
 });
 
+/** Six pairs of hex digits with colons. */
+export const macAddress: Codec<string> = {
+  size: 6,
+  read: (v, at) =>
+    Array.from({ length: 6 }, (_, i) =>
+      v
+        .getUint8(at + i)
+        .toString(16)
+        .padStart(2, '0'),
+    ).join(':'),
+  write: (v, at, x) => {
+    const parts = x.split(':').map((p) => Number.parseInt(p, 16));
+    if (parts.length !== 6 || parts.some(Number.isNaN))
+      throw new TypeError(`${x} is no hardware address`);
+    for (const [i, p] of parts.entries()) v.setUint8(at + i, p);
+  },
+};
+
 /** The address family field beside an address: 4 or 6. */
 export const afOf = (text: string): 4 | 6 => (text.includes(':') ? 6 : 4);
 

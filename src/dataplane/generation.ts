@@ -87,7 +87,7 @@ export type Effect =
     }
   | { readonly type: 'up'; readonly hello: HelloAck }
   | { readonly type: 'acked'; readonly generation: bigint; readonly snapshot: Snapshot }
-  | { readonly type: 'rejected'; readonly reason: string }
+  | { readonly type: 'rejected'; readonly reason: string; readonly snapshot: Snapshot }
   /** There is no connection; told once for each new reason. */
   | { readonly type: 'lost'; readonly reason: string };
 
@@ -123,7 +123,7 @@ const settle = (s: State, base: Found | Held, now: Millis, before: readonly Effe
   if (base.tag === 'held' && base.snapshot === wish) return [quiet, before];
   const { generation } = base;
   const holds = (): Next => [
-    rest(s, { tag: 'held', generation, snapshot: wish }, attend(now, null)),
+    rest({ ...s, refused: null }, { tag: 'held', generation, snapshot: wish }, attend(now, null)),
     [...before, { type: 'acked', generation, snapshot: wish }],
   ];
   const wanted = digest(wish);
@@ -170,6 +170,12 @@ const opText = (op: Op): string => {
     case 'addressSet':
     case 'addressDel':
       return `${op.type} ${op.address.address} on ${op.address.device}`;
+    case 'routeSet':
+    case 'routeDel':
+      return `${op.type} ${op.route.destination}/${op.route.prefixLength} on ${op.route.device}`;
+    case 'neighbourSet':
+    case 'neighbourDel':
+      return `${op.type} ${op.neighbour.address} on ${op.neighbour.device}`;
     case 'realServerSet':
     case 'realServerDel':
       return `${op.type}${service} ${op.realServer.address}:${op.realServer.port}`;
@@ -209,7 +215,7 @@ const onAck = (s: State, ack: Ack, now: Millis): Next => {
   if (ack.status === status.busy) return [rest(s, base, attend(now, after(now, busyMs))), []];
   if (lostTrack.has(ack.status) && base.tag === 'held')
     return settle(s, { tag: 'found', generation, digest: 0n }, now, []);
-  const rejected: Effect = { type: 'rejected', reason: refusal(ack, ops) };
+  const rejected: Effect = { type: 'rejected', reason: refusal(ack, ops), snapshot };
   return settle({ ...s, refused: snapshot }, { ...base, generation }, now, [rejected]);
 };
 

@@ -13,9 +13,12 @@ import {
   encodeGeneration,
   encodeHello,
   encodeLease,
+  encodeList,
   encodePing,
   encodeSessions,
   type HelloAck,
+  type ListKind,
+  type ListRow,
   type Message,
   noOp,
   type SessionRow,
@@ -33,7 +36,7 @@ export interface DataplaneOptions {
   readonly pid: number;
   readonly onUp: (hello: HelloAck) => void;
   readonly onAcked: (generation: number, snapshot: Snapshot) => void;
-  readonly onRejected: (reason: string) => void;
+  readonly onRejected: (reason: string, snapshot: Snapshot) => void;
   readonly onLost: (reason: string) => void;
   readonly onEvent: (e: Event) => void;
   readonly journal?: (entry: Entry<Input>) => void;
@@ -44,8 +47,13 @@ export interface Dataplane {
   /** Leased VIPs are answered for so many milliseconds from now. */
   readonly renewLease: (ms: number) => void;
   readonly garp: (device: string, address: string, repeat: number) => void;
-  /** At most `limit` sessions over all workers; rejects when there is no connection or no answer. */
-  readonly sessions: (limit: number) => Promise<readonly SessionRow[]>;
+  /** At most `limit` sessions over all workers, of those that are `wanted`; rejects when there is no connection or no answer. */
+  readonly sessions: (
+    limit: number,
+    wanted?: (r: SessionRow) => boolean,
+  ) => Promise<readonly SessionRow[]>;
+  /** A whole table of layer 3; rejects as `sessions` does. */
+  readonly list: (kind: ListKind) => Promise<readonly ListRow[]>;
   /** null while there is no connection. */
   readonly counters: () => Counters | null;
   readonly close: () => void;
@@ -198,7 +206,7 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
         o.onAcked(Number(e.generation), e.snapshot);
         break;
       case 'rejected':
-        o.onRejected(e.reason);
+        o.onRejected(e.reason, e.snapshot);
         break;
       case 'lost':
         o.onLost(e.reason);
@@ -239,10 +247,29 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
     }
     throw new Error(`sessions of worker ${worker}: ${statusNames[status.busy]}`);
   };
-  const sessionsOf = async (worker: number, limit: number): Promise<readonly SessionRow[]> => {
+  const sessionsOf = async (
+    worker: number,
+    limit: number,
+    wanted?: (r: SessionRow) => boolean,
+  ): Promise<readonly SessionRow[]> => {
     const rows: SessionRow[] = [];
     for (let cursor: number | null = 0; cursor !== null && rows.length < limit; ) {
-      const m = await page(worker, cursor, Math.min(pageRows, limit - rows.length));
+      const most = wanted === undefined ? Math.min(pageRows, limit - rows.length) : pageRows;
+      const m = await page(worker, cursor, most);
+      rows.push(...(wanted === undefined ? m.rows : m.rows.filter(wanted)));
+      cursor = m.next;
+    }
+    return rows.slice(0, limit);
+  };
+  const listOf = async (kind: ListKind): Promise<readonly ListRow[]> => {
+    const rows: ListRow[] = [];
+    for (let cursor: number | null = 0; cursor !== null; ) {
+      const from: number = cursor;
+      const m: Message = await ask((n) => encodeList(n, kind, from, pageRows));
+      if (m.type !== 'list' || m.status !== status.ok) {
+        const why = m.type === 'list' ? statusNames[m.status] : 'another answer';
+        throw new Error(`the data plane does not list ${kind}: ${why}`);
+      }
       rows.push(...m.rows);
       cursor = m.next;
     }
@@ -253,12 +280,13 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
     setDesired: (snapshot) => driver.feed({ type: 'desired', snapshot }),
     renewLease: (ms) => void send(encodeLease(nextSeq(), ms)),
     garp: (device, address, repeat) => void send(encodeGarp(nextSeq(), device, address, repeat)),
-    sessions: async (limit) => {
+    sessions: async (limit, wanted) => {
       const rows: SessionRow[] = [];
       for (let w = 0; w < workers && rows.length < limit; w++)
-        rows.push(...(await sessionsOf(w, limit - rows.length)));
+        rows.push(...(await sessionsOf(w, limit - rows.length, wanted)));
       return rows;
     },
+    list: listOf,
     counters: () => (memory === null ? null : readCounters(memory)),
     close: () => {
       driver.stop();

@@ -1,7 +1,18 @@
 /** The operations of a generation on the wire: each structure of native/ipc/ks_ipc.h with the same fields in the same order. */
 import { type Codec, u8, viewOf } from '../net/codec.js';
 import type { Op, ServiceHead, ServiceId } from './diff.js';
-import { address, afOf, be16, le16, le32, reserved, svcKey, text, wireStruct } from './fields.js';
+import {
+  address,
+  afOf,
+  be16,
+  le16,
+  le32,
+  macAddress,
+  reserved,
+  svcKey,
+  text,
+  wireStruct,
+} from './fields.js';
 import { type Forwarding, paramNames, type Scheduler } from './snapshot.js';
 
 /** By `enum ks_sched` less 1. */
@@ -40,6 +51,26 @@ export const opAddr = wireStruct('ks_op_addr', {
   plen: u8,
   flags: le16,
   addr: address(),
+});
+export const opRoute = wireStruct('ks_op_route', {
+  op: opHead,
+  dev: text(16),
+  af: u8,
+  plen: u8,
+  reserved: reserved(2),
+  mtu: le32,
+  metric: le32,
+  dst: address(12),
+  gw: address(28),
+  src: address(44),
+});
+export const opNeigh = wireStruct('ks_op_neigh', {
+  op: opHead,
+  dev: text(16),
+  af: u8,
+  reserved: reserved(1),
+  mac: macAddress,
+  addr: address(8),
 });
 export const opSvc = wireStruct('ks_op_svc', {
   op: opHead,
@@ -96,6 +127,10 @@ export const opMatch = wireStruct('ks_op_match', {
 export const opCode = {
   addressSet: 1,
   addressDel: 2,
+  routeSet: 3,
+  routeDel: 4,
+  neighbourSet: 5,
+  neighbourDel: 6,
   serviceSet: 7,
   serviceDel: 8,
   realServerSet: 9,
@@ -168,6 +203,36 @@ export const writingOf = (op: Op): Writing => {
         plen: a.prefixLength,
         flags,
         addr: a.address,
+      });
+    }
+    case 'routeSet':
+    case 'routeDel': {
+      const r = op.route;
+      const af = afOf(r.destination);
+      const unset = af === 4 ? '0.0.0.0' : '::';
+      return writing(opRoute, {
+        op: opOf(op.type, opRoute.size),
+        dev: r.device,
+        af,
+        plen: r.prefixLength,
+        reserved: null,
+        mtu: r.mtu,
+        metric: r.metric,
+        dst: r.destination,
+        gw: r.gateway ?? unset,
+        src: r.source ?? unset,
+      });
+    }
+    case 'neighbourSet':
+    case 'neighbourDel': {
+      const n = op.neighbour;
+      return writing(opNeigh, {
+        op: opOf(op.type, opNeigh.size),
+        dev: n.device,
+        af: afOf(n.address),
+        reserved: null,
+        mac: n.mac,
+        addr: n.address,
       });
     }
     case 'serviceSet': {

@@ -15,6 +15,29 @@ export interface AddressEntry {
 }
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP' | 'ICMP' | 'ICMPV6';
+export interface RouteEntry {
+  readonly device: string;
+  /** Without bits beyond the prefix. */
+  readonly destination: string;
+  readonly prefixLength: number;
+  /** null: on-link. */
+  readonly gateway: string | null;
+  /** null: none preferred. */
+  readonly source: string | null;
+  /** 0: the device's. */
+  readonly mtu: number;
+  /** The lower wins. */
+  readonly metric: number;
+}
+
+/** A neighbour that is told instead of asked for. */
+export interface NeighbourEntry {
+  readonly device: string;
+  readonly address: string;
+  /** Six pairs of hex digits, lower case. */
+  readonly mac: string;
+}
+
 export type Scheduler =
   | 'rr'
   | 'wrr'
@@ -133,14 +156,25 @@ export type ParamName = (typeof paramNames)[number];
 
 export interface Snapshot {
   readonly addresses: readonly AddressEntry[];
+  readonly routes: readonly RouteEntry[];
+  readonly neighbours: readonly NeighbourEntry[];
   readonly services: readonly ServiceEntry[];
   /** Timeouts in milliseconds; what is not named keeps the data plane's default. */
   readonly params: Readonly<Partial<Record<ParamName, number>>>;
 }
 
-export const emptySnapshot: Snapshot = { addresses: [], services: [], params: {} };
+export const emptySnapshot: Snapshot = {
+  addresses: [],
+  routes: [],
+  neighbours: [],
+  services: [],
+  params: {},
+};
 
 export const addressKey = (a: AddressEntry): string => `${a.device} ${a.address}`;
+export const routeKey = (r: RouteEntry): string =>
+  `${r.device} ${r.destination}/${r.prefixLength} ${r.metric} ${r.gateway ?? '-'}`;
+export const neighbourKey = (n: NeighbourEntry): string => `${n.device} ${n.address}`;
 export const serviceKey = (s: Pick<ServiceEntry, 'protocol' | 'address' | 'port'>): string =>
   `${s.protocol} ${s.address} ${s.port}`;
 export const realServerKey = (r: RealServerEntry): string => `${r.address} ${r.port}`;
@@ -204,6 +238,8 @@ const digestOf = (s: Snapshot): bigint => {
     sum += scatter(fnv1a(parts.join(' ')));
   };
   for (const a of s.addresses) add('addr', addressKey(a), a.prefixLength, a.leased, a.local);
+  for (const r of s.routes) add('route', routeKey(r), r.source ?? '-', r.mtu);
+  for (const n of s.neighbours) add('neigh', neighbourKey(n), n.mac);
   for (const v of s.services) addService(add, v);
   for (const name of paramNames) {
     const value = s.params[name];

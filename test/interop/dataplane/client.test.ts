@@ -41,6 +41,7 @@ const scene = async (t: ExecutionContext): Promise<Scene> => {
 
 const vip = '192.0.2.100';
 const wish: Snapshot = {
+  ...emptySnapshot,
   addresses: [
     { device: 'dpdk0', address: vip, prefixLength: 32, leased: true, local: false },
     { device: 'dpdk0', address: '192.0.2.50', prefixLength: 24, leased: false, local: true },

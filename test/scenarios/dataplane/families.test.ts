@@ -1,7 +1,7 @@
 /** IPv6 and between the families, by real hosts: their TCP, their neighbour discovery, their path MTU. */
 import path from 'node:path';
 import test from 'ava';
-import type { Forwarding, Snapshot } from '../../../src/dataplane/snapshot.js';
+import { emptySnapshot, type Forwarding, type Snapshot } from '../../../src/dataplane/snapshot.js';
 import {
   argumentsOf,
   cableUp,
@@ -45,6 +45,7 @@ const plain = (device: string, address: string, prefixLength: number) => ({
 });
 
 const wish = (forwarding: Forwarding, outside: Family, inside: Family): Snapshot => ({
+  ...emptySnapshot,
   addresses: [
     plain('dpdk0', '10.1.0.1', 24),
     plain('dpdk0', own6.dpdk0, 64),

@@ -3,7 +3,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Event } from '../../../src/dataplane/codec.js';
 import { connectDataplane, type Dataplane } from '../../../src/dataplane/io.js';
-import type { Forwarding, ServiceEntry, Snapshot } from '../../../src/dataplane/snapshot.js';
+import {
+  emptySnapshot,
+  type Forwarding,
+  type ServiceEntry,
+  type Snapshot,
+} from '../../../src/dataplane/snapshot.js';
 import { loadAddon } from '../../../src/kernel/io/addon.js';
 import { monotonicClock } from '../../../src/kernel/io/clock.js';
 import type { Lab } from '../lab/lab.js';
@@ -101,6 +106,7 @@ const service = (forwarding: Forwarding): ServiceEntry => ({
 
 /** One service of two real servers behind a leased VIP. */
 export const wanted = (forwarding: Forwarding): Snapshot => ({
+  ...emptySnapshot,
   addresses: [
     { device: 'dpdk0', address: ownAddress, prefixLength: 24, leased: false, local: false },
     { device: 'dpdk1', address: vip, prefixLength: 24, leased: true, local: false },

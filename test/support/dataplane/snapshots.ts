@@ -6,8 +6,10 @@ import {
   localAddressKey,
   type MatchEnd,
   matchAddress,
+  neighbourKey,
   paramNames,
   realServerKey,
+  routeKey,
   type ServiceEntry,
   type Snapshot,
   serviceKey,
@@ -73,6 +75,26 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
     // the data plane refuses an address on two devices
     { selector: (a) => a.address, maxLength: 5 },
   ),
+  routes: fc.uniqueArray(
+    fc.record({
+      device,
+      destination: fc.nat(3).map((n) => `10.${n}.0.0`),
+      prefixLength: fc.constantFrom(16, 24),
+      gateway: fc.constantFrom(null, '192.0.2.1', '192.0.2.2'),
+      source: fc.constantFrom(null, '192.0.2.7'),
+      mtu: fc.constantFrom(0, 1400),
+      metric: fc.nat(1),
+    }),
+    { selector: routeKey, maxLength: 5 },
+  ),
+  neighbours: fc.uniqueArray(
+    fc.record({
+      device,
+      address,
+      mac: fc.constantFrom('02:00:00:00:00:01', '02:00:00:00:00:fe'),
+    }),
+    { selector: neighbourKey, maxLength: 4 },
+  ),
   services: fc.uniqueArray(service, { selector: serviceKey, maxLength: 6 }),
   params: fc.dictionary(fc.constantFrom(...paramNames), fc.integer({ min: 1, max: 5 }), {
     maxKeys: 4,
@@ -112,6 +134,8 @@ export const sorted = (s: Snapshot): Snapshot => {
     [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1));
   return {
     addresses: by(s.addresses, addressKey),
+    routes: by(s.routes, routeKey),
+    neighbours: by(s.neighbours, neighbourKey),
     services: by(s.services, serviceKey).map((v) => ({
       ...v,
       realServers: by(v.realServers, realServerKey),

@@ -1,5 +1,5 @@
 /** The network the simulated data plane stands in: a WAN of clients, a LAN of real servers, both in both families. */
-import type { Snapshot } from '../../../src/dataplane/snapshot.js';
+import { emptySnapshot, type Snapshot } from '../../../src/dataplane/snapshot.js';
 import { decodeAsk, encodeGreeting } from './frames.js';
 import type { Mode, Service } from './reference.js';
 import { type Outcome, type Sim, startSim } from './sim.js';
@@ -70,6 +70,7 @@ export const wanted = (k: Kind): Snapshot => {
     local: true,
   }));
   return {
+    ...emptySnapshot,
     addresses: [
       {
         device: 'dpdk1',

@@ -2,7 +2,13 @@ import test from 'ava';
 import fc from 'fast-check';
 import { encodeGeneration } from '../../../src/dataplane/codec.js';
 import { apply, diff, type Op, paramDefaults } from '../../../src/dataplane/diff.js';
-import { digest, emptySnapshot, type Snapshot } from '../../../src/dataplane/snapshot.js';
+import {
+  digest,
+  emptySnapshot,
+  neighbourKey,
+  routeKey,
+  type Snapshot,
+} from '../../../src/dataplane/snapshot.js';
 import { anySnapshot, manyServices, sorted } from '../../support/dataplane/snapshots.js';
 
 /** A parameter that is not named and one that has its default are the same to the data plane. */
@@ -36,6 +42,9 @@ const subject = (
   op: Op,
 ): { readonly name: string; readonly on: string; readonly under: string } => {
   if ('address' in op) return { name: op.address.address, on: op.address.device, under: '' };
+  if ('route' in op) return { name: `route ${routeKey(op.route)}`, on: '', under: '' };
+  if ('neighbour' in op)
+    return { name: `neighbour ${neighbourKey(op.neighbour)}`, on: '', under: '' };
   if (op.type === 'paramSet') return { name: op.param, on: '', under: '' };
   const under = serviceName(op.service);
   if ('realServer' in op)

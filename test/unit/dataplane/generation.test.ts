@@ -174,6 +174,7 @@ test('a refused generation: told with the operation, what was good stays, the sa
     {
       type: 'rejected',
       reason: 'a weight is at most 65535 (realServerSet TCP 10.0.2.1:80 172.16.0.1:8002)',
+      snapshot: b,
     },
   ]);
   t.is(l.tag(), 'idle');
@@ -181,6 +182,14 @@ test('a refused generation: told with the operation, what was good stays, the sa
   t.deepEqual(l.feed(wish(manyServices(3, 2))), [], 'nor the same in other words');
   t.like(commitOf(l.feed(wish(c))), { base: 1n, generation: 2n });
   t.deepEqual(types(l.feed(ack({ generation: 2n }))), ['acked']);
+});
+
+test('a wish that was refused is tried again after the one before it was wanted in between', (t) => {
+  const l = settled();
+  l.feed(wish(b));
+  l.feed(ack({ generation: 1n, status: status.invalid, reason: 'no' }));
+  t.deepEqual(types(l.feed(wish({ ...a }))), ['acked'], 'it is held already');
+  t.deepEqual(types(l.feed(wish(b))), ['commit']);
 });
 
 test('a refusal while a newer wish waits: the newer one is tried from where the data plane is', (t) => {

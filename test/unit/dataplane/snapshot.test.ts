@@ -20,6 +20,8 @@ test('FNV-1a in halves is FNV-1a in bigints', (t) => {
 
 const shuffled = (s: Snapshot): Snapshot => ({
   addresses: [...s.addresses].reverse(),
+  routes: [...s.routes].reverse(),
+  neighbours: [...s.neighbours].reverse(),
   services: [...s.services].reverse().map((v) => ({
     ...v,
     realServers: [...v.realServers].reverse(),
