@@ -205,10 +205,21 @@ const serviceOps = (a: ServiceEntry | undefined, b: ServiceEntry): readonly Op[]
   ];
 };
 
-export const diff = (a: Snapshot, b: Snapshot): readonly Op[] => {
+const layer3Ops = (a: Snapshot, b: Snapshot): readonly Op[] => {
   const addresses = difference(a.addresses, b.addresses, addressKey, sameAddress);
   const routes = difference(a.routes, b.routes, routeKey, sameRoute);
   const neighbours = difference(a.neighbours, b.neighbours, neighbourKey, sameNeighbour);
+  return [
+    ...addresses.gone.map((address): Op => ({ type: 'addressDel', address })),
+    ...addresses.set.map((address): Op => ({ type: 'addressSet', address })),
+    ...routes.gone.map((route): Op => ({ type: 'routeDel', route })),
+    ...routes.set.map((route): Op => ({ type: 'routeSet', route })),
+    ...neighbours.gone.map((neighbour): Op => ({ type: 'neighbourDel', neighbour })),
+    ...neighbours.set.map((neighbour): Op => ({ type: 'neighbourSet', neighbour })),
+  ];
+};
+
+export const diff = (a: Snapshot, b: Snapshot): readonly Op[] => {
   const before = index(a.services, serviceKey);
   const after = index(b.services, serviceKey);
   const ops: Op[] = [];
@@ -219,12 +230,7 @@ export const diff = (a: Snapshot, b: Snapshot): readonly Op[] => {
   }
   for (const [k, s] of before)
     if (!after.has(k)) ops.push({ type: 'serviceDel', service: serviceId(s) });
-  for (const address of addresses.gone) ops.push({ type: 'addressDel', address });
-  for (const address of addresses.set) ops.push({ type: 'addressSet', address });
-  for (const route of routes.gone) ops.push({ type: 'routeDel', route });
-  for (const route of routes.set) ops.push({ type: 'routeSet', route });
-  for (const neighbour of neighbours.gone) ops.push({ type: 'neighbourDel', neighbour });
-  for (const neighbour of neighbours.set) ops.push({ type: 'neighbourSet', neighbour });
+  for (const op of layer3Ops(a, b)) ops.push(op);
   for (const [k, s] of after) for (const op of serviceOps(before.get(k), s)) ops.push(op);
   return ops;
 };

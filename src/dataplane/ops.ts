@@ -190,6 +190,36 @@ const quicFields = (q: ServiceHead['quic']) =>
     ? { quicConfig: 0, quicLen: 0 }
     : { quicConfig: q.configId + 1, quicLen: q.serverIdLength };
 
+const routeWriting = (op: Extract<Op, { readonly route: unknown }>): Writing => {
+  const r = op.route;
+  const af = afOf(r.destination);
+  const unset = af === 4 ? '0.0.0.0' : '::';
+  return writing(opRoute, {
+    op: opOf(op.type, opRoute.size),
+    dev: r.device,
+    af,
+    plen: r.prefixLength,
+    reserved: null,
+    mtu: r.mtu,
+    metric: r.metric,
+    dst: r.destination,
+    gw: r.gateway ?? unset,
+    src: r.source ?? unset,
+  });
+};
+
+const neighbourWriting = (op: Extract<Op, { readonly neighbour: unknown }>): Writing => {
+  const n = op.neighbour;
+  return writing(opNeigh, {
+    op: opOf(op.type, opNeigh.size),
+    dev: n.device,
+    af: afOf(n.address),
+    reserved: null,
+    mac: n.mac,
+    addr: n.address,
+  });
+};
+
 export const writingOf = (op: Op): Writing => {
   switch (op.type) {
     case 'addressSet':
@@ -206,35 +236,11 @@ export const writingOf = (op: Op): Writing => {
       });
     }
     case 'routeSet':
-    case 'routeDel': {
-      const r = op.route;
-      const af = afOf(r.destination);
-      const unset = af === 4 ? '0.0.0.0' : '::';
-      return writing(opRoute, {
-        op: opOf(op.type, opRoute.size),
-        dev: r.device,
-        af,
-        plen: r.prefixLength,
-        reserved: null,
-        mtu: r.mtu,
-        metric: r.metric,
-        dst: r.destination,
-        gw: r.gateway ?? unset,
-        src: r.source ?? unset,
-      });
-    }
+    case 'routeDel':
+      return routeWriting(op);
     case 'neighbourSet':
-    case 'neighbourDel': {
-      const n = op.neighbour;
-      return writing(opNeigh, {
-        op: opOf(op.type, opNeigh.size),
-        dev: n.device,
-        af: afOf(n.address),
-        reserved: null,
-        mac: n.mac,
-        addr: n.address,
-      });
-    }
+    case 'neighbourDel':
+      return neighbourWriting(op);
     case 'serviceSet': {
       const s = op.service;
       return writing(opSvc, {
