@@ -7,6 +7,7 @@ import type { Snapshot } from '../dataplane/snapshot.js';
 import type { FromHealthcheck } from '../healthcheck/messages.js';
 import { type Millis, unreachable } from '../kernel/machine.js';
 import type { FromVrrp, VrrpState } from '../vrrp/messages.js';
+import { emptyRuntime, type Runtime } from './runtime/types.js';
 
 /** Milliseconds since the epoch: for people to read, never compared with a deadline. */
 export type WallMs = number;
@@ -49,6 +50,8 @@ export type DataplaneFact =
 
 export interface Facts {
   readonly config: Config;
+  /** What commands have set beside it. */
+  readonly runtime: Runtime;
   readonly vrrp: ReadonlyMap<string, VrrpFact>;
   /** By `realServerId`. */
   readonly realServers: ReadonlyMap<string, RealServerFact>;
@@ -63,6 +66,7 @@ export interface Facts {
 
 export type Input =
   | { readonly type: 'config'; readonly config: Config }
+  | { readonly type: 'runtime'; readonly runtime: Runtime }
   | { readonly type: 'vrrp'; readonly message: FromVrrp }
   | { readonly type: 'vrrpGone'; readonly reason: string }
   | { readonly type: 'healthcheck'; readonly message: FromHealthcheck }
@@ -82,6 +86,7 @@ export const realServerId = (vs: string, rs: string): string => `${vs} ${rs}`;
 
 export const initialFacts = (config: Config): Facts => ({
   config,
+  runtime: emptyRuntime,
   vrrp: new Map(),
   realServers: new Map(),
   quorums: new Map(),
@@ -145,6 +150,8 @@ export const learn = (f: Facts, input: Input, _now: Millis): Facts => {
   switch (input.type) {
     case 'config':
       return { ...f, config: input.config };
+    case 'runtime':
+      return { ...f, runtime: input.runtime };
     case 'vrrp':
       return learnVrrp(f, input.message);
     case 'vrrpGone': {

@@ -61,7 +61,9 @@ export const cluster: Machine<State, ClusterInput, Effect> = {
   step: (s, input, now) => {
     if (input.type === 'tick') return [s, []];
     if (input.type === 'start') return replan(s, s.facts);
-    if (s.plan === null) return [s, []];
+    // What was kept over a restart is known before the first plan.
+    if (s.plan === null)
+      return input.type === 'runtime' ? [{ ...s, facts: learn(s.facts, input, now) }, []] : [s, []];
     switch (input.type) {
       case 'vrrpStarted':
         return [s, vrrpBriefing(s.plan)];

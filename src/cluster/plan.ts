@@ -14,6 +14,7 @@ import {
 import type { VirtualServerConfig } from '../healthcheck/types.js';
 import type { Facts } from './facts.js';
 import { healthPlan } from './health-input.js';
+import { withRuntime } from './runtime/merge.js';
 import { endpoints, hasQuorum, servicesOf } from './services.js';
 import { deviceOf, type VrrpPlan, vrrpPlan } from './vrrp-input.js';
 
@@ -128,13 +129,14 @@ export const plan = (
   const { keepalived } = f.config;
   const instances = keepalived.vrrpInstances;
   const sameConfig = before !== null && before.facts.config === f.config;
-  const snapshot: Snapshot = {
+  const files: Snapshot = {
     addresses: instances.filter((i) => holds(f, i)).flatMap((i) => vipsOf(f, i)),
     routes: [],
     neighbours: [],
     services: keepalived.virtualServers.flatMap((v) => servicesOf(f, v)),
     params: params(f),
   };
+  const snapshot = withRuntime(files, f.config, f.runtime);
   const taken = instances.flatMap((i) => {
     const generation = takenIn(f, i);
     return generation === null ? [] : [[i.name, generation] as const];
@@ -147,7 +149,7 @@ export const plan = (
         ? before.plan.health
         : healthPlan(f.config, f.adopted),
     checksRest: f.dataplane.state !== 'up',
-    serviceable: new Map(instances.map((i) => [i.name, serviceable(f, i, snapshot)])),
+    serviceable: new Map(instances.map((i) => [i.name, serviceable(f, i, files)])),
     taken: new Map(taken),
     lease: instances.some((i) => holds(f, i)),
     kernel:

@@ -1,0 +1,114 @@
+/**
+ * A transaction of commands: all of them or none. Pure; what comes in is JSON that nobody has looked at yet. Each command is checked by itself and
+ * then the outcome as a whole, so that the data plane has nothing left to refuse.
+ */
+import type { Config } from '../../config/config.js';
+import { err, ok, type Result } from '../../kernel/result.js';
+import * as layer3 from './layer3.js';
+import { ownersOf } from './owners.js';
+import type { Fields } from './read.js';
+import * as services from './services.js';
+import { Refusal, type Runtime, type RuntimeCommand, refuse } from './types.js';
+
+type Apply = (config: Config, r: Runtime, f: Fields) => Runtime;
+
+const commands: Readonly<Record<RuntimeCommand['op'], Apply>> = {
+  'service.add': services.addService,
+  'service.edit': services.editService,
+  'service.delete': services.deleteService,
+  'service.clear': services.clearServices,
+  'server.add': services.addServer,
+  'server.edit': services.editServer,
+  'server.delete': services.deleteServer,
+  'local.add': services.addLocal,
+  'local.delete': services.deleteLocal,
+  'timeouts.set': layer3.setTimeouts,
+  'address.add': layer3.addAddress,
+  'address.set': layer3.setAddress,
+  'address.delete': layer3.deleteAddress,
+  'address.flush': layer3.flushAddresses,
+  'route.add': layer3.addRoute,
+  'route.set': layer3.setRoute,
+  'route.delete': layer3.deleteRoute,
+  'route.flush': layer3.flushRoutes,
+  'neighbour.add': layer3.addNeighbour,
+  'neighbour.set': layer3.setNeighbour,
+  'neighbour.delete': layer3.deleteNeighbour,
+};
+
+/** An address has one device, whatever it is there for. */
+const checkDevices = (config: Config, r: Runtime): void => {
+  const owned = ownersOf(config).addresses;
+  const at = new Map<string, string>();
+  for (const [address, o] of owned) if (o.device !== null) at.set(address, o.device);
+  for (const { address, device } of [
+    ...r.addresses,
+    ...r.services.flatMap((s) => s.localAddresses),
+  ]) {
+    const before = at.get(address);
+    const file = owned.get(address);
+    if (before !== undefined && before !== device)
+      refuse(
+        `${address} is wanted on ${device} and on ${before}${file === undefined ? '' : ` (${file.what}, ${file.where})`}`,
+      );
+    at.set(address, device);
+  }
+};
+
+/** A local address's ports are the workers'; a service there would never be reached. */
+const checkLocals = (config: Config, r: Runtime): void => {
+  const { localAddressGroups, virtualServers } = config.keepalived;
+  const locals = new Set([
+    ...localAddressGroups.flatMap((g) => g.addresses.map((a) => a.address)),
+    ...r.services.flatMap((s) => s.localAddresses.map((l) => l.address)),
+  ]);
+  const served = [
+    ...r.services.map((s) => s.address),
+    ...virtualServers.flatMap((v) => (v.target.kind === 'address' ? [v.target.address] : [])),
+  ];
+  for (const address of served)
+    if (locals.has(address))
+      refuse(`${address} cannot be the address of a service and a local address as well`);
+};
+
+const applyOne = (config: Config, r: Runtime, command: unknown): Runtime => {
+  const f = layer3.commandFields(command);
+  const op = f['op'];
+  const apply =
+    typeof op === 'string' && Object.hasOwn(commands, op)
+      ? commands[op as RuntimeCommand['op']]
+      : undefined;
+  if (apply === undefined)
+    return refuse(
+      `there is no command ${JSON.stringify(op) ?? ''}; there is ${Object.keys(commands).join(', ')}`,
+    );
+  return apply(config, r, f);
+};
+
+export interface Refused {
+  /** Of the command at fault; null: it is about the whole. */
+  readonly index: number | null;
+  readonly reason: string;
+}
+
+export const applyCommands = (
+  config: Config,
+  before: Runtime,
+  list: readonly unknown[],
+): Result<Runtime, Refused> => {
+  let r = before;
+  let index: number | null = 0;
+  try {
+    for (const command of list) {
+      r = applyOne(config, r, command);
+      index += 1;
+    }
+    index = null;
+    checkDevices(config, r);
+    checkLocals(config, r);
+    return ok(r);
+  } catch (e) {
+    if (!(e instanceof Refusal)) throw e;
+    return err({ index, reason: e.message });
+  }
+};
