@@ -2,10 +2,14 @@
 
 import type { State } from '../cluster/machine.js';
 import { virtualServerId } from '../cluster/names.js';
+import { serviceName } from '../cluster/runtime/identity.js';
+import { ownersOf } from '../cluster/runtime/owners.js';
 import { endpoints, hasQuorum, realServerState } from '../cluster/services.js';
 import { deviceOf } from '../cluster/vrrp-input.js';
 import type { VirtualServer, VrrpInstance } from '../config/keepalived/types.js';
 import type { Counters, RealServerCounters } from '../dataplane/counters.js';
+import { type ServiceEntry, serviceKey } from '../dataplane/snapshot.js';
+import { runtimeView } from './runtime.js';
 import type { RealServerView, StatusView, VipView, VirtualServerView, VrrpView } from './views.js';
 
 export interface StatusInputs {
@@ -95,6 +99,7 @@ const virtualServerViews = (
     scheduler: v.scheduler,
     forwarding: v.forwarding,
     quorumUp: hasQuorum(f, v),
+    origin: 'file' as const,
     reason: f.quorums.get(virtualServerId(v))?.reason ?? '',
     realServers: v.realServers.map((r): RealServerView => {
       const state = realServerState(f, v, r);
@@ -118,6 +123,44 @@ export const changedWorker = (c: Counters | null): number | null => {
     (c?.workers ?? []).reduce((n, row) => n + (row[name] ?? 0), 0);
   const received = sum('rx_packets');
   return received === 0 ? null : sum('handed_out') / received;
+};
+
+const forwardingOf = (s: ServiceEntry): string =>
+  [...new Set(s.realServers.map((r) => r.forwarding))].join(',') || '-';
+
+/** Nothing checks what a command has set. */
+const runtimeServerViews = (
+  { state: { facts: f, plan }, startedAt, iso }: StatusInputs,
+  counters: CounterIndex,
+): readonly VirtualServerView[] => {
+  const live = new Set((plan?.snapshot.services ?? []).map(serviceKey));
+  const files = ownersOf(f.config).services;
+  return f.runtime.services
+    .filter((s) => live.has(serviceKey(s)) && !files.has(serviceKey(s)))
+    .map((s) => ({
+      address: s.match === null ? s.address : serviceName(s),
+      port: s.port,
+      protocol: s.protocol,
+      scheduler: s.scheduler,
+      forwarding: forwardingOf(s),
+      quorumUp: true,
+      reason: 'set by a command',
+      origin: 'runtime' as const,
+      realServers: s.realServers.map((r): RealServerView => {
+        const proto = protocolNumbers[s.protocol] ?? 0;
+        const c = counters.get(counterKey(proto, s.address, s.port, r.address, r.port))?.counters;
+        return {
+          address: r.address,
+          port: r.port,
+          weight: r.weight,
+          up: true,
+          since: iso(startedAt),
+          reason: 'set by a command, has no check',
+          activeSessions: c?.['active'] ?? 0,
+          connections: c?.['conns'] ?? 0,
+        };
+      }),
+    }));
 };
 
 export const statusView = (x: StatusInputs): StatusView => {
@@ -145,6 +188,10 @@ export const statusView = (x: StatusInputs): StatusView => {
     },
     vrrp: keepalived.vrrpInstances.map((i) => vrrpView(x, i)),
     vips: keepalived.vrrpInstances.flatMap((i) => vipViews(x.state, i)),
-    virtualServers: keepalived.virtualServers.flatMap((v) => virtualServerViews(x, v, counters)),
+    virtualServers: [
+      ...keepalived.virtualServers.flatMap((v) => virtualServerViews(x, v, counters)),
+      ...runtimeServerViews(x, counters),
+    ],
+    runtime: runtimeView(x.state),
   };
 };

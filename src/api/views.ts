@@ -1,4 +1,16 @@
 /** What the API answers: plain data, the contract between the controller and every client of it. */
+import type { RuntimeCommand, ServiceWords } from '../cluster/runtime/types.js';
+
+/** What a client may ask to be changed; several in one request are one transaction. */
+export type {
+  MatchWords,
+  RouteScope,
+  RuntimeCommand,
+  ServerSettings,
+  ServerWords,
+  ServiceSettings,
+  ServiceWords,
+} from '../cluster/runtime/types.js';
 
 export interface DataplaneView {
   readonly state: 'up' | 'connecting' | 'down';
@@ -53,6 +65,8 @@ export interface VirtualServerView {
   readonly forwarding: string;
   readonly quorumUp: boolean;
   readonly reason: string;
+  /** The files, or a command. */
+  readonly origin: 'file' | 'runtime';
   readonly realServers: readonly RealServerView[];
 }
 
@@ -69,6 +83,8 @@ export interface StatusView {
   readonly vrrp: readonly VrrpView[];
   readonly vips: readonly VipView[];
   readonly virtualServers: readonly VirtualServerView[];
+  /** What commands have set beside the files. */
+  readonly runtime: RuntimeView;
 }
 
 export interface SessionView {
@@ -104,6 +120,103 @@ export interface ReloadView {
   readonly changes: readonly string[];
 }
 
+export interface RuntimeView {
+  /** What would make it again. */
+  readonly commands: readonly RuntimeCommand[];
+  /** What is not in force, because the files have it or its device is gone. */
+  readonly shadowed: readonly { readonly what: string; readonly why: string }[];
+}
+
+export interface TransactionView {
+  /** The acknowledged generation that has all of it. */
+  readonly generation: number;
+}
+
+export interface ServerCountsView {
+  readonly active: number;
+  readonly inactive: number;
+  readonly conns: number;
+  readonly inPackets: number;
+  readonly outPackets: number;
+  readonly inBytes: number;
+  readonly outBytes: number;
+}
+
+export interface ServerView extends ServerCountsView {
+  readonly address: string;
+  readonly port: number;
+  readonly forwarding: string;
+  readonly weight: number;
+}
+
+export interface ServiceView {
+  readonly service: ServiceWords;
+  /** As it is shown: `TCP 192.0.2.1:80`, `MATCH tcp,from=...`. */
+  readonly name: string;
+  /** As counters name it. */
+  readonly key: string;
+  /** FILE:LINE; null: a command set it. */
+  readonly file: string | null;
+  readonly scheduler: string;
+  readonly schedulerPort: boolean;
+  readonly expireQuiescent: boolean;
+  readonly persistenceMs: number;
+  readonly persistencePrefixLength: number;
+  readonly establishedTimeoutMs: number;
+  readonly localAddresses: readonly { readonly device: string; readonly address: string }[];
+  readonly realServers: readonly ServerView[];
+}
+
+export interface ServicesView {
+  readonly version: string;
+  readonly generation: number;
+  /** Seconds. */
+  readonly timeouts: { readonly tcp: number; readonly tcpFin: number; readonly udp: number };
+  readonly services: readonly ServiceView[];
+}
+
+/** A row of addresses, routes or neighbours; what does not apply is null, 0 or false. */
+export interface TableRowView {
+  readonly device: string;
+  readonly family: 4 | 6;
+  readonly address: string;
+  readonly prefixLength: number;
+  /** Set by the files or by a command. */
+  readonly command: boolean;
+  readonly kernel: boolean;
+  readonly connected: boolean;
+  readonly leased: boolean;
+  readonly local: boolean;
+  readonly mtu: number;
+  readonly metric: number;
+  readonly gateway: string | null;
+  readonly source: string | null;
+  readonly mac: string | null;
+  readonly state: string | null;
+  readonly ageMs: number;
+  /** Sessions that go out with it; null: nobody counted. */
+  readonly localPortsUsed: number | null;
+}
+
+export interface LinkView {
+  readonly index: number;
+  readonly name: string;
+  readonly kniName: string;
+  readonly mtu: number;
+  readonly rxQueues: number;
+  readonly txQueues: number;
+  readonly promisc: boolean;
+  readonly up: boolean;
+  readonly mbps: number;
+  readonly mac: string | null;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
 export interface ErrorView {
-  readonly error: { readonly code: string; readonly message: string };
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    /** Of the command at fault. */
+    readonly index?: number;
+  };
 }

@@ -3,9 +3,12 @@ import { request } from 'node:http';
 
 export class ApiError extends Error {
   readonly code: string;
-  constructor(code: string, message: string, cause?: unknown) {
+  /** Of the command at fault in a transaction; null: none is. */
+  readonly index: number | null;
+  constructor(code: string, message: string, cause?: unknown, index: number | null = null) {
     super(message, { cause });
     this.code = code;
+    this.index = index;
     this.name = 'ApiError';
   }
 }
@@ -22,8 +25,13 @@ const explain = (socketPath: string, e: NodeJS.ErrnoException): ApiError => {
   return new ApiError('KS_CLI_IO', `${socketPath}: ${e.message}`, e);
 };
 
-/** Sends `method path`, resolves with the parsed JSON body; rejects with ApiError. */
-export const callApi = (socketPath: string, method: string, path: string): Promise<unknown> =>
+/** Sends `method path` with `body` as JSON, resolves with the parsed JSON body of the answer; rejects with ApiError. */
+export const callApi = (
+  socketPath: string,
+  method: string,
+  path: string,
+  sent?: unknown,
+): Promise<unknown> =>
   new Promise((resolve, reject) => {
     const req = request({ socketPath, method, path, timeout: 30_000 }, (res) => {
       const chunks: Buffer[] = [];
@@ -32,10 +40,13 @@ export const callApi = (socketPath: string, method: string, path: string): Promi
       res.on('end', () => {
         try {
           const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as {
-            error?: { code: string; message: string };
+            error?: { code: string; message: string; index?: number };
           };
           if (res.statusCode === 200) resolve(body);
-          else reject(new ApiError(body.error?.code ?? 'KS_API_FAILED', body.error?.message ?? ''));
+          else {
+            const { code = 'KS_API_FAILED', message = '', index = null } = body.error ?? {};
+            reject(new ApiError(code, message, undefined, index));
+          }
         } catch (e) {
           reject(new ApiError('KS_CLI_ANSWER', `${socketPath}: the answer is not JSON`, e));
         }
@@ -43,5 +54,5 @@ export const callApi = (socketPath: string, method: string, path: string): Promi
     });
     req.on('timeout', () => req.destroy(new Error('no answer within 30 s')));
     req.on('error', (e) => reject(explain(socketPath, e)));
-    req.end();
+    req.end(sent === undefined ? undefined : JSON.stringify(sent));
   });

@@ -20,7 +20,7 @@ export const ago = (since: string, nowMs: number): string => {
 
 const virtualServer = (v: VirtualServerView, nowMs: number): string => {
   const head = `${v.protocol} ${v.address}:${v.port}  ${v.scheduler} ${v.forwarding}  ${
-    v.quorumUp ? 'quorum up' : `QUORUM LOST: ${v.reason}`
+    v.origin === 'runtime' ? v.reason : v.quorumUp ? 'quorum up' : `QUORUM LOST: ${v.reason}`
   }\n`;
   const rows = v.realServers.map((r) => [
     `${r.address}:${r.port}`,
@@ -69,6 +69,10 @@ export const renderStatus = (s: StatusView, nowMs: number): string => {
     lines.push('\n', table([['VIP', 'device', 'announced', 'why'], ...rows]));
   }
   for (const v of s.virtualServers) lines.push('\n', virtualServer(v, nowMs));
+  const { commands, shadowed } = s.runtime;
+  if (commands.length > 0)
+    lines.push(`\nset by commands: ${commands.length} (ipvsadm -S, dpip show)\n`);
+  for (const x of shadowed) lines.push(`  not in force: ${x.what}: ${x.why}\n`);
   return lines.join('');
 };
 

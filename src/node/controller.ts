@@ -6,7 +6,7 @@
  */
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { serveApi } from '../api/server.js';
+import { type SessionQuery, serveApi } from '../api/server.js';
 import { statusView } from '../api/status.js';
 import type { ReloadView, SessionView } from '../api/views.js';
 import type { Effect } from '../cluster/diff.js';
@@ -33,6 +33,8 @@ import { openJournal } from './journal.js';
 import { applyKernelPlan } from './kernel-addresses.js';
 import { createLogger } from './logger.js';
 import { runDir } from './run-dir.js';
+import { loadRuntime, type Transactions, transactions } from './runtime.js';
+import { toolsBackend } from './tools.js';
 import { version } from './version.js';
 
 /** The children say a heartbeat a second; silence for so long is a hang. */
@@ -125,6 +127,7 @@ function perform(e: Effect): void {
       dataplane.renewLease(e.on ? leaseMs() : 0);
       break;
     case 'setDesired':
+      changes.desired(e.snapshot);
       dataplane.setDesired(e.snapshot);
       break;
     case 'serviceable':
@@ -152,6 +155,11 @@ const machine: Driver<State, ClusterInput> = drive({
   journal: journal.write,
 });
 const feed = (input: ClusterInput): void => machine.feed(input);
+const changes: Transactions = transactions({
+  path: dirs.runtimeFile,
+  state: () => machine.state(),
+  set: (runtime) => feed({ type: 'runtime', runtime }),
+});
 
 const vrrp: Child<ToVrrp> = keepRunning<FromVrrp, ToVrrp>(
   {
@@ -191,15 +199,20 @@ const dataplane: Dataplane = connectDataplane({
     const adopted = heldServers(dataplane.counters(), hello.generation);
     feed({ type: 'dataplaneUp', pid: hello.pid, workers: hello.workers, adopted });
   },
-  onAcked: (generation, snapshot) => feed({ type: 'dataplaneAcked', generation, snapshot }),
-  onRejected: (reason) => {
+  onAcked: (generation, snapshot) => {
+    feed({ type: 'dataplaneAcked', generation, snapshot });
+    changes.acked(generation, snapshot);
+  },
+  onRejected: (reason, snapshot) => {
     log.error({ reason }, 'data plane refuses the generation; the one before stays');
     feed({ type: 'dataplaneRejected', reason });
+    changes.rejected(reason, snapshot);
   },
   onLost: (reason) => {
     if (machine.state().facts.dataplane.state === 'up')
       log.error({ reason }, 'data plane lost: addresses are yielded');
     feed({ type: 'dataplaneLost', reason });
+    changes.lost(reason);
   },
   onEvent: (e) =>
     log.warn(
@@ -313,6 +326,21 @@ const counters = (): Counters => {
   return c;
 };
 
+const sessionsOf = async ({
+  limit,
+  client,
+  vip,
+}: SessionQuery): Promise<readonly SessionView[]> => {
+  const rows =
+    client === null && vip === null
+      ? await dataplane.sessions(limit)
+      : await dataplane.sessions(limit, (r) => {
+          const v = sessionView(r);
+          return (client ?? v.client) === v.client && (vip ?? v.vip) === v.vip;
+        });
+  return rows.map(sessionView);
+};
+
 const api = serveApi(dirs.apiSocket, {
   status: () =>
     statusView({
@@ -325,7 +353,7 @@ const api = serveApi(dirs.apiSocket, {
       configError,
       iso: (ms) => new Date(ms).toISOString(),
     }),
-  sessions: async (limit) => (await dataplane.sessions(limit)).map(sessionView),
+  sessions: sessionsOf,
   drops: (all) => {
     const c = counters();
     const rows = [...c.workers, c.main];
@@ -345,6 +373,13 @@ const api = serveApi(dirs.apiSocket, {
     return { workers, ports };
   },
   reload: async () => reload(),
+  ...toolsBackend({
+    state: () => machine.state(),
+    dataplane,
+    change: (commands) => changes.run(commands),
+    isStopping: () => stopping,
+    log,
+  }),
 });
 api.catch((e: unknown) => fatal(`API: ${dirs.apiSocket}: ${String(e)}`));
 
@@ -392,4 +427,10 @@ process.on('SIGHUP', () => reload());
 const warnings = renderDiagnostics(first.diagnostics, first.files);
 if (warnings !== '') log.warn(`configuration:\n${warnings}`);
 log.info({ version }, 'controller started');
+feed({
+  type: 'runtime',
+  runtime: loadRuntime(dirs.runtimeFile, config, (problem) =>
+    log.error(`what commands had set: ${problem}`),
+  ),
+});
 feed({ type: 'start' });

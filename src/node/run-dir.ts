@@ -8,9 +8,11 @@ export interface RunDir {
   /** Control socket of the data plane. */
   readonly dataplaneSocket: string;
   readonly pidFile: string;
+  /** What commands have set, kept over a restart of the controller. */
+  readonly runtimeFile: string;
 }
 
-export const defaultRunDir = '/run/keelson';
+export const defaultRunDir = process.env['KEELSON_RUN_DIR'] ?? '/run/keelson';
 export const defaultConfDir = '/etc/keelson';
 
 export const runDir = (dir: string): RunDir => ({
@@ -18,4 +20,5 @@ export const runDir = (dir: string): RunDir => ({
   apiSocket: join(dir, 'keelson.sock'),
   dataplaneSocket: join(dir, 'dataplane.sock'),
   pidFile: join(dir, 'keelson.pid'),
+  runtimeFile: join(dir, 'runtime.json'),
 });

@@ -36,6 +36,10 @@ const view: StatusView = {
       activeAddress: null,
     },
   ],
+  runtime: {
+    commands: [],
+    shadowed: [{ what: 'TCP 203.0.113.9:80', why: 'the same service is in k.conf:3' }],
+  },
   vips: [
     {
       address: '203.0.113.9/32',
@@ -53,6 +57,7 @@ const view: StatusView = {
       scheduler: 'rr',
       forwarding: 'FNAT',
       quorumUp: true,
+      origin: 'file',
       reason: '',
       realServers: [
         {

@@ -1,0 +1,107 @@
+/** dpip's listings. Pure. */
+import type { LinkView, TableRowView } from '../../api/views.js';
+
+const inet = (r: TableRowView): string => (r.family === 6 ? 'inet6' : 'inet');
+const prefix = (r: TableRowView): string => `${r.address}/${r.prefixLength}`;
+
+const origin = (r: TableRowView): string =>
+  [
+    r.leased ? 'vip' : '',
+    r.local ? 'sapool' : '',
+    r.kernel ? 'kernel' : '',
+    r.connected ? 'connected' : '',
+  ]
+    .filter((w) => w !== '')
+    .join(' ');
+
+export const renderAddresses = (rows: readonly TableRowView[], stats: boolean): string =>
+  rows
+    .map((r) => {
+      const used = stats && r.localPortsUsed !== null ? ` sa_used ${r.localPortsUsed}` : '';
+      const from = origin(r) === '' ? '' : ` ${origin(r)}`;
+      return `${inet(r)} ${prefix(r)} scope global ${r.device}${from}\n     valid_lft forever preferred_lft forever${used}\n`;
+    })
+    .join('');
+
+const routeLine = (r: TableRowView): string => {
+  const unset = r.family === 6 ? '::' : '0.0.0.0';
+  const scope = r.gateway === null ? 'link' : 'global';
+  const by = r.kernel ? 'kernel' : r.connected ? 'auto' : 'static';
+  return r.family === 6
+    ? `inet6 ${prefix(r)}${r.gateway === null ? '' : ` via ${r.gateway}`}${r.source === null ? '' : ` src ${r.source}`} dev ${r.device} mtu ${r.mtu} scope ${scope} metric ${r.metric} proto ${by}\n`
+    : `inet ${prefix(r)} via ${r.gateway ?? unset} src ${r.source ?? unset} dev ${r.device} mtu ${r.mtu} tos 0 scope ${scope} metric ${r.metric} proto ${by}\n`;
+};
+
+export const renderRoutes = (rows: readonly TableRowView[]): string => rows.map(routeLine).join('');
+
+export const renderNeighbours = (rows: readonly TableRowView[], verbose: boolean): string =>
+  rows
+    .map(
+      (r) =>
+        `${r.address} lladdr ${r.mac ?? '-'} state ${r.state ?? '-'} dev ${r.device}${verbose ? ` for ${Math.floor(r.ageMs / 1000)}s` : ''}\n`,
+    )
+    .join('');
+
+const counter = (l: LinkView, name: string): number => l.counters[name] ?? 0;
+
+/** Names as DPDK's statistics have them, in rows of four. */
+const statRows = [
+  [
+    ['ipackets', 'rx_packets'],
+    ['opackets', 'tx_packets'],
+    ['ibytes', 'rx_bytes'],
+    ['obytes', 'tx_bytes'],
+  ],
+  [
+    ['ierrors', 'rx_errors'],
+    ['oerrors', 'tx_errors'],
+    ['imissed', 'rx_missed'],
+    ['rx_nombuf', 'rx_no_buffer'],
+  ],
+] as const;
+
+/** With `before` a second's worth: seconds lie between the two. */
+const statLines = (l: LinkView, before: LinkView | undefined, seconds: number): string =>
+  statRows
+    .map((row) => {
+      const suffix = (name: string): string => (name.endsWith('bytes') ? '/Bps' : '/pps');
+      const heads = row.map(([head, name]) =>
+        (before === undefined ? head : `${head}${suffix(name)}`).padEnd(20),
+      );
+      const values = row.map(([, name]) => {
+        const now = counter(l, name);
+        const n = before === undefined ? now : Math.round((now - counter(before, name)) / seconds);
+        return String(n).padEnd(20);
+      });
+      return `    ${heads.join('').trimEnd()}\n    ${values.join('').trimEnd()}\n`;
+    })
+    .join('');
+
+export interface LinkOptions {
+  readonly stats: boolean;
+  readonly verbose: boolean;
+}
+
+export const renderLinks = (
+  links: readonly LinkView[],
+  o: LinkOptions,
+  before: readonly LinkView[],
+  seconds: number,
+): string =>
+  links
+    .map((l) => {
+      const speed = l.mbps > 0 ? `${l.mbps} Mbps full-duplex` : 'unknown speed';
+      const lines = [
+        `${l.index}: ${l.name}: mtu ${l.mtu} rx-queue ${l.rxQueues} tx-queue ${l.txQueues}\n`,
+        `    ${l.up ? 'UP' : 'DOWN'} ${speed}${l.promisc ? ' promisc' : ''}\n`,
+        `    addr ${l.mac ?? '-'} kni ${l.kniName}\n`,
+      ];
+      const old = before.find((b) => b.name === l.name);
+      if (o.stats) lines.push(statLines(l, old, seconds));
+      if (o.verbose)
+        lines.push(
+          ...Object.entries(l.counters).map(([name, n]) => `    ${name.padEnd(20)}${n}\n`),
+        );
+      return lines.join('');
+    })
+    .join('');

@@ -1,0 +1,274 @@
+/** The program ipvsadm: one command line, one answer. Exit code 0: done, 1: refused by the node, 2: not understood. */
+import type {
+  RuntimeCommand,
+  RuntimeView,
+  ServicesView,
+  ServiceView,
+  ServiceWords,
+  SessionView,
+  TableRowView,
+  TransactionView,
+} from '../../api/views.js';
+import { ApiError, callApi } from '../client.js';
+import { UsageError } from '../usage.js';
+import { type Listing, type Parsed, parse, parseSaved, type Request } from './parse.js';
+import {
+  between,
+  type CountedService,
+  inOrder,
+  renderCounts,
+  renderLocals,
+  renderServices,
+  renderSessions,
+  renderTimeouts,
+} from './render.js';
+import { save, saveFiles } from './save.js';
+import { words } from './words.js';
+
+export interface ToolContext {
+  readonly argv: readonly string[];
+  readonly version: string;
+  /** From --run-dir, or where it is without; throws UsageError. */
+  readonly socket: (runDir: string | null) => string;
+  readonly print: (text: string) => void;
+  readonly complain: (text: string) => void;
+  readonly input: () => Promise<string>;
+}
+
+const mostSessions = 100_000;
+const rateMs = 1000;
+
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+const pause = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
+
+/** Whether two names mean the same service; addresses are compared as the node writes them. */
+const isThat = (s: ServiceView, wanted: ServiceWords | null): boolean =>
+  wanted === null ||
+  (s.service.protocol === wanted.protocol &&
+    (wanted.match === null
+      ? s.service.address.toLowerCase() === wanted.address.toLowerCase() &&
+        s.service.port === wanted.port
+      : s.service.match !== null &&
+        JSON.stringify(wanted.match) ===
+          JSON.stringify({ ...s.service.match, family: wanted.match.family })));
+
+const nameOf = (s: ServiceWords): string =>
+  s.match === null ? `${s.protocol} ${s.address}:${s.port}` : `-H ${JSON.stringify(s.match)}`;
+
+const only = (v: ServicesView, wanted: ServiceWords | null): readonly ServiceView[] => {
+  const found = v.services.filter((s) => isThat(s, wanted));
+  if (wanted !== null && found.length === 0)
+    throw new ApiError('KS_CLI_NO_SERVICE', `there is no service ${nameOf(wanted)}`);
+  return found;
+};
+
+const services = async (socket: string): Promise<ServicesView> =>
+  (await callApi(socket, 'GET', '/v1/services')) as ServicesView;
+
+const counted = (list: readonly ServiceView[]): readonly CountedService[] =>
+  list.map((view) => ({
+    view,
+    servers: view.realServers.map((r) => ({ view: r, counts: r })),
+  }));
+
+/** Two readings a second apart. */
+const rated = async (
+  socket: string,
+  first: ServicesView,
+  l: Listing,
+): Promise<readonly CountedService[]> => {
+  const begun = performance.now();
+  await pause(rateMs);
+  const second = await services(socket);
+  const seconds = (performance.now() - begun) / 1000;
+  const before = new Map(
+    first.services.flatMap((s) =>
+      s.realServers.map((r) => [`${s.key} ${r.address} ${r.port}`, r] as const),
+    ),
+  );
+  const list = only(second, l.service);
+  return (l.nosort ? list : inOrder(list)).map((view) => ({
+    view,
+    servers: view.realServers.map((r) => ({
+      view: r,
+      counts: between(r, before.get(`${view.key} ${r.address} ${r.port}`), seconds),
+    })),
+  }));
+};
+
+const endpoint = (address: string, port: string): string =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+
+/** PROTO:CLIENT:PORT:VIP:PORT, IPv6 in brackets. */
+const sockpair = (text: string) => {
+  const m = /^(tcp|udp|sctp|icmp):(\[[^\]]+\]|[^:]+):(\d+):(\[[^\]]+\]|[^:]+):(\d+)$/i.exec(text);
+  if (m === null)
+    throw new UsageError(
+      `--sockpair: found '${text}', expected PROTO:CLIENT:PORT:VIP:PORT, IPv6 in brackets`,
+    );
+  const [, protocol = '', client = '', cport = '', vip = '', vport = ''] = m;
+  const plain = (a: string): string => a.replace(/^\[|\]$/g, '');
+  return {
+    protocol: protocol.toLowerCase(),
+    client: endpoint(plain(client), cport),
+    vip: endpoint(plain(vip), vport),
+  };
+};
+
+const listSessions = async (c: ToolContext, socket: string, l: Listing): Promise<void> => {
+  const pair = l.sockpair === null ? null : sockpair(l.sockpair);
+  const query = new URLSearchParams({ limit: String(mostSessions) });
+  if (pair !== null) {
+    query.set('client', pair.client);
+    query.set('vip', pair.vip);
+  }
+  const rows = (await callApi(
+    socket,
+    'GET',
+    `/v1/sessions?${query.toString()}`,
+  )) as readonly SessionView[];
+  const vip =
+    l.service === null || l.service.match !== null
+      ? null
+      : `${l.service.protocol.toLowerCase()} ${endpoint(l.service.address, String(l.service.port))}`;
+  const wanted = rows.filter(
+    (r) =>
+      (pair === null || r.protocol === pair.protocol) &&
+      (vip === null || `${r.protocol} ${r.vip}` === vip),
+  );
+  if (rows.length >= mostSessions)
+    c.complain(`the first ${mostSessions} sessions; ask for one by --sockpair\n`);
+  c.print(l.json ? json(wanted) : renderSessions(wanted));
+};
+
+const list = async (c: ToolContext, socket: string, l: Listing): Promise<void> => {
+  if (l.show === 'sessions') return listSessions(c, socket, l);
+  const v = await services(socket);
+  const found = only(v, l.service);
+  const shown = l.nosort ? found : inOrder(found);
+  if (l.show === 'rate') {
+    const rates = await rated(socket, v, l);
+    c.print(l.json ? json(rates) : renderCounts(v, rates, 'rate', l.exact));
+  } else if (l.json) c.print(json(l.show === 'timeouts' ? v.timeouts : { ...v, services: shown }));
+  else if (l.show === 'timeouts') c.print(renderTimeouts(v));
+  else if (l.show === 'stats') c.print(renderCounts(v, counted(shown), 'stats', l.exact));
+  else c.print(renderServices(v, shown));
+};
+
+const locals = async (
+  c: ToolContext,
+  socket: string,
+  r: Extract<Request, { kind: 'locals' }>,
+): Promise<void> => {
+  const shown = inOrder(only(await services(socket), r.service)).filter(
+    (s) => r.service !== null || s.localAddresses.length > 0,
+  );
+  const rows = (await callApi(
+    socket,
+    'GET',
+    '/v1/tables?name=addresses&use=1',
+  )) as readonly TableRowView[];
+  const use = new Map(rows.map((row) => [row.address, row.localPortsUsed ?? 0]));
+  const flat = shown.map((s) => ({
+    service: s.name,
+    localAddresses: s.localAddresses.map((a) => ({ ...a, connections: use.get(a.address) ?? 0 })),
+  }));
+  c.print(r.json ? json(flat) : renderLocals(shown, use));
+};
+
+const send = async (socket: string, commands: readonly RuntimeCommand[]): Promise<void> => {
+  const view = (await callApi(socket, 'POST', '/v1/runtime', { commands })) as TransactionView;
+  if (typeof view.generation !== 'number')
+    throw new ApiError('KS_CLI_ANSWER', 'the node did not name the generation');
+};
+
+/** Services of the files stay, which a user of -C should hear. */
+const tellFiles = async (c: ToolContext, socket: string): Promise<void> => {
+  const files = (await services(socket)).services.filter((s) => s.file !== null).length;
+  if (files > 0)
+    c.complain(`${files} service${files === 1 ? '' : 's'} of the configuration files stay\n`);
+};
+
+const restore = async (c: ToolContext, socket: string): Promise<void> => {
+  const saved = parseSaved(await c.input());
+  try {
+    await send(
+      socket,
+      saved.map((s) => s.command),
+    );
+  } catch (e) {
+    const line = e instanceof ApiError && e.index !== null ? saved[e.index]?.line : undefined;
+    if (!(e instanceof ApiError) || line === undefined) throw e;
+    throw new ApiError(e.code, `line ${line}: ${e.message}; nothing changed`, e);
+  }
+};
+
+const saveAll = async (c: ToolContext, socket: string): Promise<void> => {
+  const { commands } = (await callApi(socket, 'GET', '/v1/runtime')) as RuntimeView;
+  c.print(saveFiles((await services(socket)).services) + save(commands));
+};
+
+const help = (): string => {
+  const row = (name: string, text: string): string => `  ${name.padEnd(26)} ${text}\n`;
+  return [
+    'ipvsadm COMMAND [WORDS]: services of a running node\n',
+    ...words
+      .filter((w) => w.missing === null)
+      .map((w) =>
+        row(
+          [w.short === null ? '' : `-${w.short}`, w.long === null ? '' : `--${w.long}`]
+            .filter((n) => n !== '')
+            .join(', '),
+          w.help,
+        ),
+      ),
+  ].join('');
+};
+
+const carryOut = async (c: ToolContext, { request: r, runDir }: Parsed): Promise<void> => {
+  const socket = r.kind === 'help' || r.kind === 'version' ? '' : c.socket(runDir);
+  switch (r.kind) {
+    case 'help':
+      return c.print(help());
+    case 'version':
+      return c.print(`ipvsadm of keelson ${c.version}\n`);
+    case 'change':
+      await send(socket, r.commands);
+      if (r.commands.some((x) => x.op === 'service.clear')) await tellFiles(c, socket);
+      return;
+    case 'list':
+      return list(c, socket, r);
+    case 'locals':
+      return locals(c, socket, r);
+    case 'zero': {
+      const name =
+        r.service === null ? null : (only(await services(socket), r.service)[0]?.name ?? null);
+      const before = await callApi(socket, 'POST', '/v1/services/zero', { service: name });
+      if (r.json) c.print(json(before));
+      return;
+    }
+    case 'save':
+      return saveAll(c, socket);
+    case 'restore':
+      return restore(c, socket);
+  }
+};
+
+/** Runs a tool's body; what a person did or the node refused becomes one line and an exit code. */
+export const reporting = async (
+  c: ToolContext,
+  name: string,
+  body: () => Promise<void>,
+): Promise<number> => {
+  try {
+    await body();
+    return 0;
+  } catch (e) {
+    if (!(e instanceof UsageError) && !(e instanceof ApiError)) throw e;
+    c.complain(`${name}: ${e.message}\n`);
+    return e instanceof UsageError ? 2 : 1;
+  }
+};
+
+export const ipvsadm = (c: ToolContext): Promise<number> =>
+  reporting(c, 'ipvsadm', () => carryOut(c, parse(c.argv)));

@@ -1,0 +1,89 @@
+/** Commands as ipvsadm lines: -S. Law: parseSaved(save(c)) is c. */
+import type {
+  RuntimeCommand,
+  ServiceSettings,
+  ServiceView,
+  ServiceWords,
+} from '../../api/views.js';
+
+const endpoint = (address: string, port: number): string =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+
+const selectors: Readonly<Record<string, string>> = { TCP: '-t', UDP: '-u' };
+const modes: Readonly<Record<string, string>> = {
+  DR: '-g',
+  TUN: '-i',
+  NAT: '-m',
+  FNAT: '-b',
+  SNAT: '-J',
+};
+
+export const selector = (s: ServiceWords): string => {
+  if (s.match === null)
+    return `${selectors[s.protocol] ?? `--${s.protocol.toLowerCase()}-service`} ${endpoint(s.address, s.port)}`;
+  const words = [
+    ['proto', s.protocol.toLowerCase()],
+    ['af', s.match.family === null ? null : `ipv${s.match.family}`],
+    ['src-range', s.match.source],
+    ['dst-range', s.match.destination],
+    ['iif', s.match.iif],
+    ['oif', s.match.oif],
+  ].filter(([, value]) => value !== null);
+  return `-H ${words.map((w) => w.join('=')).join(',')}`;
+};
+
+const maskOf = (length: number, v6: boolean): string => {
+  if (v6) return String(length);
+  const bits = '1'.repeat(length).padEnd(32, '0');
+  return (bits.match(/.{8}/g) ?? []).map((b) => Number.parseInt(b, 2)).join('.');
+};
+
+const settings = (s: ServiceSettings, v6: boolean): readonly string[] => {
+  const length = s.persistencePrefixLength ?? (v6 ? 128 : 32);
+  const persistent = (s.persistenceMs ?? 0) > 0;
+  return [
+    ...(s.scheduler === undefined ? [] : [`-s ${s.scheduler}`]),
+    ...(s.schedulerPort === true ? [`--sched-flags ${s.scheduler}-port`] : []),
+    ...(persistent ? [`-p ${(s.persistenceMs ?? 0) / 1000}`] : []),
+    ...(persistent && length !== (v6 ? 128 : 32) ? [`-M ${maskOf(length, v6)}`] : []),
+    ...((s.establishedTimeoutMs ?? 0) > 0
+      ? [`--conn-timeout ${(s.establishedTimeoutMs ?? 0) / 1000}`]
+      : []),
+    ...(s.expireQuiescent === true ? ['--expire-quiescent'] : []),
+  ];
+};
+
+/** null: dpip's, not ipvsadm's. */
+const line = (c: RuntimeCommand): string | null => {
+  switch (c.op) {
+    case 'service.add': {
+      const v6 = c.service.address.includes(':');
+      return ['-A', selector(c.service), ...settings(c.set, v6)].join(' ');
+    }
+    case 'local.add':
+      return `-P ${selector(c.service)} -z ${c.address} -F ${c.device}`;
+    case 'server.add': {
+      const { address, port } = c.server;
+      const at = port === null ? address : endpoint(address, port);
+      return `-a ${selector(c.service)} -r ${at} ${modes[c.set.forwarding ?? 'DR']} -w ${c.set.weight ?? 1}`;
+    }
+    case 'timeouts.set':
+      return `--set ${c.tcp} ${c.tcpFin} ${c.udp}`;
+    default:
+      return null;
+  }
+};
+
+export const save = (commands: readonly RuntimeCommand[]): string =>
+  commands
+    .map(line)
+    .filter((l) => l !== null)
+    .map((l) => `${l}\n`)
+    .join('');
+
+/** What the files have is told, and not restored: it is in the files. */
+export const saveFiles = (services: readonly ServiceView[]): string =>
+  services
+    .filter((s) => s.file !== null)
+    .map((s) => `# in ${s.file}: ${s.name}\n`)
+    .join('');

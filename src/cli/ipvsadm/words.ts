@@ -1,0 +1,242 @@
+/**
+ * ipvsadm's words in one table: how each is written, what it takes, with which commands it goes, and whether it does something yet. yargs is not
+ * used here: popt's grammar (joined short commands as in -lnc, -p with an optional number, one letter for another word than elsewhere) is what
+ * people's scripts are written in, and each refusal shall name the word.
+ */
+
+export type Argument = 'none' | 'required' | 'number?';
+
+/** Letters of the commands a word goes with. */
+export interface Word {
+  /** Its name in the parsed request. */
+  readonly id: string;
+  readonly short: string | null;
+  readonly long: string | null;
+  readonly argument: Argument;
+  /** '': it is a command itself. */
+  readonly goesWith: string;
+  readonly help: string;
+  /** Why it is refused; null: it works. */
+  readonly missing: string | null;
+}
+
+const command = (
+  short: string,
+  long: string,
+  help: string,
+  missing: string | null = null,
+): Word => ({
+  id: short,
+  short,
+  long,
+  argument: 'none',
+  goesWith: '',
+  help,
+  missing,
+});
+
+const word = (
+  id: string,
+  short: string | null,
+  long: string | null,
+  argument: Argument,
+  goesWith: string,
+  help: string,
+  missing: string | null = null,
+): Word => ({ id, short, long, argument, goesWith, help, missing });
+
+const notYet = 'is not there yet';
+const acl = `access lists are not there yet`;
+/** Every command that names a service. */
+const ofService = 'AEDaedPQGLlZ';
+const listing = 'Ll';
+
+export const words: readonly Word[] = [
+  command('A', 'add-service', 'add a service'),
+  command('E', 'edit-service', 'change a service: what is not named stays'),
+  command('D', 'delete-service', 'delete a service'),
+  command('C', 'clear', 'delete all services that commands have set'),
+  command('R', 'restore', 'carry out the lines of standard input as one transaction'),
+  command('S', 'save', 'print what -R reads'),
+  command('a', 'add-server', 'add a real server'),
+  command('e', 'edit-server', 'change a real server: what is not named stays'),
+  command('d', 'delete-server', 'delete a real server'),
+  command('L', 'list', 'list services, or sessions with -c'),
+  { ...command('l', 'list', ''), long: null, help: 'the same as -L' },
+  command('Z', 'zero', 'let counters begin at 0 again'),
+  command('P', 'add-laddr', 'add a local address'),
+  command('Q', 'del-laddr', 'delete a local address'),
+  command('G', 'get-laddr', 'list local addresses'),
+  command('U', 'add-blklst', 'deny an address', acl),
+  command('V', 'del-blklst', 'no longer deny an address', acl),
+  command('B', 'get-blklst', 'list denied addresses', acl),
+  command('O', 'add-whtlst', 'allow an address', acl),
+  command('Y', 'del-whtlst', 'no longer allow an address', acl),
+  command('W', 'get-whtlst', 'list allowed addresses', acl),
+  { ...command('set', 'set', 'timeouts: --set TCP TCPFIN UDP (seconds; 0 keeps)'), short: null },
+  {
+    ...command('start-daemon', 'start-daemon', '', 'sessions are not told to a peer yet'),
+    short: null,
+  },
+  {
+    ...command('stop-daemon', 'stop-daemon', '', 'sessions are not told to a peer yet'),
+    short: null,
+  },
+  command('h', 'help', 'this text'),
+  command('v', 'version', 'the version'),
+
+  word('tcp', 't', 'tcp-service', 'required', ofService, 'TCP service ADDRESS:PORT'),
+  word('udp', 'u', 'udp-service', 'required', ofService, 'UDP service ADDRESS:PORT'),
+  word('sctp', null, 'sctp-service', 'required', ofService, 'SCTP service ADDRESS:PORT'),
+  word(
+    'icmp',
+    'q',
+    'icmp-service',
+    'required',
+    ofService,
+    'ICMP service',
+    `an ICMP service by address ${notYet}; SNAT of ICMP is -H proto=icmp,..., SCTP is --sctp-service`,
+  ),
+  word(
+    'icmpv6',
+    '1',
+    'icmpv6-service',
+    'required',
+    ofService,
+    'ICMPv6 service',
+    `an ICMPv6 service by address ${notYet}; SNAT of ICMPv6 is -H proto=icmpv6,...`,
+  ),
+  word(
+    'fwmark',
+    'f',
+    'fwmark-service',
+    'required',
+    ofService,
+    'firewall mark',
+    'packets carry no firewall mark in the data plane; name address and port',
+  ),
+  word(
+    'v6',
+    '6',
+    'ipv6',
+    'none',
+    ofService,
+    'IPv6 with -f',
+    'it goes with -f, which does not exist here',
+  ),
+  word(
+    'match',
+    'H',
+    'match',
+    'required',
+    ofService,
+    'SNAT: proto=P,src-range=R,dst-range=R,iif=DEV,oif=DEV,af=ipv4|ipv6',
+  ),
+
+  word('scheduler', 's', 'scheduler', 'required', 'AE', 'scheduler (wlc)'),
+  word('persistent', 'p', 'persistent', 'number?', 'AE', 'persistence [seconds] (360); 0: none'),
+  word(
+    'mask',
+    'M',
+    'netmask',
+    'required',
+    'AE',
+    'clients of one network stay together: mask, or prefix length of IPv6',
+  ),
+  word('schedFlags', null, 'sched-flags', 'required', 'AE', 'sh-port or mh-port; - for none'),
+  word(
+    'connTimeout',
+    null,
+    'conn-timeout',
+    'required',
+    'AE',
+    'seconds an established session may be silent; 0: as usual',
+  ),
+  word(
+    'expireQuiescent',
+    null,
+    'expire-quiescent',
+    'none',
+    'AE',
+    'end sessions of a real server of weight 0',
+  ),
+  word('noExpireQuiescent', null, 'no-expire-quiescent', 'none', 'E', 'let them go on'),
+  word('pe', null, 'pe', 'required', 'AE', 'persistence engine', notYet),
+  word('ops', 'o', 'ops', 'none', 'AE', 'each datagram by itself', notYet),
+  word('synproxy', 'j', 'synproxy', 'required', 'AE', 'SYN proxy enable|disable'),
+  word('hashTarget', null, 'hash-target', 'required', 'AE', 'what conhash looks at: sip'),
+  word('destCheck', null, 'dest-check', 'required', 'AE', 'passive health check: disable'),
+  word('proxyProtocol', null, 'proxy-protocol', 'required', 'AE', 'proxy protocol: disable'),
+  word('quic', null, 'quic', 'none', 'AE', 'QUIC connection ids', notYet),
+
+  word('server', 'r', 'real-server', 'required', 'aed', 'real server ADDRESS[:PORT]'),
+  word('dr', 'g', 'gatewaying', 'none', 'ae', 'DR (the default)'),
+  word('tun', 'i', 'ipip', 'none', 'ae', 'IP tunnel'),
+  word('nat', 'm', 'masquerading', 'none', 'ae', 'NAT'),
+  word('fnat', 'b', 'fullnat', 'none', 'ae', 'FNAT'),
+  word('snat', 'J', 'snat', 'none', 'ae', 'SNAT, with -H'),
+  word('weight', 'w', 'weight', 'required', 'ae', 'weight (1)'),
+  word('upper', 'x', 'u-threshold', 'required', 'ae', 'most sessions', notYet),
+  word(
+    'lower',
+    'y',
+    'l-threshold',
+    'required',
+    'ae',
+    'sessions from which it takes new ones again',
+    notYet,
+  ),
+  word(
+    'tunType',
+    null,
+    'tun-type',
+    'required',
+    'ae',
+    'kind of tunnel',
+    `other tunnels than IP in IP are not there yet`,
+  ),
+
+  word('laddr', 'z', 'laddr', 'required', 'PQ', 'local address'),
+  word('device', 'F', 'ifname', 'required', 'PQ', 'its device'),
+  word('blklst', 'k', 'blklst', 'required', 'UV', 'denied address', acl),
+  word('whtlst', '2', 'whtlst', 'required', 'OY', 'allowed address', acl),
+
+  word('numeric', 'n', 'numeric', 'none', `${listing}SG`, 'numbers, which is always so'),
+  word('connections', 'c', 'connection', 'none', listing, 'sessions'),
+  word(
+    'sockpair',
+    null,
+    'sockpair',
+    'required',
+    listing,
+    'one session: PROTO:CLIENT:PORT:VIP:PORT',
+  ),
+  word('persistentConn', null, 'persistent-conn', 'none', listing, 'persistence', notYet),
+  word('stats', null, 'stats', 'none', listing, 'connections, packets and bytes'),
+  word('rate', null, 'rate', 'none', listing, 'the same a second, measured for one second'),
+  word('exact', 'X', 'exact', 'none', listing, 'numbers in full'),
+  word('thresholds', null, 'thresholds', 'none', listing, 'thresholds', notYet),
+  word('timeout', null, 'timeout', 'none', listing, 'timeouts'),
+  word(
+    'daemon',
+    null,
+    'daemon',
+    'none',
+    listing,
+    'sync daemon',
+    'sessions are not told to a peer yet',
+  ),
+  word('sort', null, 'sort', 'none', listing, 'sorted, which is always so'),
+  word('nosort', null, 'nosort', 'none', listing, 'in the order of the configuration'),
+  word(
+    'cpu',
+    null,
+    'cpu',
+    'required',
+    listing,
+    'one worker',
+    'counters of services are sums over all workers; `keelson drops` shows each worker',
+  ),
+  word('json', null, 'json', 'none', `${listing}GZ`, 'JSON'),
+  word('runDir', null, 'run-dir', 'required', 'AEDCRSaedLlZPQG', 'where the node runs'),
+];

@@ -1,0 +1,184 @@
+/**
+ * Transactions of commands: checked, planned, acknowledged by the data plane, written down; only then told as done. One at a time. What is refused, or
+ * not acknowledged in time, leaves everything as it was.
+ */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { State } from '../cluster/machine.js';
+import { applyCommands } from '../cluster/runtime/apply.js';
+import { commandsOf } from '../cluster/runtime/commands.js';
+import { emptyRuntime, type Runtime, type RuntimeCommand } from '../cluster/runtime/types.js';
+import type { Config } from '../config/config.js';
+import { digest, type Snapshot } from '../dataplane/snapshot.js';
+
+/** What a transaction comes to: the generation that has it, or why nothing changed. */
+export type Outcome =
+  | { readonly ok: true; readonly generation: number }
+  | { readonly ok: false; readonly index: number | null; readonly reason: string };
+
+const acknowledgeMs = 10_000;
+const version = 1;
+
+interface Kept {
+  readonly version: number;
+  readonly commands: readonly RuntimeCommand[];
+}
+
+/** The file is there whole or as it was before, also when the machine stops in between. */
+const writeAtomically = (path: string, content: string): void => {
+  const next = `${path}.new`;
+  const fd = openSync(next, 'w', 0o600);
+  try {
+    writeSync(fd, content);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(next, path);
+  const dir = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(dir);
+  } finally {
+    closeSync(dir);
+  }
+};
+
+const keep = (path: string, runtime: Runtime): void => {
+  const kept: Kept = { version, commands: commandsOf(runtime) };
+  writeAtomically(path, `${JSON.stringify(kept)}\n`);
+};
+
+/** Command after command: one that fits no more (a device that is gone) is told and left out, the others stay. */
+const restore = (
+  config: Config,
+  commands: readonly unknown[],
+  tell: (problem: string) => void,
+): Runtime =>
+  commands.reduce<Runtime>((r, command) => {
+    const next = applyCommands(config, r, [command]);
+    if (next.ok) return next.value;
+    tell(`${JSON.stringify(command)}: ${next.error.reason}`);
+    return r;
+  }, emptyRuntime);
+
+/** What a controller before us left; nothing when there was none. A file that cannot be read is set aside, and told. */
+export const loadRuntime = (
+  path: string,
+  config: Config,
+  tell: (problem: string) => void,
+): Runtime => {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== 'ENOENT') tell(`${path}: ${String(e)}`);
+    return emptyRuntime;
+  }
+  try {
+    const kept = JSON.parse(text) as Partial<Kept>;
+    if (kept.version !== version || !Array.isArray(kept.commands))
+      throw new Error(`version ${version} with commands was expected`);
+    return restore(config, kept.commands, tell);
+  } catch (e) {
+    renameSync(path, `${path}.bad`);
+    tell(`${path} cannot be read (${String(e)}); it is kept as ${path}.bad`);
+    return emptyRuntime;
+  }
+};
+
+interface Waiting {
+  /** Digests of the snapshots that have the change. */
+  readonly wanted: Set<bigint>;
+  readonly done: (o: Outcome) => void;
+}
+
+export interface TransactionsOptions {
+  readonly path: string;
+  readonly state: () => State;
+  /** Makes it part of the facts; effects follow at once. */
+  readonly set: (runtime: Runtime) => void;
+}
+
+export interface Transactions {
+  readonly run: (commands: readonly unknown[]) => Promise<Outcome>;
+  /** News of the data plane's generations. */
+  readonly desired: (s: Snapshot) => void;
+  readonly acked: (generation: number, s: Snapshot) => void;
+  readonly rejected: (reason: string, s: Snapshot) => void;
+  readonly lost: (reason: string) => void;
+}
+
+export const transactions = (o: TransactionsOptions): Transactions => {
+  let waiting: Waiting | null = null;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const finish = (outcome: Outcome): void => {
+    const w = waiting;
+    waiting = null;
+    w?.done(outcome);
+  };
+  const failed = (reason: string): Outcome => ({ ok: false, index: null, reason });
+
+  /** Until a generation with the change is acknowledged, refused, or the time is over. */
+  const acknowledgement = (runtime: Runtime): Promise<Outcome> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(
+        () =>
+          finish(failed(`the data plane has not acknowledged it within ${acknowledgeMs / 1000} s`)),
+        acknowledgeMs,
+      );
+      const wanted = new Set<bigint>();
+      waiting = {
+        wanted,
+        done: (outcome) => {
+          clearTimeout(timer);
+          resolve(outcome);
+        },
+      };
+      o.set(runtime);
+      const { plan, facts } = o.state();
+      if (plan !== null) wanted.add(digest(plan.snapshot));
+      const acked = facts.dataplane.state === 'up' ? facts.dataplane.acked : null;
+      if (acked !== null && wanted.has(digest(acked.snapshot)))
+        finish({ ok: true, generation: acked.generation });
+    });
+
+  const write = (runtime: Runtime, outcome: Outcome): Outcome => {
+    try {
+      keep(o.path, runtime);
+      return outcome;
+    } catch (e) {
+      return failed(`${o.path} cannot be written (${String(e)}), so it would be lost by a restart`);
+    }
+  };
+
+  const one = async (commands: readonly unknown[]): Promise<Outcome> => {
+    const { facts } = o.state();
+    const before = facts.runtime;
+    if (facts.dataplane.state !== 'up')
+      return failed(`the data plane is not connected (${facts.dataplane.reason}); nothing changed`);
+    const next = applyCommands(facts.config, before, commands);
+    if (!next.ok) return { ok: false, ...next.error };
+    const acked = await acknowledgement(next.value);
+    const outcome = acked.ok ? write(next.value, acked) : acked;
+    if (!outcome.ok) o.set(before);
+    return outcome;
+  };
+
+  return {
+    run: (commands) => {
+      const result = queue.then(() => one(commands));
+      queue = result.catch(() => undefined);
+      return result;
+    },
+    desired: (s) => void waiting?.wanted.add(digest(s)),
+    acked: (generation, s) => {
+      if (waiting?.wanted.has(digest(s)) === true) finish({ ok: true, generation });
+    },
+    rejected: (reason, s) => {
+      if (waiting?.wanted.has(digest(s)) === true)
+        finish(failed(`the data plane refuses it: ${reason}`));
+    },
+    lost: (reason) => finish(failed(`the data plane is gone: ${reason}`)),
+  };
+};
