@@ -255,8 +255,11 @@ static uint32_t on_table(void *ctx, const struct ks_list *ask, struct ks_list_ro
 {
 	struct mainloop *m = ctx;
 
-	if (ask->kind == KS_LIST_NEIGHS)
+	if (ask->kind == KS_LIST_NEIGHS) {
+		/* The static ones of a generation just made are taken over by a tick. */
+		ks_main_tick(m->core, current(m), shell_now(m->s));
 		return ks_list_neighs(m->core, current(m), ask, rows, next, shell_now(m->s));
+	}
 	return ask->kind == KS_LIST_ADDRS ? ks_list_addrs(m->desired, current(m), ask, rows, next)
 					  : ks_list_routes(m->desired, ask, rows, next);
 }
