@@ -71,6 +71,7 @@ const serviceView = (
     scheduler: s.scheduler,
     schedulerPort: s.schedulerPort,
     expireQuiescent: s.expireQuiescent,
+    onePacket: s.onePacket,
     persistenceMs: s.persistenceMs,
     persistencePrefixLength: s.persistencePrefixLength,
     establishedTimeoutMs: s.establishedTimeoutMs,

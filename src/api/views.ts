@@ -160,6 +160,7 @@ export interface ServiceView {
   readonly scheduler: string;
   readonly schedulerPort: boolean;
   readonly expireQuiescent: boolean;
+  readonly onePacket: boolean;
   readonly persistenceMs: number;
   readonly persistencePrefixLength: number;
   readonly establishedTimeoutMs: number;

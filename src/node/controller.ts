@@ -21,6 +21,7 @@ import { loadConfig } from '../config/load.js';
 import { eventNames, type SessionRow, stateNames } from '../dataplane/codec.js';
 import type { Counters } from '../dataplane/counters.js';
 import { connectDataplane, type Dataplane } from '../dataplane/io.js';
+import { protocols } from '../dataplane/ops.js';
 import type { FromHealthcheck, ToHealthcheck } from '../healthcheck/messages.js';
 import { type Driver, drive } from '../kernel/driver.js';
 import { loadAddon } from '../kernel/io/addon.js';
@@ -309,9 +310,13 @@ const reload = (): ReloadView => {
   return { ok: true, text, changes };
 };
 
+const protocolNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(protocols).map(([name, n]) => [n, name.toLowerCase()]),
+);
+
 const sessionView = (r: SessionRow): SessionView => ({
   worker: r.worker,
-  protocol: r.proto === 6 ? 'tcp' : 'udp',
+  protocol: protocolNames.get(r.proto) ?? String(r.proto),
   state: stateNames[r.state] ?? String(r.state),
   expiresMs: r.expiresMs,
   client: `${r.client}:${r.cport}`,

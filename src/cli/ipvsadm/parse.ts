@@ -207,6 +207,20 @@ const checkOff = (l: Line): void => {
     bad(`--hash-target ${target}: connection ids are not there yet; 'sip' is what is so`);
 };
 
+/** A word, and the one that takes it back. */
+const switches = [
+  { on: 'expireQuiescent', off: 'noExpireQuiescent', setting: 'expireQuiescent' },
+  { on: 'ops', off: 'noOps', setting: 'onePacket' },
+] as const;
+
+const switched = (l: Line): ServiceSettings =>
+  Object.fromEntries(
+    switches.flatMap(({ on, off, setting }) => {
+      if (l.has(on) && l.has(off)) bad(`${l.written(on)} and ${l.written(off)} contradict`);
+      return l.has(on) || l.has(off) ? [[setting, l.has(on)]] : [];
+    }),
+  );
+
 const serviceSettings = (l: Line, s: ServiceWords): ServiceSettings => {
   checkOff(l);
   const persistent = l.value('persistent');
@@ -214,15 +228,12 @@ const serviceSettings = (l: Line, s: ServiceWords): ServiceSettings => {
   const flags = l.value('schedFlags');
   const timeout = l.value('connTimeout');
   const scheduler = l.value('scheduler');
-  if (l.has('expireQuiescent') && l.has('noExpireQuiescent'))
-    bad('--expire-quiescent and --no-expire-quiescent do not go together');
   if (mask !== null && persistent === null && l.command === 'A')
     bad('-M does not go without -p: it says which clients stay together');
   return {
     ...(scheduler === null ? {} : { scheduler }),
     ...(flags === null ? {} : { schedulerPort: schedFlags(flags) }),
-    ...(l.has('expireQuiescent') ? { expireQuiescent: true } : {}),
-    ...(l.has('noExpireQuiescent') ? { expireQuiescent: false } : {}),
+    ...switched(l),
     ...(persistent === null
       ? {}
       : { persistenceMs: persistent === '' ? 360_000 : secondsAsMs('-p', persistent, 2_147_483) }),

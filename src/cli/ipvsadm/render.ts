@@ -38,6 +38,7 @@ const flagsOf = (s: ServiceView): string =>
     s.scheduler,
     s.schedulerPort ? `(${s.scheduler}-port)` : '',
     s.persistenceMs > 0 ? `persistent ${s.persistenceMs / 1000}${maskOf(s)}` : '',
+    s.onePacket ? 'ops' : '',
     s.establishedTimeoutMs > 0 ? `conn-timeout ${s.establishedTimeoutMs / 1000}` : '',
     s.expireQuiescent ? 'expire-quiescent' : '',
   ]

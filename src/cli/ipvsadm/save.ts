@@ -38,17 +38,21 @@ const maskOf = (length: number, v6: boolean): string => {
   return (bits.match(/.{8}/g) ?? []).map((b) => Number.parseInt(b, 2)).join('.');
 };
 
+const persistence = (s: ServiceSettings, v6: boolean): readonly string[] => {
+  const { persistenceMs = 0, persistencePrefixLength: length = v6 ? 128 : 32 } = s;
+  if (persistenceMs === 0) return [];
+  const mask = length === (v6 ? 128 : 32) ? [] : [`-M ${maskOf(length, v6)}`];
+  return [`-p ${persistenceMs / 1000}`, ...mask];
+};
+
 const settings = (s: ServiceSettings, v6: boolean): readonly string[] => {
-  const length = s.persistencePrefixLength ?? (v6 ? 128 : 32);
-  const persistent = (s.persistenceMs ?? 0) > 0;
+  const { establishedTimeoutMs = 0, scheduler = 'wlc' } = s;
   return [
-    ...(s.scheduler === undefined ? [] : [`-s ${s.scheduler}`]),
-    ...(s.schedulerPort === true ? [`--sched-flags ${s.scheduler}-port`] : []),
-    ...(persistent ? [`-p ${(s.persistenceMs ?? 0) / 1000}`] : []),
-    ...(persistent && length !== (v6 ? 128 : 32) ? [`-M ${maskOf(length, v6)}`] : []),
-    ...((s.establishedTimeoutMs ?? 0) > 0
-      ? [`--conn-timeout ${(s.establishedTimeoutMs ?? 0) / 1000}`]
-      : []),
+    `-s ${scheduler}`,
+    ...(s.schedulerPort === true ? [`--sched-flags ${scheduler}-port`] : []),
+    ...persistence(s, v6),
+    ...(establishedTimeoutMs > 0 ? [`--conn-timeout ${establishedTimeoutMs / 1000}`] : []),
+    ...(s.onePacket === true ? ['--ops'] : []),
     ...(s.expireQuiescent === true ? ['--expire-quiescent'] : []),
   ];
 };

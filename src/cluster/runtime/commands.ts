@@ -32,6 +32,7 @@ const ofService = (s: ServiceEntry): readonly RuntimeCommand[] => {
         scheduler: s.scheduler,
         schedulerPort: s.schedulerPort,
         expireQuiescent: s.expireQuiescent,
+        onePacket: s.onePacket,
         persistenceMs: s.persistenceMs,
         persistencePrefixLength: s.persistencePrefixLength,
         establishedTimeoutMs: s.establishedTimeoutMs,

@@ -23,8 +23,8 @@ import {
 import { refuse } from './types.js';
 
 /** What the data plane serves today, by an address and by a match. */
-const servedProtocols: readonly Protocol[] = ['TCP', 'UDP'];
-const matchedProtocols: readonly Protocol[] = ['TCP', 'UDP', 'ICMP', 'ICMPV6'];
+const servedProtocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
+const matchedProtocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPV6'];
 const allProtocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPV6'];
 
 export type Identity = Pick<ServiceEntry, 'protocol' | 'address' | 'port' | 'match'>;

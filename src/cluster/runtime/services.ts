@@ -69,6 +69,11 @@ const settings: {
   },
   schedulerPort: (x) => flag(x, 'schedulerPort'),
   expireQuiescent: (x) => flag(x, 'expireQuiescent'),
+  onePacket: (x, s) => {
+    const on = flag(x, 'onePacket');
+    if (on && s.protocol !== 'UDP') refuse('--ops is for UDP services (-u)');
+    return on;
+  },
   persistenceMs: (x) => integer(x, 'persistence (ms)', 0, longestMs),
   persistencePrefixLength: (x, s) =>
     integer(x, 'persistence mask (prefix length)', 1, hostLength(s.address)),
@@ -95,6 +100,7 @@ const blank = (id: Identity): ServiceEntry => ({
   ...id,
   scheduler: 'wlc',
   expireQuiescent: false,
+  onePacket: false,
   schedulerPort: false,
   persistenceMs: 0,
   persistencePrefixLength: hostLength(id.address),

@@ -62,6 +62,7 @@ export interface ServiceSettings {
   readonly scheduler?: string;
   readonly schedulerPort?: boolean;
   readonly expireQuiescent?: boolean;
+  readonly onePacket?: boolean;
   /** 0: none. */
   readonly persistenceMs?: number;
   readonly persistencePrefixLength?: number;
