@@ -48,9 +48,18 @@ const bad = (message: string): never => {
 const short = new Map(words.flatMap((w) => (w.short === null ? [] : [[w.short, w] as const])));
 const long = new Map(words.flatMap((w) => (w.long === null ? [] : [[w.long, w] as const])));
 
+const sharedLetters = (a: string, b: string): number => {
+  let n = 0;
+  while (n < a.length && a[n] === b[n]) n += 1;
+  return n;
+};
+
+/** The known word that begins most like it. */
 const nearest = (name: string): string => {
-  const near = [...long.keys()].find((k) => k.startsWith(name) || name.startsWith(k));
-  return near === undefined ? 'ipvsadm -h shows all' : `did you mean --${near}?`;
+  const [best] = [...long.keys()].sort((a, b) => sharedLetters(b, name) - sharedLetters(a, name));
+  return best !== undefined && sharedLetters(best, name) > 2
+    ? `did you mean --${best}?`
+    : 'ipvsadm -h shows all';
 };
 
 /** Takes words off `rest` as an argument needs them. */
