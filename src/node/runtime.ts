@@ -48,18 +48,35 @@ const keep = (path: string, runtime: Runtime): void => {
   writeAtomically(path, `${JSON.stringify(kept)}\n`);
 };
 
+/** Without what the files own: what was set before they had it is kept, and comes back when they let go of it. */
+const ownerless = (config: Config): Config => ({
+  ...config,
+  keepalived: {
+    ...config.keepalived,
+    globalDefs: {
+      ...config.keepalived.globalDefs,
+      lvsTimeouts: { tcpMs: null, tcpFinMs: null, udpMs: null },
+    },
+    vrrpInstances: [],
+    localAddressGroups: [],
+    virtualServers: [],
+  },
+});
+
 /** Command after command: one that fits no more (a device that is gone) is told and left out, the others stay. */
 const restore = (
   config: Config,
   commands: readonly unknown[],
   tell: (problem: string) => void,
-): Runtime =>
-  commands.reduce<Runtime>((r, command) => {
-    const next = applyCommands(config, r, [command]);
+): Runtime => {
+  const free = ownerless(config);
+  return commands.reduce<Runtime>((r, command) => {
+    const next = applyCommands(free, r, [command]);
     if (next.ok) return next.value;
     tell(`${JSON.stringify(command)}: ${next.error.reason}`);
     return r;
   }, emptyRuntime);
+};
 
 /** What a controller before us left; nothing when there was none. A file that cannot be read is set aside, and told. */
 export const loadRuntime = (

@@ -5,6 +5,7 @@
 import type { Config } from '../../config/config.js';
 import { err, ok, type Result } from '../../kernel/result.js';
 import * as layer3 from './layer3.js';
+import { liveOf, shadowedIn } from './merge.js';
 import { ownersOf } from './owners.js';
 import type { Fields } from './read.js';
 import * as services from './services.js';
@@ -37,7 +38,9 @@ const commands: Readonly<Record<RuntimeCommand['op'], Apply>> = {
 };
 
 /** An address has one device, whatever it is there for. */
-const checkDevices = (config: Config, r: Runtime): void => {
+type Live = ReturnType<typeof liveOf>;
+
+const checkDevices = (config: Config, r: Live): void => {
   const owned = ownersOf(config).addresses;
   const at = new Map<string, string>();
   for (const [address, o] of owned) if (o.device !== null) at.set(address, o.device);
@@ -56,7 +59,7 @@ const checkDevices = (config: Config, r: Runtime): void => {
 };
 
 /** A local address's ports are the workers'; a service there would never be reached. */
-const checkLocals = (config: Config, r: Runtime): void => {
+const checkLocals = (config: Config, r: Live): void => {
   const { localAddressGroups, virtualServers } = config.keepalived;
   const locals = new Set([
     ...localAddressGroups.flatMap((g) => g.addresses.map((a) => a.address)),
@@ -69,6 +72,13 @@ const checkLocals = (config: Config, r: Runtime): void => {
   for (const address of served)
     if (locals.has(address))
       refuse(`${address} cannot be the address of a service and a local address as well`);
+};
+
+/** Nothing may be set that would not be in force: done must mean done. */
+const checkShadows = (config: Config, before: Runtime, after: Runtime): void => {
+  const known = new Set(shadowedIn(config, before).map((s) => s.what));
+  const fresh = shadowedIn(config, after).find((s) => !known.has(s.what));
+  if (fresh !== undefined) refuse(`${fresh.what}: ${fresh.why}`);
 };
 
 const applyOne = (config: Config, r: Runtime, command: unknown): Runtime => {
@@ -104,8 +114,10 @@ export const applyCommands = (
       index += 1;
     }
     index = null;
-    checkDevices(config, r);
-    checkLocals(config, r);
+    checkShadows(config, before, r);
+    const live = liveOf(config, r);
+    checkDevices(config, live);
+    checkLocals(config, live);
     return ok(r);
   } catch (e) {
     if (!(e instanceof Refusal)) throw e;

@@ -7,7 +7,7 @@ import type { AddressEntry, ServiceEntry, Snapshot } from '../../dataplane/snaps
 import { serviceKey } from '../../dataplane/snapshot.js';
 import { serviceName } from './identity.js';
 import { type Owners, ownersOf } from './owners.js';
-import type { Runtime } from './types.js';
+import type { Runtime, RuntimeTimeouts } from './types.js';
 
 /** Something a command set that is not in force, and why. */
 export interface Shadowed {
@@ -86,8 +86,19 @@ const sorted = (config: Config, r: Runtime) => {
   };
 };
 
-export const shadowedIn = (config: Config, r: Runtime): readonly Shadowed[] =>
-  Object.values(sorted(config, r)).flatMap((s) => s.shadowed);
+/** What is in force of it. */
+export const liveOf = (
+  config: Config,
+  r: Runtime,
+): Pick<Runtime, 'services' | 'addresses' | 'routes' | 'neighbours'> => {
+  const { services, addresses, routes, neighbours } = sorted(config, r);
+  return {
+    services: services.live,
+    addresses: addresses.live,
+    routes: routes.live,
+    neighbours: neighbours.live,
+  };
+};
 
 /** Match rules of commands come after those of the file, in their own order. */
 const ordered = (config: Config, services: readonly ServiceEntry[]): readonly ServiceEntry[] => {
@@ -97,18 +108,40 @@ const ordered = (config: Config, services: readonly ServiceEntry[]): readonly Se
   );
 };
 
+/** `lvs_timeouts` of the files wins over `ipvsadm --set`. */
+const liveTimeouts = (config: Config, { timeouts }: Runtime): RuntimeTimeouts => {
+  const { tcpMs, tcpFinMs, udpMs } = config.keepalived.globalDefs.lvsTimeouts;
+  return {
+    tcp: tcpMs === null ? timeouts.tcp : null,
+    tcpFin: tcpFinMs === null ? timeouts.tcpFin : null,
+    udp: udpMs === null ? timeouts.udp : null,
+  };
+};
+
+const shadowedTimeouts = (config: Config, r: Runtime): readonly Shadowed[] => {
+  const live = liveTimeouts(config, r);
+  return (['tcp', 'tcpFin', 'udp'] as const)
+    .filter((name) => r.timeouts[name] !== null && live[name] === null)
+    .map((name) => ({ what: `timeout ${name}`, why: 'lvs_timeouts of global_defs has it' }));
+};
+
+export const shadowedIn = (config: Config, r: Runtime): readonly Shadowed[] => [
+  ...Object.values(sorted(config, r)).flatMap((s) => s.shadowed),
+  ...shadowedTimeouts(config, r),
+];
+
 /** An address that a service names as local and a command added as plain is one address with both properties: the data plane joins them. */
 export const withRuntime = (files: Snapshot, config: Config, r: Runtime): Snapshot => {
-  const { services, addresses, routes, neighbours } = sorted(config, r);
-  const { tcp, tcpFin, udp } = r.timeouts;
+  const { services, addresses, routes, neighbours } = liveOf(config, r);
+  const { tcp, tcpFin, udp } = liveTimeouts(config, r);
   return {
-    addresses: [...files.addresses, ...addresses.live],
+    addresses: [...files.addresses, ...addresses],
     routes: [
       ...files.routes,
-      ...routes.live.filter((x) => x.scope !== 'kni_host').map(({ scope: _, ...route }) => route),
+      ...routes.filter((x) => x.scope !== 'kni_host').map(({ scope: _, ...route }) => route),
     ],
-    neighbours: [...files.neighbours, ...neighbours.live],
-    services: [...files.services, ...ordered(config, services.live)],
+    neighbours: [...files.neighbours, ...neighbours],
+    services: [...files.services, ...ordered(config, services)],
     params: {
       ...files.params,
       ...(tcp === null ? {} : { tcpEstablished: tcp }),

@@ -8,7 +8,11 @@ import {
   header,
   helloAck,
   ipcEndian,
+  type ListRow,
   lease,
+  list,
+  listAck,
+  listRow,
   messageType,
   noOp,
   type SessionRow,
@@ -32,6 +36,8 @@ export interface Behaviour {
   counters: Uint8Array;
   /** By worker. */
   sessions: readonly (readonly SessionRow[])[];
+  /** By `enum ks_list_kind`; another kind is refused. */
+  tables: ReadonlyMap<number, readonly ListRow[]>;
   /** So many questions for sessions find the worker busy. */
   busy: number;
 }
@@ -73,6 +79,7 @@ export const startFake = async (path?: string): Promise<Fake> => {
     unfriendly: false,
     counters: new Uint8Array(64),
     sessions: [[]],
+    tables: new Map(),
     busy: 0,
   };
   const heard: string[] = [];
@@ -148,6 +155,23 @@ export const startFake = async (path?: string): Promise<Fake> => {
       ),
     );
   };
+  const onList = (seq: number, body: Uint8Array): void => {
+    const { kind, cursor, max } = take(list, body);
+    heard.push(`list ${kind} ${cursor}`);
+    const all = b.tables.get(kind);
+    const rows = (all ?? []).slice(cursor, cursor + max);
+    const end = cursor + rows.length;
+    const head = {
+      kind,
+      next: end < (all ?? []).length ? end : noOp,
+      count: rows.length,
+      status: all === undefined ? status.notFound : status.ok,
+    };
+    const bytes = rows.flatMap((r) => [...encode(listRow, r)]);
+    relay.send(
+      answerOf(messageType.listAck, seq, new Uint8Array([...encode(listAck, head), ...bytes])),
+    );
+  };
   const onMessage = (m: Uint8Array): void => {
     const { type, seq } = take(header, m);
     const body = m.subarray(header.size);
@@ -183,6 +207,9 @@ export const startFake = async (path?: string): Promise<Fake> => {
       }
       case messageType.sessions:
         onSessions(seq, body);
+        break;
+      case messageType.list:
+        onList(seq, body);
         break;
       default:
         heard.push(`type ${type}`);

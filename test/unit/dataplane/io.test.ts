@@ -3,7 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type SessionRow, status } from '../../../src/dataplane/codec.js';
+import {
+  type ListRow,
+  listFlags,
+  listKind,
+  type SessionRow,
+  status,
+} from '../../../src/dataplane/codec.js';
 import { digest, emptySnapshot, type Snapshot } from '../../../src/dataplane/snapshot.js';
 import { type Client, connectClient, until } from '../../support/dataplane/client.js';
 import { type Fake, startFake } from '../../support/dataplane/fake.js';
@@ -193,6 +199,38 @@ test('sessions of all workers, page by page, up to a limit, also when a worker i
   );
   t.is((await client.dataplane.sessions(600)).length, 600);
   t.is((await client.dataplane.sessions(0)).length, 0);
+  const some = await client.dataplane.sessions(5, (r) => r.expiresMs % 500 === 0);
+  t.deepEqual(
+    some.map((r) => r.expiresMs),
+    [0, 500, 1000, 5000],
+  );
+});
+
+test('a table of layer 3 comes whole, and one that is not there is told', async (t) => {
+  const { fake, client } = await pair(t);
+  const route = (metric: number): ListRow => ({
+    dev: 'dpdk0',
+    af: 6,
+    plen: 64,
+    flags: listFlags.kernel,
+    mtu: 1500,
+    metric,
+    ageMs: 0,
+    mac: '00:00:00:00:00:00',
+    state: 0,
+    reserved: null,
+    addr: '2001:db8::',
+    gw: 'fe80::1',
+    src: '::',
+  });
+  const rows = Array.from({ length: 1100 }, (_, i) => route(i));
+  fake.behaviour.tables = new Map([[listKind.routes, rows]]);
+  await client.hears('up 1');
+  t.deepEqual(await client.dataplane.list('routes'), rows);
+  t.is(fake.heard.filter((h) => h.startsWith('list 2')).length, 3);
+  await t.throwsAsync(client.dataplane.list('neighbours'), {
+    message: 'the data plane does not list neighbours: not found',
+  });
 });
 
 test('a question under way when the connection breaks is rejected', async (t) => {
