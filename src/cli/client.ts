@@ -33,7 +33,9 @@ export const callApi = (
   sent?: unknown,
 ): Promise<unknown> =>
   new Promise((resolve, reject) => {
-    const req = request({ socketPath, method, path, timeout: 30_000 }, (res) => {
+    // A connection that is kept would be used again at the moment the node closes it.
+    const how = { socketPath, method, path, timeout: 30_000, agent: false } as const;
+    const req = request(how, (res) => {
       const chunks: Buffer[] = [];
       res.on('data', (c: Buffer) => chunks.push(c));
       res.on('error', (e) => reject(explain(socketPath, e)));

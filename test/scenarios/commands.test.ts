@@ -131,14 +131,14 @@ const killController = async ({ t, lab, node, tools }: Stage): Promise<void> => 
   const before = await node.status();
   const saved = tools.sh('ipvsadm -S');
   const services = JSON.parse(tools.sh('ipvsadm -Ln --json')) as ServicesView;
-  t.truthy(before);
-  process.kill(before?.node.pid ?? 0, 'SIGKILL');
+  if (before === null) throw new Error('the node does not answer');
+  process.kill(before.node.pid, 'SIGKILL');
   t.deepEqual(served(lab, 'client', '198.51.100.80'), both, 'the data plane serves without it');
   const after = await until(
     'another controller with the data plane',
     async () => {
       const s = await node.status();
-      return s !== null && s.node.pid !== before?.node.pid && s.dataplane.generation > 0 ? s : null;
+      return s !== null && s.node.pid !== before.node.pid && s.dataplane.generation > 0 ? s : null;
     },
     20_000,
   );
