@@ -147,6 +147,7 @@ whole = message(3, struct.pack("<Q", 0)) + message(4, b"".join(ops)) + message(5
 put("control", "generation", whole)
 put("control", "requests", message(8, struct.pack("<II", 2000, 0)) + message(14, b"") + message(10, struct.pack("<IIII", 0, 0, 64, 0))
     + message(9, b"dpdk1".ljust(16, b"\0") + bytes([4, 5, 0, 0]) + addr(vip)) + message(6, b""))
+put("control", "lists", whole + b"".join(message(15, struct.pack("<IIII", kind, at, most, 0)) for kind, at, most in ((1, 0, 1), (2, 0, 0), (2, 1, 9), (3, 0, 600), (9, 0, 0))))
 
 
 def attribute(kind, data):

@@ -60,6 +60,7 @@ const serviceView = (
   file: string | null,
   counters: ReadonlyMap<string, Named>,
   baseline: Baseline,
+  use: LocalUse | null,
 ): ServiceView => {
   const key = (address: string, port: number): string =>
     `${protocols[s.protocol]} ${s.address} ${s.port} ${address} ${port}`;
@@ -75,12 +76,33 @@ const serviceView = (
     persistenceMs: s.persistenceMs,
     persistencePrefixLength: s.persistencePrefixLength,
     establishedTimeoutMs: s.establishedTimeoutMs,
-    localAddresses: s.localAddresses,
+    localAddresses: s.localAddresses.map((l) => ({
+      ...l,
+      sessions:
+        use === null
+          ? null
+          : (use.get(useKey(protocols[s.protocol], s.address, s.port, l.address)) ?? 0),
+    })),
     realServers: s.realServers.map((r) => {
       const k = key(r.address, r.port);
       return { ...r, ...countsOf(counters.get(k), baseline.get(k)) };
     }),
   };
+};
+
+/** Sessions by service and local address. */
+export type LocalUse = ReadonlyMap<string, number>;
+
+const useKey = (protocol: number, vip: string, port: number, local: string): string =>
+  `${protocol} ${vip} ${port} ${local}`;
+
+export const localUseOf = (sessions: readonly SessionRow[]): LocalUse => {
+  const use = new Map<string, number>();
+  for (const s of sessions) {
+    const key = useKey(s.proto, s.vip, s.vport, s.lip);
+    use.set(key, (use.get(key) ?? 0) + 1);
+  }
+  return use;
 };
 
 /** What the data plane has acknowledged; before that nothing. */
@@ -89,6 +111,7 @@ export const servicesView = (
   counters: Counters | null,
   baseline: Baseline,
   version: string,
+  use: LocalUse | null,
 ): ServicesView => {
   const { dataplane, config } = state.facts;
   const acked = dataplane.state === 'up' ? dataplane.acked : null;
@@ -106,7 +129,7 @@ export const servicesView = (
       udp: seconds('udpNormal'),
     },
     services: snapshot.services.map((s) =>
-      serviceView(s, owners.get(serviceKey(s)) ?? null, index, baseline),
+      serviceView(s, owners.get(serviceKey(s)) ?? null, index, baseline, use),
     ),
   };
 };

@@ -45,7 +45,8 @@ export interface ApiBackend {
   drops(all: boolean): DropsView;
   counters(): CountersView;
   reload(): Promise<ReloadView>;
-  services(): ServicesView;
+  /** `use`: count the sessions of local addresses, too. */
+  services(use: boolean): Promise<ServicesView>;
   /** Counters begin at 0 again, of one service (by its name) or of all. */
   zero(service: string | null): ServicesView;
   links(): readonly LinkView[];
@@ -98,7 +99,7 @@ const routes: Readonly<Record<string, Handler>> = {
   'GET /v1/drops': (b, q) => b.drops(q.get('all') === '1'),
   'GET /v1/counters': (b) => b.counters(),
   'POST /v1/reload': (b) => b.reload(),
-  'GET /v1/services': (b) => b.services(),
+  'GET /v1/services': (b, q) => b.services(q.get('use') === '1'),
   'POST /v1/services/zero': (b, _, body) => b.zero(serviceOf(body)),
   'GET /v1/links': (b) => b.links(),
   'GET /v1/tables': (b, q) => b.table(tableOf(q), q.get('use') === '1'),

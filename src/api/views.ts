@@ -164,7 +164,12 @@ export interface ServiceView {
   readonly persistenceMs: number;
   readonly persistencePrefixLength: number;
   readonly establishedTimeoutMs: number;
-  readonly localAddresses: readonly { readonly device: string; readonly address: string }[];
+  readonly localAddresses: readonly {
+    readonly device: string;
+    readonly address: string;
+    /** Sessions of this service with it; null: nobody counted. */
+    readonly sessions: number | null;
+  }[];
   readonly realServers: readonly ServerView[];
 }
 

@@ -12,7 +12,7 @@ export interface RunDir {
   readonly runtimeFile: string;
 }
 
-export const defaultRunDir = process.env['KEELSON_RUN_DIR'] ?? '/run/keelson';
+export const defaultRunDir = process.env['KEELSON_RUN_DIR'] || '/run/keelson';
 export const defaultConfDir = '/etc/keelson';
 
 export const runDir = (dir: string): RunDir => ({

@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import {
   type Baseline,
   baselineOf,
+  type LocalUse,
   linkViews,
   localUse,
+  localUseOf,
   runtimeView,
   servicesView,
   tableRow,
@@ -47,10 +49,11 @@ export const toolsBackend = (o: ToolsOptions): Tools => {
   };
   const baseline = (): Baseline =>
     zeroed !== null && zeroed.pid === pid() ? zeroed.baseline : new Map();
-  const services = () => servicesView(o.state(), o.dataplane.counters(), baseline(), version);
+  const servicesNow = (use: LocalUse | null) =>
+    servicesView(o.state(), o.dataplane.counters(), baseline(), version, use);
 
   const zero: Tools['zero'] = (name) => {
-    const before = services();
+    const before = servicesNow(null);
     const counters = o.dataplane.counters();
     const running = pid();
     if (counters === null || running === null)
@@ -64,7 +67,8 @@ export const toolsBackend = (o: ToolsOptions): Tools => {
   };
 
   return {
-    services,
+    services: async (use) =>
+      servicesNow(use ? localUseOf(await o.dataplane.sessions(countedSessions)) : null),
     zero,
     links: () => linkViews(o.state(), o.dataplane.counters(), macOf),
     table: async (name, use) => {

@@ -158,10 +158,7 @@ const localRow = (cells: readonly string[]): string =>
   `${[20, 8, 20, 10, 10].map((w, i) => (cells[i] ?? '').padEnd(w)).join(' ')}\n`;
 
 /** -G; nothing can be in conflict here, so CONFLICTS is 0 as with DPVS. */
-export const renderLocals = (
-  services: readonly ServiceView[],
-  use: ReadonlyMap<string, number>,
-): string =>
+export const renderLocals = (services: readonly ServiceView[]): string =>
   [
     localRow(['VIP:VPORT', 'TOTAL', 'SNAT_IP', 'CONFLICTS', 'CONNS']),
     ...services.flatMap((s) => [
@@ -169,8 +166,6 @@ export const renderLocals = (
         s.service.match === null ? endpoint(s.service.address, s.service.port) : s.name,
         String(s.localAddresses.length),
       ]),
-      ...s.localAddresses.map((l) =>
-        localRow(['', '', l.address, '0', String(use.get(l.address) ?? 0)]),
-      ),
+      ...s.localAddresses.map((l) => localRow(['', '', l.address, '0', String(l.sessions ?? 0)])),
     ]),
   ].join('');

@@ -6,7 +6,6 @@ import type {
   ServiceView,
   ServiceWords,
   SessionView,
-  TableRowView,
   TransactionView,
 } from '../../api/views.js';
 import { ApiError, callApi } from '../client.js';
@@ -160,20 +159,12 @@ const locals = async (
   socket: string,
   r: Extract<Request, { kind: 'locals' }>,
 ): Promise<void> => {
-  const shown = inOrder(only(await services(socket), r.service)).filter(
+  const v = (await callApi(socket, 'GET', '/v1/services?use=1')) as ServicesView;
+  const shown = inOrder(only(v, r.service)).filter(
     (s) => r.service !== null || s.localAddresses.length > 0,
   );
-  const rows = (await callApi(
-    socket,
-    'GET',
-    '/v1/tables?name=addresses&use=1',
-  )) as readonly TableRowView[];
-  const use = new Map(rows.map((row) => [row.address, row.localPortsUsed ?? 0]));
-  const flat = shown.map((s) => ({
-    service: s.name,
-    localAddresses: s.localAddresses.map((a) => ({ ...a, connections: use.get(a.address) ?? 0 })),
-  }));
-  c.print(r.json ? json(flat) : renderLocals(shown, use));
+  const flat = shown.map((s) => ({ service: s.name, localAddresses: s.localAddresses }));
+  c.print(r.json ? json(flat) : renderLocals(shown));
 };
 
 const send = async (socket: string, commands: readonly RuntimeCommand[]): Promise<void> => {

@@ -32,7 +32,7 @@ const plain: ServiceView = {
   persistenceMs: 0,
   persistencePrefixLength: 32,
   establishedTimeoutMs: 300_000,
-  localAddresses: [{ device: 'dpdk0', address: '10.1.9.2' }],
+  localAddresses: [{ device: 'dpdk0', address: '10.1.9.2', sessions: 7 }],
   realServers: [
     {
       ...none,
@@ -185,7 +185,7 @@ test('sessions, local addresses, timeouts', (t) => {
     '[3]tcp 84s TCP_EST 198.51.100.7:40222 203.0.113.9:443 10.1.9.2:1031 10.1.0.21:8443\n',
   );
   t.is(
-    renderLocals([plain], new Map([['10.1.9.2', 7]])),
+    renderLocals([plain]),
     [
       'VIP:VPORT            TOTAL    SNAT_IP              CONFLICTS  CONNS     ',
       '203.0.113.9:443      1                                                  ',
