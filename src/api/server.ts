@@ -59,7 +59,7 @@ export interface ApiBackend {
 
 type Handler = (b: ApiBackend, query: URLSearchParams, body: unknown) => unknown;
 
-const largestBody = 16 << 20;
+const largestBody = 64 << 20;
 
 const intParam = (q: URLSearchParams, name: string, fallback: number): number => {
   const n = Number(q.get(name) ?? fallback);
@@ -173,11 +173,15 @@ const answer = async (
   }
 };
 
+/** Answers wherever it is made to listen. */
+export const apiServer = (backend: ApiBackend): Server =>
+  createServer((req, res) => void answer(backend, req, res));
+
 /** Listens on `path`, mode 0600. A socket file left by a dead controller is removed. Rejects with the errno otherwise. */
 export const serveApi = (path: string, backend: ApiBackend): Promise<Server> =>
   new Promise((resolve, reject) => {
     rmSync(path, { force: true });
-    const server = createServer((req, res) => void answer(backend, req, res));
+    const server = apiServer(backend);
     server.once('error', reject);
     const before = process.umask(0o177);
     server.listen(path, () => {

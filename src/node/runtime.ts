@@ -5,7 +5,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { State } from '../cluster/machine.js';
-import { applyCommands } from '../cluster/runtime/apply.js';
+import { applyAgain, applyCommands } from '../cluster/runtime/apply.js';
 import { commandsOf } from '../cluster/runtime/commands.js';
 import { emptyRuntime, type Runtime, type RuntimeCommand } from '../cluster/runtime/types.js';
 import type { Config } from '../config/config.js';
@@ -63,21 +63,6 @@ const ownerless = (config: Config): Config => ({
   },
 });
 
-/** Command after command: one that fits no more (a device that is gone) is told and left out, the others stay. */
-const restore = (
-  config: Config,
-  commands: readonly unknown[],
-  tell: (problem: string) => void,
-): Runtime => {
-  const free = ownerless(config);
-  return commands.reduce<Runtime>((r, command) => {
-    const next = applyCommands(free, r, [command]);
-    if (next.ok) return next.value;
-    tell(`${JSON.stringify(command)}: ${next.error.reason}`);
-    return r;
-  }, emptyRuntime);
-};
-
 /** What a controller before us left; nothing when there was none. A file that cannot be read is set aside, and told. */
 export const loadRuntime = (
   path: string,
@@ -95,7 +80,9 @@ export const loadRuntime = (
     const kept = JSON.parse(text) as Partial<Kept>;
     if (kept.version !== version || !Array.isArray(kept.commands))
       throw new Error(`version ${version} with commands was expected`);
-    return restore(config, kept.commands, tell);
+    return applyAgain(ownerless(config), kept.commands, (command, reason) =>
+      tell(`${JSON.stringify(command)}: ${reason}`),
+    );
   } catch (e) {
     renameSync(path, `${path}.bad`);
     tell(`${path} cannot be read (${String(e)}); it is kept as ${path}.bad`);

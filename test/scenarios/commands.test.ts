@@ -208,6 +208,21 @@ const roundTrip = ({ t, lab, tools }: Stage): void => {
   t.deepEqual(served(lab, 'client', '198.51.100.89'), both);
 };
 
+/** Many at once are one generation. */
+const bulk = ({ t, tools }: Stage): void => {
+  const services = Array.from({ length: 500 }, (_, i) => `-t 203.0.${i >> 8}.${i & 255}:80`);
+  const servers = (s: string): readonly string[] =>
+    [11, 12, 13, 14].map((n) => `-a ${s} -r 10.1.0.${n}:80 -b`);
+  const generation = (): number =>
+    (JSON.parse(tools.sh('ipvsadm -Ln --json')) as ServicesView).generation;
+  const before = generation();
+  tools.sh('ipvsadm -R', services.flatMap((s) => [`-A ${s} -s wlc`, ...servers(s)]).join('\n'));
+  t.is(generation(), before + 1);
+  t.is(tools.sh('ipvsadm -Ln').match(/^TCP {2}203\.0\./gm)?.length, 500);
+  tools.sh('ipvsadm -R', services.map((s) => `-D ${s}`).join('\n'));
+  t.is(generation(), before + 2);
+};
+
 const counters = ({ t, lab, tools }: Stage): void => {
   const connections = (): number =>
     (JSON.parse(tools.sh('ipvsadm -Ln -t 198.51.100.89:80 --json')) as ServicesView).services
@@ -269,6 +284,7 @@ test('a node is told everything by ipvsadm and dpip, and keeps it when its contr
     sc4(stage);
     await sc7(stage);
     roundTrip(stage);
+    bulk(stage);
     counters(stage);
     layer3(stage);
     t.is((JSON.parse(tools.sh('ipvsadm -Ln --json')) as ServicesView).services.length, 4);

@@ -9,9 +9,19 @@ import { liveOf, shadowedIn } from './merge.js';
 import { ownersOf } from './owners.js';
 import type { Fields } from './read.js';
 import * as services from './services.js';
-import { Refusal, type Runtime, type RuntimeCommand, refuse } from './types.js';
+import {
+  type Draft,
+  draftOf,
+  emptyRuntime,
+  finished,
+  Refusal,
+  type Runtime,
+  type RuntimeCommand,
+  refuse,
+} from './types.js';
 
-type Apply = (config: Config, r: Runtime, f: Fields) => Runtime;
+/** Refuses before it changes anything. */
+type Apply = (config: Config, d: Draft, f: Fields) => void;
 
 const commands: Readonly<Record<RuntimeCommand['op'], Apply>> = {
   'service.add': services.addService,
@@ -81,7 +91,7 @@ const checkShadows = (config: Config, before: Runtime, after: Runtime): void => 
   if (fresh !== undefined) refuse(`${fresh.what}: ${fresh.why}`);
 };
 
-const applyOne = (config: Config, r: Runtime, command: unknown): Runtime => {
+const applyOne = (config: Config, d: Draft, command: unknown): void => {
   const f = layer3.commandFields(command);
   const op = f['op'];
   const apply =
@@ -89,10 +99,10 @@ const applyOne = (config: Config, r: Runtime, command: unknown): Runtime => {
       ? commands[op as RuntimeCommand['op']]
       : undefined;
   if (apply === undefined)
-    return refuse(
+    refuse(
       `there is no command ${JSON.stringify(op) ?? ''}; there is ${Object.keys(commands).join(', ')}`,
     );
-  return apply(config, r, f);
+  else apply(config, d, f);
 };
 
 export interface Refused {
@@ -106,14 +116,15 @@ export const applyCommands = (
   before: Runtime,
   list: readonly unknown[],
 ): Result<Runtime, Refused> => {
-  let r = before;
+  const d = draftOf(before);
   let index: number | null = 0;
   try {
     for (const command of list) {
-      r = applyOne(config, r, command);
+      applyOne(config, d, command);
       index += 1;
     }
     index = null;
+    const r = finished(d);
     checkShadows(config, before, r);
     const live = liveOf(config, r);
     checkDevices(config, live);
@@ -123,4 +134,22 @@ export const applyCommands = (
     if (!(e instanceof Refusal)) throw e;
     return err({ index, reason: e.message });
   }
+};
+
+/** What was done once, done again from nothing: a command that fits no more is told and left out, the others stay. */
+export const applyAgain = (
+  config: Config,
+  list: readonly unknown[],
+  tell: (command: unknown, reason: string) => void,
+): Runtime => {
+  const d = draftOf(emptyRuntime);
+  for (const command of list) {
+    try {
+      applyOne(config, d, command);
+    } catch (e) {
+      if (!(e instanceof Refusal)) throw e;
+      tell(command, e.message);
+    }
+  }
+  return finished(d);
 };

@@ -28,7 +28,7 @@ import {
   prefix,
   text,
 } from './read.js';
-import { type RouteScope, type Runtime, type RuntimeRoute, refuse } from './types.js';
+import { type Draft, type RouteScope, type RuntimeRoute, refuse } from './types.js';
 
 // ---- addresses
 
@@ -57,33 +57,34 @@ const addressOf = (config: Config, f: Fields): AddressEntry => {
   return entry;
 };
 
-export const addAddress = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const addAddress = (config: Config, d: Draft, f: Fields): void => {
   const a = addressOf(config, f);
-  const old = r.addresses.find((o) => o.address === a.address);
+  const old = d.addresses.get(a.address);
   if (old !== undefined)
     refuse(`${a.address} is on ${old.device} already; change it by \`dpip addr set\``);
-  return { ...r, addresses: [...r.addresses, a] };
+  d.addresses.set(a.address, a);
 };
 
-export const setAddress = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const setAddress = (config: Config, d: Draft, f: Fields): void => {
   const a = addressOf(config, f);
-  return { ...r, addresses: [...r.addresses.filter((o) => o.address !== a.address), a] };
+  d.addresses.set(a.address, a);
 };
 
-export const deleteAddress = (config: Config, r: Runtime, f: Fields): Runtime => {
+const noAddress = (config: Config, a: string): never => {
+  ownedAddress(config, a);
+  return refuse(`there is no address ${a} that was added by a command`);
+};
+
+export const deleteAddress = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'device', 'prefix'], 'address.delete');
   const p = prefix(f['prefix'], 'address');
   const on = device(config, f['device'], 'dev');
-  const gone = r.addresses.find((a) => a.address === p.address);
-  if (gone === undefined) {
-    ownedAddress(config, p.address);
-    return refuse(`there is no address ${p.address} that was added by a command`);
-  }
+  const gone = d.addresses.get(p.address) ?? noAddress(config, p.address);
   if (gone.device !== on) refuse(`${p.address} is on ${gone.device}, not on ${on}`);
   const given = text(f['prefix'], 'address').includes('/');
   if (given && gone.prefixLength !== p.prefixLength)
     refuse(`${p.address} is there as ${prefixText(gone)}, not as ${prefixText(p)}`);
-  return { ...r, addresses: r.addresses.filter((a) => a !== gone) };
+  d.addresses.delete(gone.address);
 };
 
 /** What a flush takes: null means all. */
@@ -95,9 +96,9 @@ const flushed = (config: Config, f: Fields) => {
     (on === null || dev === on) && (family === null || familyOf(a) === family);
 };
 
-export const flushAddresses = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const flushAddresses = (config: Config, d: Draft, f: Fields): void => {
   const takes = flushed(config, f);
-  return { ...r, addresses: r.addresses.filter((a) => !takes(a.device, a.address)) };
+  for (const [key, a] of d.addresses) if (takes(a.device, a.address)) d.addresses.delete(key);
 };
 
 // ---- routes
@@ -118,10 +119,10 @@ const routePrefix = (f: Fields): Prefix => {
 };
 
 /** The device whose network has the gateway. */
-const deviceTowards = (r: Runtime, gateway: string): string => {
+const deviceTowards = (d: Draft, gateway: string): string => {
   const devices = new Set([
-    ...r.addresses.filter((a) => isIn(gateway, a)).map((a) => a.device),
-    ...r.routes
+    ...[...d.addresses.values()].filter((a) => isIn(gateway, a)).map((a) => a.device),
+    ...[...d.routes.values()]
       .filter((x) => x.gateway === null && isIn(gateway, { ...x, address: x.destination }))
       .map((x) => x.device),
   ]);
@@ -131,7 +132,7 @@ const deviceTowards = (r: Runtime, gateway: string): string => {
     : refuse(`route via ${gateway}: dev is missing; name the device the gateway is on`);
 };
 
-const routeOf = (config: Config, r: Runtime, f: Fields): RuntimeRoute => {
+const routeOf = (config: Config, d: Draft, f: Fields): RuntimeRoute => {
   onlyFields(f, [...routeFields, 'scope'], text(f['op'], 'op'));
   const p = routePrefix(f);
   const v6 = isIpv6(p.address);
@@ -148,7 +149,7 @@ const routeOf = (config: Config, r: Runtime, f: Fields): RuntimeRoute => {
     refuse(`scope kni_host is of one address, without via: ${p.address}/${hostLength(p.address)}`);
   if (scope === 'link' && gateway !== null) refuse('scope link does not go with via');
   return {
-    device: named ?? deviceTowards(r, gateway ?? ''),
+    device: named ?? deviceTowards(d, gateway ?? ''),
     destination: p.address,
     prefixLength: p.prefixLength,
     gateway,
@@ -159,29 +160,28 @@ const routeOf = (config: Config, r: Runtime, f: Fields): RuntimeRoute => {
   };
 };
 
-const sameTarget = (a: RuntimeRoute, b: RuntimeRoute): boolean => routeKey(a) === routeKey(b);
 const routeName = (x: RuntimeRoute): string =>
   `${x.destination}/${x.prefixLength}${x.gateway === null ? '' : ` via ${x.gateway}`} dev ${x.device} metric ${x.metric}`;
 
-export const addRoute = (config: Config, r: Runtime, f: Fields): Runtime => {
-  const x = routeOf(config, r, f);
-  if (r.routes.some((o) => sameTarget(o, x)))
+export const addRoute = (config: Config, d: Draft, f: Fields): void => {
+  const x = routeOf(config, d, f);
+  if (d.routes.has(routeKey(x)))
     refuse(`the route ${routeName(x)} is there already; change it by \`dpip route set\``);
-  return { ...r, routes: [...r.routes, x] };
+  d.routes.set(routeKey(x), x);
 };
 
-export const setRoute = (config: Config, r: Runtime, f: Fields): Runtime => {
-  const x = routeOf(config, r, f);
-  return { ...r, routes: [...r.routes.filter((o) => !sameTarget(o, x)), x] };
+export const setRoute = (config: Config, d: Draft, f: Fields): void => {
+  const x = routeOf(config, d, f);
+  d.routes.set(routeKey(x), x);
 };
 
-export const deleteRoute = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const deleteRoute = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, [...routeFields, 'scope'], 'route.delete');
   const p = routePrefix(f);
   const on = orNull(f['device'], (x) => device(config, x, 'dev'));
   const gateway = orNull(f['gateway'], (x) => address(x, 'via'));
   const metric = orNull(f['metric'], (x) => integer(x, 'metric', 0, 0xffffffff));
-  const fits = r.routes.filter(
+  const fits = [...d.routes.values()].filter(
     (x) =>
       x.destination === p.address &&
       x.prefixLength === p.prefixLength &&
@@ -189,19 +189,19 @@ export const deleteRoute = (config: Config, r: Runtime, f: Fields): Runtime => {
       (gateway === null || x.gateway === gateway) &&
       (metric === null || x.metric === metric),
   );
-  const [gone, another] = fits;
-  if (gone === undefined)
-    return refuse(`there is no such route to ${prefixText(p)} that was added by a command`);
+  const [first, another] = fits;
+  const gone =
+    first ?? refuse(`there is no such route to ${prefixText(p)} that was added by a command`);
   if (another !== undefined)
-    return refuse(
+    refuse(
       `several routes to ${prefixText(p)}: say which by via, dev or metric: ${fits.map(routeName).join('; ')}`,
     );
-  return { ...r, routes: r.routes.filter((x) => x !== gone) };
+  d.routes.delete(routeKey(gone));
 };
 
-export const flushRoutes = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const flushRoutes = (config: Config, d: Draft, f: Fields): void => {
   const takes = flushed(config, f);
-  return { ...r, routes: r.routes.filter((x) => !takes(x.device, x.destination)) };
+  for (const [key, x] of d.routes) if (takes(x.device, x.destination)) d.routes.delete(key);
 };
 
 // ---- neighbours
@@ -215,49 +215,45 @@ const neighbourOf = (config: Config, f: Fields): NeighbourEntry => {
   };
 };
 
-export const addNeighbour = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const addNeighbour = (config: Config, d: Draft, f: Fields): void => {
   const n = neighbourOf(config, f);
-  if (r.neighbours.some((o) => neighbourKey(o) === neighbourKey(n)))
+  if (d.neighbours.has(neighbourKey(n)))
     refuse(`the neighbour ${n.address} is there already; change it by \`dpip neigh set\``);
-  return { ...r, neighbours: [...r.neighbours, n] };
+  d.neighbours.set(neighbourKey(n), n);
 };
 
-export const setNeighbour = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const setNeighbour = (config: Config, d: Draft, f: Fields): void => {
   const n = neighbourOf(config, f);
-  const others = r.neighbours.filter((o) => neighbourKey(o) !== neighbourKey(n));
-  return { ...r, neighbours: [...others, n] };
+  d.neighbours.set(neighbourKey(n), n);
 };
 
-export const deleteNeighbour = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const deleteNeighbour = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'device', 'address'], 'neighbour.delete');
   const a = address(f['address'], 'neighbour');
   const on = device(config, f['device'], 'dev');
-  const gone = r.neighbours.find((n) => n.address === a && n.device === on);
-  if (gone === undefined)
-    return refuse(`there is no neighbour ${a} on ${on} that was added by a command`);
-  return { ...r, neighbours: r.neighbours.filter((n) => n !== gone) };
+  if (!d.neighbours.delete(`${on} ${a}`))
+    refuse(`there is no neighbour ${a} on ${on} that was added by a command`);
 };
 
 // ---- timeouts
 
-export const setTimeouts = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const setTimeouts = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'tcp', 'tcpFin', 'udp'], 'timeouts.set');
   const file = config.keepalived.globalDefs.lvsTimeouts;
   const one = (name: 'tcp' | 'tcpFin' | 'udp', ofFile: number | null): number | null => {
     const s = integer(f[name], `timeout ${name} (seconds)`, 0, 31_535_999);
-    if (s === 0) return r.timeouts[name];
+    if (s === 0) return d.timeouts[name];
     if (ofFile !== null)
       refuse(
         `${name}: lvs_timeouts in global_defs decides it; change it there and \`keelson reload\``,
       );
     return s * 1000;
   };
-  const timeouts = {
+  d.timeouts = {
     tcp: one('tcp', file.tcpMs),
     tcpFin: one('tcpFin', file.tcpFinMs),
     udp: one('udp', file.udpMs),
   };
-  return { ...r, timeouts };
 };
 
 /** Fields of something that is read whole. */

@@ -27,7 +27,7 @@ import {
   orNull,
   text,
 } from './read.js';
-import { type Runtime, refuse } from './types.js';
+import { type Draft, refuse } from './types.js';
 
 const forwardings: readonly Forwarding[] = ['FNAT', 'NAT', 'DR', 'TUN', 'SNAT'];
 const withPort: readonly string[] = ['sh', 'mh'];
@@ -42,19 +42,16 @@ const owned = (config: Config, s: Identity): void => {
     );
 };
 
-const find = (config: Config, r: Runtime, x: unknown): ServiceEntry => {
+const find = (config: Config, d: Draft, x: unknown): ServiceEntry => {
   const id = identity(config, x);
-  const key = serviceKey(id);
-  const service = r.services.find((s) => serviceKey(s) === key);
+  const service = d.services.get(serviceKey(id));
   if (service !== undefined) return service;
   owned(config, id);
   return refuse(`there is no service ${serviceName(id)}`);
 };
 
-const replace = (r: Runtime, s: ServiceEntry): Runtime => {
-  const key = serviceKey(s);
-  return { ...r, services: r.services.map((o) => (serviceKey(o) === key ? s : o)) };
-};
+/** Sets it in its place. */
+const put = (d: Draft, s: ServiceEntry): void => void d.services.set(serviceKey(s), s);
 
 /** One reader a setting: a word the table does not have is refused. */
 const settings: {
@@ -110,30 +107,28 @@ const blank = (id: Identity): ServiceEntry => ({
   localAddresses: [],
 });
 
-export const addService = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const addService = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'service', 'set'], 'service.add');
   const id = identity(config, f['service']);
   owned(config, id);
-  if (r.services.some((s) => serviceKey(s) === serviceKey(id)))
+  if (d.services.has(serviceKey(id)))
     refuse(`${serviceName(id)} is there already; change it by -E`);
-  const service = configured(config, blank(id), f['set'] ?? {});
-  return { ...r, services: [...r.services, service] };
+  put(d, configured(config, blank(id), f['set'] ?? {}));
 };
 
-export const editService = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const editService = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'service', 'set'], 'service.edit');
-  return replace(r, configured(config, find(config, r, f['service']), f['set'] ?? {}));
+  put(d, configured(config, find(config, d, f['service']), f['set'] ?? {}));
 };
 
-export const deleteService = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const deleteService = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'service'], 'service.delete');
-  const gone = find(config, r, f['service']);
-  return { ...r, services: r.services.filter((s) => s !== gone) };
+  d.services.delete(serviceKey(find(config, d, f['service'])));
 };
 
-export const clearServices = (_: Config, r: Runtime, f: Fields): Runtime => {
+export const clearServices = (_: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op'], 'service.clear');
-  return { ...r, services: [] };
+  d.services.clear();
 };
 
 // ---- real servers
@@ -208,9 +203,9 @@ const findServer = (s: ServiceEntry, id: ServerId): RealServerEntry =>
   s.realServers.find((r) => r.address === id.address && r.port === id.port) ??
   refuse(`${serviceName(s)} has no real server ${serverName(id)}`);
 
-export const addServer = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const addServer = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'service', 'server', 'set'], 'server.add');
-  const s = find(config, r, f['service']);
+  const s = find(config, d, f['service']);
   const id = serverId(s, f['server']);
   if (s.realServers.some((o) => o.address === id.address && o.port === id.port))
     refuse(`${serviceName(s)} has ${serverName(id)} already; change it by -e`);
@@ -220,23 +215,23 @@ export const addServer = (config: Config, r: Runtime, f: Fields): Runtime => {
     weight: 1,
   };
   const server = configuredServer(s, fresh, f['set'] ?? {});
-  return replace(r, { ...s, realServers: [...s.realServers, server] });
+  put(d, { ...s, realServers: [...s.realServers, server] });
 };
 
-export const editServer = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const editServer = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'service', 'server', 'set'], 'server.edit');
-  const s = find(config, r, f['service']);
+  const s = find(config, d, f['service']);
   const old = findServer(s, serverId(s, f['server']));
   const next = configuredServer(s, old, f['set'] ?? {});
-  return replace(r, { ...s, realServers: s.realServers.map((o) => (o === old ? next : o)) });
+  put(d, { ...s, realServers: s.realServers.map((o) => (o === old ? next : o)) });
 };
 
-export const deleteServer = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const deleteServer = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'service', 'server'], 'server.delete');
-  const s = find(config, r, f['service']);
+  const s = find(config, d, f['service']);
   const gone = findServer(s, serverId(s, f['server']));
   const key = realServerKey(gone);
-  return replace(r, {
+  put(d, {
     ...s,
     realServers: s.realServers.filter((o) => realServerKey(o) !== key),
   });
@@ -244,9 +239,9 @@ export const deleteServer = (config: Config, r: Runtime, f: Fields): Runtime => 
 
 // ---- local addresses
 
-export const addLocal = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const addLocal = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'service', 'device', 'address'], 'local.add');
-  const s = find(config, r, f['service']);
+  const s = find(config, d, f['service']);
   if (s.match !== null) refuse(`${serviceName(s)}: a match service has no local addresses`);
   const local: LocalAddressEntry = {
     device: device(config, f['device'], 'device of the local address'),
@@ -254,17 +249,17 @@ export const addLocal = (config: Config, r: Runtime, f: Fields): Runtime => {
   };
   if (s.localAddresses.some((l) => l.address === local.address))
     refuse(`${serviceName(s)} has the local address ${local.address} already`);
-  return replace(r, { ...s, localAddresses: [...s.localAddresses, local] });
+  put(d, { ...s, localAddresses: [...s.localAddresses, local] });
 };
 
-export const deleteLocal = (config: Config, r: Runtime, f: Fields): Runtime => {
+export const deleteLocal = (config: Config, d: Draft, f: Fields): void => {
   onlyFields(f, ['op', 'service', 'device', 'address'], 'local.delete');
-  const s = find(config, r, f['service']);
+  const s = find(config, d, f['service']);
   const at = address(f['address'], 'local address');
   const on = device(config, f['device'], 'device of the local address');
-  const gone = s.localAddresses.find((l) => l.address === at);
-  if (gone === undefined) return refuse(`${serviceName(s)} has no local address ${at}`);
-  if (gone.device !== on)
-    return refuse(`the local address ${at} is on ${gone.device}, not on ${on}`);
-  return replace(r, { ...s, localAddresses: s.localAddresses.filter((l) => l !== gone) });
+  const gone =
+    s.localAddresses.find((l) => l.address === at) ??
+    refuse(`${serviceName(s)} has no local address ${at}`);
+  if (gone.device !== on) refuse(`the local address ${at} is on ${gone.device}, not on ${on}`);
+  put(d, { ...s, localAddresses: s.localAddresses.filter((l) => l !== gone) });
 };

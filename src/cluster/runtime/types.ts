@@ -2,11 +2,14 @@
  * The runtime part of the desired state: what commands have set beside the files. It is changed by transactions of commands, each a plain
  * value that a client sends as JSON; the same commands, made from the state itself, are what is kept over a restart and what is saved.
  */
-import type {
-  AddressEntry,
-  NeighbourEntry,
-  RouteEntry,
-  ServiceEntry,
+import {
+  type AddressEntry,
+  type NeighbourEntry,
+  neighbourKey,
+  type RouteEntry,
+  routeKey,
+  type ServiceEntry,
+  serviceKey,
 } from '../../dataplane/snapshot.js';
 
 /** `link` and `global` are both routes of the data plane; `kni_host` says what the kernel's interface has, which is known anyway. */
@@ -39,6 +42,35 @@ export const emptyRuntime: Runtime = {
   neighbours: [],
   timeouts: { tcp: null, tcpFin: null, udp: null },
 };
+
+/** A state while commands change it: found by key, so that ten thousand commands are not ten thousand copies. Maps keep the order. */
+export interface Draft {
+  /** By `serviceKey`. */
+  readonly services: Map<string, ServiceEntry>;
+  /** By address. */
+  readonly addresses: Map<string, AddressEntry>;
+  /** By `routeKey`. */
+  readonly routes: Map<string, RuntimeRoute>;
+  /** By `neighbourKey`. */
+  readonly neighbours: Map<string, NeighbourEntry>;
+  timeouts: RuntimeTimeouts;
+}
+
+export const draftOf = (r: Runtime): Draft => ({
+  services: new Map(r.services.map((s) => [serviceKey(s), s])),
+  addresses: new Map(r.addresses.map((a) => [a.address, a])),
+  routes: new Map(r.routes.map((x) => [routeKey(x), x])),
+  neighbours: new Map(r.neighbours.map((n) => [neighbourKey(n), n])),
+  timeouts: r.timeouts,
+});
+
+export const finished = (d: Draft): Runtime => ({
+  services: [...d.services.values()],
+  addresses: [...d.addresses.values()],
+  routes: [...d.routes.values()],
+  neighbours: [...d.neighbours.values()],
+  timeouts: d.timeouts,
+});
 
 /** What a match service takes, as ipvsadm -H writes it; null: any. */
 export interface MatchWords {
