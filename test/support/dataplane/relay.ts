@@ -43,7 +43,7 @@ const pieces = (child: ChildProcess, use: (kind: string, data: Uint8Array) => vo
   });
 };
 
-/** Listens when it resolves; `path` is taken over from an earlier relay when it is given. */
+/** Listens when it resolves; `path`, when given, is taken over from an earlier relay: there is no moment without a socket of that name. */
 export const startRelay = async (events: RelayEvents, path?: string): Promise<Relay> => {
   const dir = path === undefined ? await mkdtemp(join(tmpdir(), 'keelson-relay-')) : null;
   const socket = path ?? join(dir ?? '', 'dataplane.sock');

@@ -113,7 +113,7 @@ test('a data plane that comes later is found; one that dies is told, and its suc
   const second = await startFake(path);
   await client.hears('acked', 2);
   t.deepEqual(second.heard, ['hello', 'begin 0', 'ops 3', 'commit 1']);
-  t.is(client.news.length, 7, client.news.join(', '));
+  t.is(client.news.length, 7, `each reason once: ${client.news.join('; ')}`);
   client.dataplane.close();
   await second.relay.close();
   await rm(dir, { recursive: true });
