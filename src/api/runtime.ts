@@ -73,6 +73,7 @@ const serviceView = (
     schedulerPort: s.schedulerPort,
     expireQuiescent: s.expireQuiescent,
     onePacket: s.onePacket,
+    quic: s.quic !== null,
     persistenceMs: s.persistenceMs,
     persistencePrefixLength: s.persistencePrefixLength,
     establishedTimeoutMs: s.establishedTimeoutMs,

@@ -161,6 +161,7 @@ export interface ServiceView {
   readonly schedulerPort: boolean;
   readonly expireQuiescent: boolean;
   readonly onePacket: boolean;
+  readonly quic: boolean;
   readonly persistenceMs: number;
   readonly persistencePrefixLength: number;
   readonly establishedTimeoutMs: number;

@@ -220,6 +220,7 @@ const checkOff = (l: Line): void => {
 const switches = [
   { on: 'expireQuiescent', off: 'noExpireQuiescent', setting: 'expireQuiescent' },
   { on: 'ops', off: 'noOps', setting: 'onePacket' },
+  { on: 'quic', off: 'noQuic', setting: 'quic' },
 ] as const;
 
 const switched = (l: Line): ServiceSettings =>

@@ -39,6 +39,7 @@ const flagsOf = (s: ServiceView): string =>
     s.schedulerPort ? `(${s.scheduler}-port)` : '',
     s.persistenceMs > 0 ? `persistent ${s.persistenceMs / 1000}${maskOf(s)}` : '',
     s.onePacket ? 'ops' : '',
+    s.quic ? 'quic' : '',
     s.establishedTimeoutMs > 0 ? `conn-timeout ${s.establishedTimeoutMs / 1000}` : '',
     s.expireQuiescent ? 'expire-quiescent' : '',
   ]

@@ -53,6 +53,7 @@ const settings = (s: ServiceSettings, v6: boolean): readonly string[] => {
     ...persistence(s, v6),
     ...(establishedTimeoutMs > 0 ? [`--conn-timeout ${establishedTimeoutMs / 1000}`] : []),
     ...(s.onePacket === true ? ['--ops'] : []),
+    ...(s.quic === true ? ['--quic'] : []),
     ...(s.expireQuiescent === true ? ['--expire-quiescent'] : []),
   ];
 };

@@ -168,7 +168,8 @@ export const words: readonly Word[] = [
   word('hashTarget', null, 'hash-target', 'required', 'AE', 'what conhash looks at: sip'),
   word('destCheck', null, 'dest-check', 'required', 'AE', 'passive health check: disable'),
   word('proxyProtocol', null, 'proxy-protocol', 'required', 'AE', 'proxy protocol: disable'),
-  word('quic', null, 'quic', 'none', 'AE', 'QUIC connection ids', notYet),
+  word('quic', null, 'quic', 'none', 'AE', 'QUIC connection ids name their server (UDP)'),
+  word('noQuic', null, 'no-quic', 'none', 'E', 'they do not'),
 
   word('server', 'r', 'real-server', 'required', 'aed', 'real server ADDRESS[:PORT]'),
   word('dr', 'g', 'gatewaying', 'none', 'ae', 'DR (the default)'),

@@ -33,6 +33,7 @@ const ofService = (s: ServiceEntry): readonly RuntimeCommand[] => {
         schedulerPort: s.schedulerPort,
         expireQuiescent: s.expireQuiescent,
         onePacket: s.onePacket,
+        quic: s.quic !== null,
         persistenceMs: s.persistenceMs,
         persistencePrefixLength: s.persistencePrefixLength,
         establishedTimeoutMs: s.establishedTimeoutMs,

@@ -71,6 +71,11 @@ const settings: {
     if (on && s.protocol !== 'UDP') refuse('--ops is for UDP services (-u)');
     return on;
   },
+  quic: (x, s) => {
+    const on = flag(x, 'quic');
+    if (on && s.protocol !== 'UDP') refuse('--quic is for UDP services (-u)');
+    return on ? 'dpvs' : null;
+  },
   persistenceMs: (x) => integer(x, 'persistence (ms)', 0, longestMs),
   persistencePrefixLength: (x, s) =>
     integer(x, 'persistence mask (prefix length)', 1, hostLength(s.address)),
@@ -98,6 +103,7 @@ const blank = (id: Identity): ServiceEntry => ({
   scheduler: 'wlc',
   expireQuiescent: false,
   onePacket: false,
+  quic: null,
   schedulerPort: false,
   persistenceMs: 0,
   persistencePrefixLength: hostLength(id.address),

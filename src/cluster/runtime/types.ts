@@ -95,6 +95,8 @@ export interface ServiceSettings {
   readonly schedulerPort?: boolean;
   readonly expireQuiescent?: boolean;
   readonly onePacket?: boolean;
+  /** Connection ids in DPVS's format. */
+  readonly quic?: boolean;
   /** 0: none. */
   readonly persistenceMs?: number;
   readonly persistencePrefixLength?: number;

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import type { Snapshot } from '../../../src/dataplane/snapshot.js';
+import { emptySnapshot, type Snapshot } from '../../../src/dataplane/snapshot.js';
 import {
   argumentsOf,
   cableUp,
@@ -60,6 +60,7 @@ const wish = (p: Place): Snapshot => {
     local: false,
   });
   return {
+    ...emptySnapshot,
     addresses: [
       address('dpdk0', p.lan, p.plen),
       { ...address('dpdk1', p.vip, p.host), leased: true },
@@ -73,6 +74,7 @@ const wish = (p: Place): Snapshot => {
         scheduler: 'rr',
         expireQuiescent: false,
         onePacket: false,
+        quic: null,
         schedulerPort: false,
         persistenceMs: 0,
         persistencePrefixLength: 32,

@@ -29,6 +29,7 @@ const plain: ServiceView = {
   schedulerPort: false,
   expireQuiescent: true,
   onePacket: false,
+  quic: false,
   persistenceMs: 0,
   persistencePrefixLength: 32,
   establishedTimeoutMs: 300_000,
