@@ -2,15 +2,24 @@
 
 import type { State } from '../cluster/machine.js';
 import { virtualServerId } from '../cluster/names.js';
+import type { Plan } from '../cluster/plan.js';
 import { serviceName } from '../cluster/runtime/identity.js';
 import { ownersOf } from '../cluster/runtime/owners.js';
 import { endpoints, hasQuorum, realServerState } from '../cluster/services.js';
 import { deviceOf } from '../cluster/vrrp-input.js';
 import type { VirtualServer, VrrpInstance } from '../config/keepalived/types.js';
 import type { Counters, RealServerCounters } from '../dataplane/counters.js';
+import { paramDefaults } from '../dataplane/diff.js';
 import { type ServiceEntry, serviceKey } from '../dataplane/snapshot.js';
 import { runtimeView } from './runtime.js';
-import type { RealServerView, StatusView, VipView, VirtualServerView, VrrpView } from './views.js';
+import type {
+  LeavingView,
+  RealServerView,
+  StatusView,
+  VipView,
+  VirtualServerView,
+  VrrpView,
+} from './views.js';
 
 export interface StatusInputs {
   readonly state: State;
@@ -87,10 +96,73 @@ const indexCounters = (c: Counters | null): CounterIndex =>
     ]),
   );
 
+/** What a row is made of beside the facts. */
+interface Live {
+  readonly counters: CounterIndex;
+  readonly plan: Plan | null;
+  readonly services: ReadonlyMap<string, ServiceEntry>;
+}
+
+const liveOf = (x: StatusInputs): Live => {
+  const { plan } = x.state;
+  return {
+    counters: indexCounters(x.counters),
+    plan,
+    services: new Map((plan?.snapshot.services ?? []).map((s) => [serviceKey(s), s])),
+  };
+};
+
+interface Server {
+  readonly protocol: string;
+  readonly vip: string;
+  readonly vport: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** How many local ports FNAT has towards one real server: every port of every local address of its family. */
+const localPortsOf = (plan: Plan | null, s: ServiceEntry | undefined, server: string): number => {
+  const six = server.includes(':');
+  const addresses = s?.localAddresses.filter((l) => l.address.includes(':') === six).length ?? 0;
+  const param = (name: 'localPortMin' | 'localPortMax'): number =>
+    plan?.snapshot.params[name] ?? paramDefaults[name];
+  return addresses * (param('localPortMax') - param('localPortMin') + 1);
+};
+
+const sessionsOf = (
+  live: Live,
+  r: Server,
+): Pick<RealServerView, 'activeSessions' | 'inactiveSessions' | 'connections' | 'localPorts'> => {
+  const key = counterKey(protocolNumbers[r.protocol] ?? 0, r.vip, r.vport, r.address, r.port);
+  const service = live.services.get(`${r.protocol} ${r.vip} ${r.vport}`);
+  const c = live.counters.get(key)?.counters;
+  const activeSessions = c?.['active'] ?? 0;
+  const inactiveSessions = c?.['inactive'] ?? 0;
+  const of = localPortsOf(live.plan, service, r.address);
+  const fnat = service?.realServers.some((x) => x.forwarding === 'FNAT') === true && of > 0;
+  return {
+    activeSessions,
+    inactiveSessions,
+    connections: c?.['conns'] ?? 0,
+    localPorts: fnat ? { used: activeSessions + inactiveSessions, of } : null,
+  };
+};
+
+const protocolNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(protocolNumbers).map(([name, n]) => [n, name]),
+);
+
+const leavingViews = (c: Counters | null): readonly LeavingView[] =>
+  (c?.leaving ?? []).map((r) => ({
+    service: `${protocolNames.get(r.protocol) ?? r.protocol} ${r.vip}:${r.vport}`,
+    realServer: `${r.address}:${r.port}`,
+    sessions: (r.counters['active'] ?? 0) + (r.counters['inactive'] ?? 0),
+  }));
+
 const virtualServerViews = (
   { state: { facts: f }, startedAt, iso }: StatusInputs,
   v: VirtualServer,
-  counters: CounterIndex,
+  live: Live,
 ): readonly VirtualServerView[] =>
   endpoints(f.config, v).map(({ address, port }) => ({
     address: v.target.kind === 'match' ? `match ${v.target.name}` : address,
@@ -103,8 +175,6 @@ const virtualServerViews = (
     reason: f.quorums.get(virtualServerId(v))?.reason ?? '',
     realServers: v.realServers.map((r): RealServerView => {
       const state = realServerState(f, v, r);
-      const proto = protocolNumbers[v.protocol] ?? 0;
-      const c = counters.get(counterKey(proto, address, port, r.address, r.port))?.counters;
       return {
         address: r.address,
         port: r.port,
@@ -112,8 +182,13 @@ const virtualServerViews = (
         up: state.up,
         since: iso(state.since ?? startedAt),
         reason: state.reason,
-        activeSessions: c?.['active'] ?? 0,
-        connections: c?.['conns'] ?? 0,
+        draining: !state.up || state.weight === 0,
+        ...sessionsOf(live, {
+          ...r,
+          protocol: v.protocol,
+          vip: address,
+          vport: port,
+        }),
       };
     }),
   }));
@@ -130,13 +205,12 @@ const forwardingOf = (s: ServiceEntry): string =>
 
 /** Nothing checks what a command has set. */
 const runtimeServerViews = (
-  { state: { facts: f, plan }, startedAt, iso }: StatusInputs,
-  counters: CounterIndex,
+  { state: { facts: f }, startedAt, iso }: StatusInputs,
+  live: Live,
 ): readonly VirtualServerView[] => {
-  const live = new Set((plan?.snapshot.services ?? []).map(serviceKey));
   const files = ownersOf(f.config).services;
   return f.runtime.services
-    .filter((s) => live.has(serviceKey(s)) && !files.has(serviceKey(s)))
+    .filter((s) => live.services.has(serviceKey(s)) && !files.has(serviceKey(s)))
     .map((s) => ({
       address: s.match === null ? s.address : serviceName(s),
       port: s.port,
@@ -147,8 +221,6 @@ const runtimeServerViews = (
       reason: 'set by a command',
       origin: 'runtime' as const,
       realServers: s.realServers.map((r): RealServerView => {
-        const proto = protocolNumbers[s.protocol] ?? 0;
-        const c = counters.get(counterKey(proto, s.address, s.port, r.address, r.port))?.counters;
         return {
           address: r.address,
           port: r.port,
@@ -156,8 +228,13 @@ const runtimeServerViews = (
           up: true,
           since: iso(startedAt),
           reason: 'set by a command, has no check',
-          activeSessions: c?.['active'] ?? 0,
-          connections: c?.['conns'] ?? 0,
+          draining: r.weight === 0,
+          ...sessionsOf(live, {
+            ...r,
+            protocol: s.protocol,
+            vip: s.address,
+            vport: s.port,
+          }),
         };
       }),
     }));
@@ -167,7 +244,7 @@ export const statusView = (x: StatusInputs): StatusView => {
   const { facts, plan } = x.state;
   const d = facts.dataplane;
   const { keepalived } = facts.config;
-  const counters = indexCounters(x.counters);
+  const live = liveOf(x);
   return {
     node: {
       routerId: keepalived.globalDefs.routerId,
@@ -189,9 +266,10 @@ export const statusView = (x: StatusInputs): StatusView => {
     vrrp: keepalived.vrrpInstances.map((i) => vrrpView(x, i)),
     vips: keepalived.vrrpInstances.flatMap((i) => vipViews(x.state, i)),
     virtualServers: [
-      ...keepalived.virtualServers.flatMap((v) => virtualServerViews(x, v, counters)),
-      ...runtimeServerViews(x, counters),
+      ...keepalived.virtualServers.flatMap((v) => virtualServerViews(x, v, live)),
+      ...runtimeServerViews(x, live),
     ],
+    leaving: leavingViews(x.counters),
     runtime: runtimeView(x.state),
   };
 };

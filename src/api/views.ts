@@ -54,7 +54,19 @@ export interface RealServerView {
   readonly since: string;
   readonly reason: string;
   readonly activeSessions: number;
+  readonly inactiveSessions: number;
   readonly connections: number;
+  /** Takes no new sessions; drained when it has none left. */
+  readonly draining: boolean;
+  /** FNAT: local ports in use towards it, of those there are; null: another mode, or no local address. */
+  readonly localPorts: { readonly used: number; readonly of: number } | null;
+}
+
+/** A real server that was removed and still has sessions. */
+export interface LeavingView {
+  readonly service: string;
+  readonly realServer: string;
+  readonly sessions: number;
 }
 
 export interface VirtualServerView {
@@ -83,6 +95,7 @@ export interface StatusView {
   readonly vrrp: readonly VrrpView[];
   readonly vips: readonly VipView[];
   readonly virtualServers: readonly VirtualServerView[];
+  readonly leaving: readonly LeavingView[];
   /** What commands have set beside the files. */
   readonly runtime: RuntimeView;
 }

@@ -1,6 +1,7 @@
 /** The API's answers as text for a person. Pure: `now` comes in. */
 import type {
   DropsView,
+  RealServerView,
   ReloadView,
   SessionView,
   StatusView,
@@ -18,6 +19,17 @@ export const ago = (since: string, nowMs: number): string => {
   return `${Math.floor(s / 86_400)}d${two(Math.floor(s / 3600) % 24)}h`;
 };
 
+const stateOf = (r: RealServerView): string => {
+  const left = r.activeSessions + r.inactiveSessions;
+  const drain = left > 0 ? `${left} left` : 'drained';
+  if (!r.up) return `OUT, ${drain}`;
+  return r.draining ? `draining, ${drain}` : 'up';
+};
+
+/** Local ports in use: hundredths of a percent do not matter, nearly all do. */
+const portsOf = ({ localPorts: p }: RealServerView): string =>
+  p === null ? '-' : `${((100 * p.used) / p.of).toFixed(p.used * 100 >= p.of ? 0 : 1)} %`;
+
 const virtualServer = (v: VirtualServerView, nowMs: number): string => {
   const head = `${v.protocol} ${v.address}:${v.port}  ${v.scheduler} ${v.forwarding}  ${
     v.origin === 'runtime' ? v.reason : v.quorumUp ? 'quorum up' : `QUORUM LOST: ${v.reason}`
@@ -25,15 +37,23 @@ const virtualServer = (v: VirtualServerView, nowMs: number): string => {
   const rows = v.realServers.map((r) => [
     `${r.address}:${r.port}`,
     String(r.weight),
-    r.up ? 'up' : 'OUT',
+    stateOf(r),
     ago(r.since, nowMs),
     String(r.activeSessions),
+    String(r.inactiveSessions),
     String(r.connections),
+    portsOf(r),
     r.reason,
   ]);
   return (
     head +
-    table([['real server', 'weight', 'state', 'since', 'active', 'conns', 'why'], ...rows], '  ')
+    table(
+      [
+        ['real server', 'weight', 'state', 'since', 'active', 'inactive', 'conns', 'ports', 'why'],
+        ...rows,
+      ],
+      '  ',
+    )
   );
 };
 
@@ -69,6 +89,8 @@ export const renderStatus = (s: StatusView, nowMs: number): string => {
     lines.push('\n', table([['VIP', 'device', 'announced', 'why'], ...rows]));
   }
   for (const v of s.virtualServers) lines.push('\n', virtualServer(v, nowMs));
+  for (const l of s.leaving)
+    lines.push(`\n${l.service}: ${l.realServer} was removed, ${l.sessions} sessions left\n`);
   const { commands, shadowed } = s.runtime;
   if (commands.length > 0)
     lines.push(`\nset by commands: ${commands.length} (ipvsadm -S, dpip show)\n`);

@@ -40,8 +40,9 @@ export const shmRs = wireStruct('ks_shm_rs', {
   weight: le32,
 });
 
-/** Of `struct ks_shm_rs`, where `used` lies. */
+/** Of `struct ks_shm_rs`, where `used` lies, and the protocol of its service: 0 = it never had a real server. */
 const usedOffset = 4;
+const protocolOffset = 9;
 
 export type Named = Readonly<Record<string, number>>;
 
@@ -65,6 +66,8 @@ export interface Counters {
   readonly main: Named;
   readonly ports: Readonly<Record<string, Named>>;
   readonly realServers: readonly RealServerCounters[];
+  /** Real servers that are no more but still have sessions. */
+  readonly leaving: readonly RealServerCounters[];
 }
 
 type Head = ReturnType<typeof shmHead.read>;
@@ -86,7 +89,7 @@ const fits = (h: Head, size: number): boolean =>
   ].every(([off = 0, length = 0]) => off + length <= size);
 
 /** Real servers by slot; a row that changes while it is read is left to the next reading. */
-const readRealServers = (view: DataView, h: Head): readonly RealServerCounters[] => {
+const readRealServers = (view: DataView, h: Head): Pick<Counters, 'realServers' | 'leaving'> => {
   const names = readNames(view, h.rsNamesOff, h.rsCounters);
   const sum = (slot: number, k: number): number => {
     let total = 0n;
@@ -96,14 +99,17 @@ const readRealServers = (view: DataView, h: Head): readonly RealServerCounters[]
     }
     return Number(total);
   };
-  const out: RealServerCounters[] = [];
+  const realServers: RealServerCounters[] = [];
+  const leaving: RealServerCounters[] = [];
   for (let slot = 0; slot < h.rsSlots; slot++) {
     const at = h.rsDirOff + slot * shmRs.size;
-    if (view.getUint32(at + usedOffset, true) === 0) continue;
+    if (view.getUint8(at + protocolOffset) === 0) continue;
     const row = shmRs.read(view, at);
     const counters = Object.fromEntries(names.map((name, k) => [name, sum(slot, k)]));
     if (row.seq % 2 === 1 || view.getUint32(at, true) !== row.seq) continue;
-    out.push({
+    const used = view.getUint32(at + usedOffset, true) !== 0;
+    if (!used && (counters['active'] ?? 0) + (counters['inactive'] ?? 0) === 0) continue;
+    (used ? realServers : leaving).push({
       protocol: row.svc.proto,
       vip: row.svc.addr,
       vport: row.svc.port,
@@ -113,7 +119,7 @@ const readRealServers = (view: DataView, h: Head): readonly RealServerCounters[]
       counters,
     });
   }
-  return out;
+  return { realServers, leaving };
 };
 
 const readNames = (view: DataView, off: number, n: number): readonly string[] =>
@@ -143,6 +149,6 @@ export const readCounters = (memory: Uint8Array): Counters | null => {
     ports: Object.fromEntries(
       devices.map((d, i) => [d, row(portNames, h.portOff + i * h.portStride)]),
     ),
-    realServers: readRealServers(view, h),
+    ...readRealServers(view, h),
   };
 };

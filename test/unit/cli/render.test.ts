@@ -49,6 +49,7 @@ const view: StatusView = {
       reason: 'VI_1 is active',
     },
   ],
+  leaving: [],
   virtualServers: [
     {
       address: '203.0.113.9',
@@ -68,6 +69,9 @@ const view: StatusView = {
           since: iso(t0 - 3000),
           reason: 'connection refused',
           activeSessions: 4,
+          inactiveSessions: 1,
+          draining: true,
+          localPorts: { used: 5, of: 1000 },
           connections: 1200,
         },
       ],
@@ -93,7 +97,28 @@ test('status tells who is active and why, and which server is out since when', (
   t.regex(text, /node lb-a {2}keelson 0\.1\.0 {2}up 2h05m/);
   t.regex(text, /VI_1 .*active .*150 .*1m05s .*Active_Down_Timer fired/);
   t.regex(text, /203\.0\.113\.9\/32 .*yes .*VI_1 is active/);
-  t.regex(text, /10\.1\.0\.11:8080 .*OUT .*3s .*connection refused/);
+  t.regex(text, /10\.1\.0\.11:8080 .*OUT, 5 left .*3s .*0\.5 % .*connection refused/);
+});
+
+test('draining shows how many sessions are left, and that none is', (t) => {
+  const [v] = view.virtualServers;
+  const [r] = v?.realServers ?? [];
+  if (v === undefined || r === undefined) throw new Error('no row');
+  const text = (part: Partial<typeof r>): string =>
+    renderStatus(
+      { ...view, virtualServers: [{ ...v, realServers: [{ ...r, up: true, ...part }] }] },
+      t0,
+    );
+  t.regex(text({ weight: 0 }), /:8080 .*draining, 5 left/);
+  t.regex(text({ weight: 0, activeSessions: 0, inactiveSessions: 0 }), /draining, drained/);
+  t.regex(text({ draining: false }), /:8080 .* up /);
+  t.regex(text({ localPorts: { used: 999, of: 1000 } }), /100 %/);
+  t.regex(text({ localPorts: null }), / - +connection refused/);
+  const leaving = [{ service: 'TCP 203.0.113.9:80', realServer: '10.1.0.9:80', sessions: 3 }];
+  t.regex(
+    renderStatus({ ...view, leaving }, t0),
+    /TCP 203\.0\.113\.9:80: 10\.1\.0\.9:80 was removed, 3 sessions left/,
+  );
 });
 
 test('with several workers the share of packets that changed worker is told', (t) => {
@@ -112,6 +137,7 @@ test('with several workers the share of packets that changed worker is told', (t
     main: row(7, 7),
     ports: {},
     realServers: [],
+    leaving: [],
   };
   t.is(changedWorker(counters), 0.25);
   t.is(changedWorker({ ...counters, workers: [row(0, 0)] }), null);
