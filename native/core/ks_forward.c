@@ -116,9 +116,11 @@ __attribute__((noinline, cold)) static bool refresh_one_way(struct ks_worker *w,
 	s->nh[KS_IN] = find_next_hop(w, r, af, &rs);
 	s->mtu = r->mtu;
 	if (s->fwd == KS_FWD_TUN) {
-		if (r->mtu <= ip_header(af))
+		unsigned taken_up = ip_header(af) + ks_tunnel_extra(s);
+
+		if (r->mtu <= taken_up)
 			return false;
-		s->mtu = (uint16_t)(r->mtu - ip_header(af));
+		s->mtu = (uint16_t)(r->mtu - taken_up);
 		src = ks_addr_unset(&r->src) ? ks_conf_source(c, r->port, af, &rs) : r->src;
 		if (af == 4)
 			s->key[KS_OUT].dst = src.v4;
@@ -295,58 +297,8 @@ static inline void decrement_ttl(struct ks_pkt *p)
 	ip->csum = ks_csum_update(ip->csum, 0xfffe); /* the low byte of its word as loaded */
 }
 
-/* The fields of a header that go over into the one around it. */
-static struct ks_ip_fields carried_of(const struct ks_pkt *p)
-{
-	const struct ks_ip4 *ip = ks_ip(p);
-	const struct ks_ip6 *ip6 = ks_ip6(p);
-
-	if (p->af == 4)
-		return (struct ks_ip_fields){ .tos = ip->tos,
-					      .ttl = ip->ttl,
-					      .proto = KS_PROTO_IPIP,
-					      .id = ip->id,
-					      .frag = (ks_be16)(ip->frag & ks_hton16(KS_IP4_DF)) };
-	return (struct ks_ip_fields){ .tos = (uint8_t)(ks_ntoh32(ip6->vtf) >> 20),
-				      .ttl = ip6->hop,
-				      .proto = KS_PROTO_IPV6,
-				      .frag = ks_hton16(KS_IP4_DF) };
-}
-
-/* A tunnel (RFC 2003, RFC 2473): an outer header from us to the real server; false = no room for
- * it. */
-__attribute__((noinline)) static bool encapsulate(struct ks_pkt *p, struct ks_session *s)
-{
-	struct ks_ip_fields outer = carried_of(p);
-	uint8_t af = ks_session_af(s, KS_OUT);
-	uint16_t n = (uint16_t)ip_header(af);
-	ks_be16 type = ks_hton16(af == 4 ? KS_ETHERTYPE_IPV4 : KS_ETHERTYPE_IPV6);
-	uint8_t *l3;
-
-	if (p->headroom < n)
-		return false;
-	p->data -= n;
-	p->headroom = (uint16_t)(p->headroom - n);
-	p->len = (uint16_t)(p->len + n);
-	p->l4 = (uint16_t)(p->l4 + n);
-	p->af = af;
-	outer.len = p->l3_len;
-	p->l3_len = (uint16_t)(p->l3_len + n);
-	l3 = p->data + KS_ETH_LEN;
-	memset(p->data, 0, 12);
-	memcpy(p->data + 12, &type, 2);
-	if (af == 4) {
-		outer.len = p->l3_len;
-		ks_write_ip4(l3, &outer, s->key[KS_OUT].dst, s->key[KS_OUT].src);
-	} else {
-		ks_write_ip6(l3, &outer, ks_wide(s)->addr[KS_OUT][KS_DST].b,
-			     ks_wide(s)->addr[KS_OUT][KS_SRC].b);
-	}
-	return true;
-}
-
-/* The same for IPv4 in IPv4, which is most tunnels: the outer header is the inner one's first word
- * with another length, and a second word. */
+/* ks_encapsulate for plain IPv4 in IPv4, which is most tunnels: the outer header is the inner one's
+ * first word with another length, and a second word. */
 static inline bool encapsulate_4in4(struct ks_pkt *p, const struct ks_session *s)
 {
 	const uint16_t n = sizeof(struct ks_ip4);
@@ -385,7 +337,8 @@ static inline bool transform(struct ks_pkt *p, struct ks_session *s, unsigned di
 		decrement_ttl(p);
 		if (s->fwd == KS_FWD_DR)
 			return true;
-		return s->flags & six ? encapsulate(p, s) : encapsulate_4in4(p, s);
+		return s->flags & six || s->key[KS_OUT].dport != 0 ? ks_encapsulate(p, s)
+								   : encapsulate_4in4(p, s);
 	}
 	if ((s->flags & six) != six)
 		return translate(p, s, dir);
@@ -485,7 +438,7 @@ void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 			cannot_go_on(w, c, p, s, now);
 			return;
 		}
-		parts = s->mtu + (s->fwd == KS_FWD_TUN ? ip_header(4) : 0);
+		parts = s->mtu + (s->fwd == KS_FWD_TUN ? ip_header(4) + ks_tunnel_extra(s) : 0);
 	}
 	s->last_seen = (uint32_t)now;
 	if (__builtin_expect(p->frag != KS_FRAG_LATER, 1))

@@ -100,6 +100,7 @@ static_assert(sizeof(struct ks_icmp) == 8, "wire size");
 #define KS_PROTO_ICMP         1u
 #define KS_PROTO_IPIP         4u
 #define KS_PROTO_IPV6         41u
+#define KS_PROTO_GRE          47u
 #define KS_PROTO_ROUTING      43u
 #define KS_PROTO_FRAGMENT     44u
 #define KS_PROTO_ICMPV6       58u

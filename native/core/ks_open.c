@@ -140,8 +140,9 @@ static enum ks_drop choose_way_back(struct ks_worker *w, const struct ks_conf *c
 			? KS_DROP_NONE
 			: KS_DROP_NAT_CLASH;
 	case KS_FWD_DR:
-	case KS_FWD_TUN:
-		out->t.sport = 0;
+	case KS_FWD_TUN: /* not in the index: of a tunnel it says what kind (ks_tunnel.c) */
+		out->t.sport = ks_hton16((uint16_t)(rs->flags >> KS_RS_TUN_PORT_SHIFT));
+		out->t.dport = (uint16_t)(rs->flags & 0xffffu);
 		return KS_DROP_NONE;
 	case KS_FWD_SNAT:
 		break;

@@ -417,6 +417,19 @@ static bool families_fit(uint8_t fwd, uint8_t svc_af, uint8_t rs_af)
 		(fwd == KS_FWD_TUN && svc_af == 6 && rs_af == 4);
 }
 
+/* Kind, checksum and port of a tunnel; nothing else has flags. */
+static bool tunnel_fits(const struct ks_op_rs *op)
+{
+	uint32_t kind = op->flags & KS_RS_TUN_KIND, port = op->flags >> KS_RS_TUN_PORT_SHIFT;
+
+	if (op->flags == 0)
+		return true;
+	if (op->fwd != KS_FWD_TUN ||
+	    (op->flags & 0xffffu & ~(KS_RS_TUN_KIND | KS_RS_TUN_CSUM)) != 0)
+		return false;
+	return kind == KS_RS_TUN_GRE ? port == 0 : kind == KS_RS_TUN_GUE && port != 0;
+}
+
 static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
 	const struct ks_op_rs *op = (const void *)raw;
@@ -450,7 +463,7 @@ static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "real server %s: a weight is at most %u, not %u",
 				 ks_fmt(a, key.af, &key.addr), KS_WEIGHT_MAX, op->weight);
-	if (op->flags != 0)
+	if (!tunnel_fits(op))
 		return ks_refuse(reason, KS_E_UNSUPPORTED,
 				 "real server %s: flags 0x%x are not supported",
 				 ks_fmt(a, key.af, &key.addr), op->flags);

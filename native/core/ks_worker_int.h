@@ -151,6 +151,11 @@ bool ks_can_split(const struct ks_worker *w, const struct ks_pkt *p, const struc
 		  unsigned dir);
 void ks_split(struct ks_worker *w, struct ks_pkt *p, unsigned mtu);
 
+/* ks_tunnel.c: an outer header from us to the real server; false = no room for it. And the bytes
+ * there are beside the IP header. */
+bool ks_encapsulate(struct ks_pkt *p, struct ks_session *s);
+unsigned ks_tunnel_extra(const struct ks_session *s);
+
 /* ks_forward.c */
 void ks_forward(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		struct ks_session *s, unsigned dir, ks_ms now);

@@ -277,6 +277,13 @@ enum ks_fwd {
 	KS_FWD_SNAT = 5,
 };
 
+/* Flags of a real server in TUN: what is between the two IP headers. */
+#define KS_RS_TUN_KIND       0x3u
+#define KS_RS_TUN_GRE        0x1u
+#define KS_RS_TUN_GUE        0x2u
+#define KS_RS_TUN_CSUM       0x4u
+#define KS_RS_TUN_PORT_SHIFT 16u /* GUE: the port it goes to, in host order */
+
 struct ks_op_rs {
 	struct ks_op op;
 	struct ks_svc_key svc;

@@ -55,6 +55,9 @@ export const realServerState = (f: Facts, v: VirtualServer, r: RealServer): Real
 export const hasQuorum = (f: Facts, v: VirtualServer): boolean =>
   f.quorums.get(virtualServerId(v))?.up ?? !v.alpha;
 
+const tunnelOf = (v: VirtualServer): Pick<RealServerEntry, 'tunnel'> =>
+  v.tunnel === null ? {} : { tunnel: v.tunnel };
+
 /** Down real servers are left out, or stay with weight 0 where inhibit_on_failure says so. */
 const livingServers = (f: Facts, v: VirtualServer): readonly RealServerEntry[] =>
   v.realServers.flatMap((r) => {
@@ -63,14 +66,14 @@ const livingServers = (f: Facts, v: VirtualServer): readonly RealServerEntry[] =
     if (!state.up && !inhibit) return [];
     const { address, port } = r;
     const weight = state.up ? state.weight : 0;
-    return [{ address, port, forwarding: v.forwarding, weight }];
+    return [{ address, port, forwarding: v.forwarding, weight, ...tunnelOf(v) }];
   });
 
 /** With the quorum lost the sorry server takes over, in one generation: there is no moment with nobody. */
 const servers = (f: Facts, v: VirtualServer): readonly RealServerEntry[] => {
   if (v.sorryServer === null || hasQuorum(f, v)) return livingServers(f, v);
   const { address, port } = v.sorryServer;
-  return [{ address, port, forwarding: v.forwarding, weight: 1 }];
+  return [{ address, port, forwarding: v.forwarding, weight: 1, ...tunnelOf(v) }];
 };
 
 const localAddresses = (config: Config, v: VirtualServer): readonly LocalAddressEntry[] =>

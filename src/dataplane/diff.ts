@@ -20,6 +20,7 @@ import {
   type ServiceEntry,
   type Snapshot,
   serviceKey,
+  tunnelText,
 } from './snapshot.js';
 
 export type ServiceId = Pick<ServiceEntry, 'protocol' | 'address' | 'port'>;
@@ -125,7 +126,9 @@ const sameRoute = (x: RouteEntry, y: RouteEntry): boolean =>
   x.source === y.source && x.mtu === y.mtu;
 const sameNeighbour = (x: NeighbourEntry, y: NeighbourEntry): boolean => x.mac === y.mac;
 const sameRealServer = (x: RealServerEntry, y: RealServerEntry): boolean =>
-  x.weight === y.weight && x.forwarding === y.forwarding;
+  x.weight === y.weight &&
+  x.forwarding === y.forwarding &&
+  tunnelText(x.tunnel) === tunnelText(y.tunnel);
 const sameLocal = (x: LocalAddressEntry, y: LocalAddressEntry): boolean => x.device === y.device;
 const sameQuic = (x: ServiceHead['quic'], y: ServiceHead['quic']): boolean =>
   x === null || y === null || x === 'dpvs' || y === 'dpvs'

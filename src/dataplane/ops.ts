@@ -13,7 +13,7 @@ import {
   text,
   wireStruct,
 } from './fields.js';
-import { type Forwarding, paramNames, type Scheduler } from './snapshot.js';
+import { type Forwarding, paramNames, type Scheduler, type Tunnel } from './snapshot.js';
 
 /** By `enum ks_sched` less 1. */
 export const schedulers: readonly Scheduler[] = [
@@ -40,6 +40,9 @@ export const addressLocal = 2;
 export const expireQuiescent = 1;
 export const onePacket = 4;
 export const quic = 8;
+export const tunnelGre = 1;
+export const tunnelGue = 2;
+export const tunnelChecksum = 4;
 export const schedulerPort = 0x10;
 export const expireTemplate = 0x40;
 
@@ -185,6 +188,13 @@ const serviceFlags = (s: ServiceHead): number =>
   (s.schedulerPort ? schedulerPort : 0) |
   (s.expireTemplate ? expireTemplate : 0);
 
+/** `KS_RS_TUN_*` */
+const tunnelFlags = (t: Tunnel | undefined): number => {
+  if (t === undefined) return 0;
+  const kind = t.type === 'gre' ? tunnelGre : tunnelGue + t.port * 0x10000;
+  return kind + (t.checksum ? tunnelChecksum : 0);
+};
+
 const quicFields = (q: ServiceHead['quic']) =>
   q === null || q === 'dpvs'
     ? { quicConfig: 0, quicLen: 0 }
@@ -280,7 +290,7 @@ export const writingOf = (op: Op): Writing => {
         port: r.port,
         addr: r.address,
         weight: r.weight,
-        flags: 0,
+        flags: tunnelFlags(r.tunnel),
       });
     }
     case 'localSet':

@@ -53,13 +53,23 @@ export type Scheduler =
   | 'mh';
 export type Forwarding = 'FNAT' | 'NAT' | 'DR' | 'TUN' | 'SNAT';
 
+/** What is between the two IP headers of TUN. */
+export type Tunnel =
+  | { readonly type: 'gre'; readonly checksum: boolean }
+  | { readonly type: 'gue'; readonly port: number; readonly checksum: boolean };
+
 export interface RealServerEntry {
   readonly address: string;
   readonly port: number;
   readonly forwarding: Forwarding;
   /** 0: no new sessions, those there go on. */
   readonly weight: number;
+  /** With TUN; absent: IP in IP. */
+  readonly tunnel?: Tunnel;
 }
+
+export const tunnelText = (t: Tunnel | undefined): string =>
+  t === undefined ? 'ipip' : `${t.type} ${t.type === 'gue' ? t.port : 0} ${t.checksum}`;
 
 export interface LocalAddressEntry {
   readonly device: string;
@@ -227,7 +237,8 @@ const addService = (add: Add, v: ServiceEntry): void => {
     const { order, source, destination } = v.match;
     add('match', key, order, ...Object.values(source), ...Object.values(destination));
   }
-  for (const r of v.realServers) add('rs', key, realServerKey(r), r.forwarding, r.weight);
+  for (const r of v.realServers)
+    add('rs', key, realServerKey(r), r.forwarding, r.weight, tunnelText(r.tunnel));
   for (const l of v.localAddresses) add('lip', key, localAddressKey(l), l.device);
 };
 

@@ -220,6 +220,10 @@ export interface MatchRule {
 }
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP' | 'ICMP' | 'ICMPV6';
+export type TunnelKind =
+  | { readonly type: 'gre'; readonly checksum: boolean }
+  | { readonly type: 'gue'; readonly port: number; readonly checksum: boolean };
+
 export type ForwardingKind = 'NAT' | 'DR' | 'TUN' | 'FNAT' | 'SNAT';
 
 export interface VirtualServer {
@@ -230,6 +234,8 @@ export interface VirtualServer {
   readonly schedulerPort: boolean;
   readonly schedulerFallback: boolean;
   readonly forwarding: ForwardingKind;
+  /** TUN; null: IP in IP. */
+  readonly tunnel: TunnelKind | null;
   readonly localAddressGroup: string | null;
   readonly match: MatchRule;
   /** ops: each datagram is scheduled anew. */

@@ -11,6 +11,7 @@ import {
   integerOf,
   noMore,
   oneOf,
+  type Reader,
   type Readers,
   readBlock,
   seconds,
@@ -32,6 +33,7 @@ import type {
   MatchRule,
   RealServer,
   Script,
+  TunnelKind,
   VirtualServer,
   VirtualServerGroup,
   VirtualServerTarget,
@@ -176,6 +178,7 @@ const defaults = (target: VirtualServerTarget, at: Word): Draft<VirtualServer> =
   schedulerFallback: false,
   forwarding: target.kind === 'match' ? 'SNAT' : 'NAT',
   localAddressGroup: null,
+  tunnel: null,
   match: { source: null, destination: null, iif: null, oif: null },
   onePacket: false,
   quic: null,
@@ -213,6 +216,34 @@ const granularity = (c: Context, w: Word): number | null => {
   return prefix;
 };
 
+const refused = (c: Context, w: Word, expected: string): null => {
+  c.report.add('error', 'KS_CONF_VALUE', w, 'wrong value', { found: `'${w.text}'`, expected });
+  return null;
+};
+
+/** `port N` behind gue. */
+const guePort = (c: Context, kind: Word, words: readonly Word[]): number | null => {
+  const [word, value] = words;
+  if (word?.text !== 'port' || value === undefined) return refused(c, word ?? kind, 'port N');
+  return integerOf(c, value, 1, 65_535);
+};
+
+/** `type ipip | gue port N | gre`, then `nocsum` or `csum` (keepalived 2.x); null: IP in IP, or wrong and said so. */
+const tunnelKind = (c: Context, n: Node, words: readonly Word[]): TunnelKind | null => {
+  const [type, kind, ...rest] = words;
+  if (type?.text !== 'type' || kind === undefined || !['ipip', 'gue', 'gre'].includes(kind.text))
+    return refused(c, kind ?? type ?? n.keyword, 'type ipip, type gue port N, or type gre');
+  const gue = kind.text === 'gue';
+  const [sum, more] = rest.slice(gue ? 2 : 0);
+  if (more !== undefined) return refused(c, more, 'the end of the line');
+  if (sum !== undefined && (kind.text === 'ipip' || !['nocsum', 'csum'].includes(sum.text)))
+    return refused(c, sum, 'nocsum or csum, with gue and gre (remcsum is not supported)');
+  const checksum = sum?.text === 'csum';
+  if (!gue) return kind.text === 'gre' ? { type: 'gre', checksum } : null;
+  const port = guePort(c, kind, rest);
+  return port === null ? null : { type: 'gue', port, checksum };
+};
+
 /** The words of a match; DPVS spells them with a hyphen, its newer files with an underscore. */
 const matchReaders = (c: Context, d: Draft<VirtualServer>): Readers => {
   const set = (part: Partial<MatchRule>): void => {
@@ -247,9 +278,13 @@ const serverReaders = (
   const scheduler = oneOf(c, schedulers, (s) => {
     d.scheduler = s;
   });
-  const forwarding = oneOf(c, forwardings, (f) => {
-    d.forwarding = f;
-  });
+  const forwarding: Reader = (n) => {
+    const words = n.args[0]?.text === 'TUN' ? 1 : n.args.length;
+    oneOf(c, forwardings, (f) => {
+      d.forwarding = f;
+    })({ ...n, args: n.args.slice(0, words) });
+    if (words < n.args.length) d.tunnel = tunnelKind(c, n, n.args.slice(1));
+  };
   return {
     ...timingReaders(c, timing, 1),
     ...matchReaders(c, d),

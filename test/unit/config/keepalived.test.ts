@@ -376,6 +376,29 @@ test('a match that cannot be is refused with its place', (t) => {
   ]);
 });
 
+test('kinds of tunnels: IP in IP, GRE, GUE with its port, with and without checksums', (t) => {
+  const kind = (words: string) =>
+    load(service('').replace('lb_kind FNAT', `lb_kind ${words}`)).config?.keepalived
+      .virtualServers[0]?.tunnel;
+  t.is(kind('TUN'), null);
+  t.is(kind('TUN type ipip'), null);
+  t.deepEqual(kind('TUN type gre'), { type: 'gre', checksum: false });
+  t.deepEqual(kind('TUN type gre csum'), { type: 'gre', checksum: true });
+  t.deepEqual(kind('TUN type gue port 6080 nocsum'), { type: 'gue', port: 6080, checksum: false });
+  const complaint = (words: string): string =>
+    said(load(service('').replace('lb_kind FNAT', `lb_kind ${words}`))).join();
+  for (const words of [
+    'TUN type gue',
+    'TUN type gue port 0',
+    'TUN type vxlan',
+    'TUN kind gre',
+    'TUN type gre remcsum',
+    'TUN type ipip csum',
+    'TUN type gre csum more',
+  ])
+    t.regex(complaint(words), /error wrong value/, words);
+});
+
 test('families: FNAT leads between them with local addresses of the servers’ family, the others do not', (t) => {
   const six = (kind: string, lips = ' 10.1.0.200-203 dpdk0') =>
     said(
