@@ -6,9 +6,8 @@
  */
 #include "ks_worker_int.h"
 
-#define OWN_TTL   64u
-#define MTU_LEAST 68u /* every link takes it (RFC 791) */
-#define QUOTED    8u /* bytes of the transport header an error carries at least (RFC 792) */
+#define OWN_TTL 64u
+#define QUOTED  8u /* bytes of the transport header an error carries at least (RFC 792) */
 
 bool ks_may_send_error(struct ks_worker *w, ks_ms now)
 {
@@ -263,58 +262,16 @@ static bool read_quoted(struct ks_pkt *p, struct quoted *q)
 	return ks_quoted_ports(q->ip->proto, q->l4, &q->back.t);
 }
 
-/* What a tunnel of ours carried, as far as an error quotes it: the client's packet. */
-static bool read_tunnelled(struct quoted *q)
+static bool about_tunnel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			 const struct quoted *q, bool handed, ks_ms now)
 {
-	struct ks_ip4 *inner = (void *)q->l4;
-	unsigned header;
+	struct ks_quote quote = { .af = 4,
+				  .proto = q->ip->proto,
+				  .dst = (const uint8_t *)&q->ip->dst,
+				  .l4 = q->l4,
+				  .l4_len = q->l4_len };
 
-	if (q->ip->proto != KS_PROTO_IPIP || q->l4_len < sizeof(*inner))
-		return false;
-	header = (unsigned)(inner->ver_ihl & 0x0f) * 4;
-	if (inner->ver_ihl >> 4 != 4 || header < sizeof(*inner) || q->l4_len < header + QUOTED)
-		return false;
-	q->ip = inner;
-	q->l4 += header;
-	q->l4_len -= header;
-	q->back.af = 4;
-	q->back.t = (struct ks_tuple){ .src = inner->src, .dst = inner->dst };
-	memcpy(&q->back.t.sport, q->l4, 2);
-	memcpy(&q->back.t.dport, q->l4 + 2, 2);
-	return inner->proto == KS_PROTO_TCP || inner->proto == KS_PROTO_UDP;
-}
-
-/* An error from within a tunnel concerns the client: it hears it from its VIP, about the packet it
- * sent, and with the room the tunnel leaves. */
-static void about_tunnel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
-			 const struct quoted *q, struct ks_session *s, ks_ms now)
-{
-	struct ks_icmp old, *icmp = (void *)(p->data + KS_ETH_LEN + sizeof(struct ks_ip4));
-	unsigned n = (unsigned)(q->l4 - (uint8_t *)q->ip) + q->l4_len;
-	ks_be32 src = q->ip->dst, dst = q->ip->src;
-	union ks_addr to;
-	uint16_t mtu;
-
-	memcpy(&old, p->data + p->l4, sizeof(old));
-	mtu = (uint16_t)(old.rest[2] << 8 | old.rest[3]);
-	if (old.type == KS_ICMP_UNREACHABLE && old.code == KS_ICMP_FRAG_NEEDED) {
-		mtu = mtu >= MTU_LEAST + sizeof(struct ks_ip4)
-			? (uint16_t)(mtu - sizeof(struct ks_ip4))
-			: MTU_LEAST;
-		s->mtu = mtu < s->mtu ? mtu : s->mtu;
-		old.rest[2] = (uint8_t)(mtu >> 8);
-		old.rest[3] = (uint8_t)mtu;
-	}
-	memmove(icmp + 1, q->ip, n);
-	*icmp = old;
-	icmp->csum = 0;
-	icmp->csum = ks_csum_finish(ks_csum_add(0, (const uint8_t *)icmp, sizeof(*icmp) + n));
-	ks_fill_ip4((void *)(p->data + KS_ETH_LEN),
-		    (uint16_t)(sizeof(struct ks_ip4) + sizeof(*icmp) + n), KS_PROTO_ICMP, src, dst);
-	p->len = (uint16_t)(KS_ETH_LEN + sizeof(struct ks_ip4) + sizeof(*icmp) + n);
-	w->c[KS_C_ICMP_SENT]++;
-	to = ks_addr4(dst);
-	ks_route_out(w, c, p, 4, &to, now);
+	return q->l4 != NULL && ks_icmp_about_tunnel(w, c, p, &quote, handed, now);
 }
 
 /* Make the quoted packet what the other end sent: it knows nothing of our addresses. */
@@ -351,17 +308,17 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 	unsigned len = p->l3_len - (unsigned)(p->l4 - p->l3);
 	struct ks_session *s;
 	struct quoted q = { 0 };
-	bool tunnel = false;
 	union ks_addr to;
 	unsigned dir;
 
 	if (!read_quoted(p, &q)) {
-		tunnel = q.l4 != NULL && read_tunnelled(&q);
-		if (!tunnel) {
+		if (!about_tunnel(w, c, p, &q, handed, now))
 			ks_leave_to_kernel(w, c, p, KS_DROP_ICMP_HEADER);
-			return;
-		}
+		return;
 	}
+	if (ks_may_be_gue(c, 4, q.ip->proto, (const uint8_t *)&q.ip->src) &&
+	    about_tunnel(w, c, p, &q, handed, now))
+		return;
 	if (ks_hand_to_owner(w, c, p, &q.back, q.ip->proto, handed))
 		return;
 	s = ks_table_find_key(&w->table, &q.back, q.ip->proto,
@@ -374,13 +331,8 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 		ks_drop(w, p, KS_DROP_TTL);
 		return;
 	}
-	if (tunnel || s->flags & KS_SF_ONE_WAY) {
-		if (tunnel && s->fwd == KS_FWD_TUN)
-			about_tunnel(w, c, p, &q, s, now);
-		else if (tunnel)
-			ks_leave_to_kernel(w, c, p, KS_DROP_ICMP_NO_SESSION);
-		else
-			ks_forward_icmp(w, c, p, s, now);
+	if (s->flags & KS_SF_ONE_WAY) {
+		ks_forward_icmp(w, c, p, s, now);
 		return;
 	}
 	if (ks_session_af(s, !dir) == 6) {

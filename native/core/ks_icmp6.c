@@ -127,6 +127,16 @@ static void restore_quoted(struct quoted *q, const struct ks_key *sent, const st
 	ks_restore_ports(q->proto, q->l4, q->l4_len, &sent->t, delta);
 }
 
+static bool about_tunnel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			 const struct quoted *q, bool handed, ks_ms now)
+{
+	struct ks_quote quote = {
+		.af = 6, .proto = q->proto, .dst = q->ip->dst, .l4 = q->l4, .l4_len = q->l4_len
+	};
+
+	return q->l4 != NULL && ks_icmp_about_tunnel(w, c, p, &quote, handed, now);
+}
+
 static void about_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 			  bool handed, ks_ms now)
 {
@@ -139,9 +149,12 @@ static void about_session(struct ks_worker *w, const struct ks_conf *c, struct k
 	unsigned dir;
 
 	if (!read_quoted(p, &q)) {
-		ks_leave_to_kernel(w, c, p, KS_DROP_ICMP_HEADER);
+		if (!about_tunnel(w, c, p, &q, handed, now))
+			ks_leave_to_kernel(w, c, p, KS_DROP_ICMP_HEADER);
 		return;
 	}
+	if (ks_may_be_gue(c, 6, q.proto, q.ip->src) && about_tunnel(w, c, p, &q, handed, now))
+		return;
 	if (ks_hand_to_owner(w, c, p, &q.back, q.proto, handed))
 		return;
 	s = ks_table_find6(&w->table, &q.back, q.proto, ks_key_hash(&w->table, &q.back, q.proto),

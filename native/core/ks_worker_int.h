@@ -185,6 +185,18 @@ bool ks_quoted_ports(uint8_t proto, const uint8_t *l4, struct ks_tuple *back);
 void ks_restore_ports(uint8_t proto, uint8_t *l4, unsigned l4_len, const struct ks_tuple *sent,
 		      uint16_t delta);
 
+/* ks_icmp_tunnel.c: a packet an error quotes, by its outer IP header. true = it was one of a tunnel
+ * of ours, and the error has a verdict. */
+struct ks_quote {
+	uint8_t af, proto;
+	const uint8_t *dst; /* 4 or 16 bytes */
+	uint8_t *l4;
+	unsigned l4_len;
+};
+bool ks_may_be_gue(const struct ks_conf *c, uint8_t af, uint8_t proto, const uint8_t *src);
+bool ks_icmp_about_tunnel(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			  const struct ks_quote *q, bool handed, ks_ms now);
+
 /* ks_icmp6.c */
 void ks_icmp6(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, bool handed,
 	      ks_ms now);

@@ -105,6 +105,20 @@ for last in range(80, 86):
     put("modes", f"sctp6-{last}", b"".join(
         record(3, six(ip6(132, client6, vip6, ports(40000, 36) + chunk(k)[4:]))) for k in (1, 10, 0, 7, 14, 6)))
 
+# errors from within tunnels: IP in IP, GRE with a checksum, GUE, and IPv6 in each
+for last, between in ((84, (4, b"")), (85, (47, bytes([0x80, 0, 8, 0, 0, 0, 0, 0]))), (86, (17, ports(0xc001, 6080) + bytes(4) + bytes([0, 4, 0, 0])))):
+    inner = ip(6, client, f"198.51.100.{last}", tcp(40000, 80, 16))
+    outer = ip(between[0], "10.1.0.2", "10.1.0.11", between[1] + inner)
+    put("modes", f"tunnel-error4-{last}", record(2, frame(ip(1, "10.1.0.99", "10.1.0.2", b"\x03\x04\0\0\0\0\x05\x00" + outer))))
+for last, outer_ip, between in ((84, 6, (41, b"")), (85, 4, (41, b"")), (86, 6, (17, ports(0xc001, 6080) + bytes(4) + bytes([0, 41, 0, 0]))), (87, 4, (47, bytes([0, 0, 0x86, 0xdd])))):
+    inner = ip6(6, client6, f"2001:db8:1::{last}", tcp(40000, 80, 16))
+    if outer_ip == 4:
+        outer = ip(between[0], "10.1.0.2", "10.1.0.11", between[1] + inner)
+        put("modes", f"tunnel-error6-{last}", record(2, frame(ip(1, "10.1.0.99", "10.1.0.2", b"\x03\x04\0\0\0\0\x05\x00" + outer))))
+    else:
+        outer = ip6(between[0], "fd00:1::2", "fd00:1::11", between[1] + inner)
+        put("modes", f"tunnel-error6-{last}", record(2, six(ip6(58, "fd00:1::99", "fd00:1::2", b"\x02\0\0\0\0\0\x05\x00" + outer))))
+
 # what hosts inside send out, and the answers to the ports it may have got
 inner, inner6 = "10.1.0.11", "fd00:1::11"
 put("modes", "snat4", b"".join(record(2, frame(ip(p, inner, client, b))) for p, b in (

@@ -161,7 +161,8 @@ static size_t n_ops;
 		n_ops += sizeof(op_);                     \
 	} while (0)
 
-static void service(uint8_t proto, const char *vip, unsigned port, uint8_t fwd, const char *rs)
+static void service(uint8_t proto, const char *vip, unsigned port, uint8_t fwd, const char *rs,
+		    uint32_t flags)
 {
 	struct ks_op_svc svc = op_svc(vip, port);
 	struct ks_op_rs r;
@@ -172,6 +173,7 @@ static void service(uint8_t proto, const char *vip, unsigned port, uint8_t fwd, 
 	ADD(svc);
 	r = op_rs(svc.key, rs, 8080, 1);
 	r.fwd = fwd;
+	r.flags = flags;
 	ADD(r);
 	lip = op_lip(svc.key, "dpdk0", r.af == 4 ? "10.1.0.200" : "fd00:1::200");
 	ADD(lip);
@@ -182,18 +184,24 @@ static const uint8_t beginnings[] = { KS_PROTO_TCP, KS_PROTO_UDP, KS_PROTO_SCTP 
 static const struct {
 	uint8_t fwd;
 	const char *vip, *rs;
+	uint32_t flags;
 } modes[] = {
-	{ KS_FWD_FNAT, "198.51.100.80", "10.1.0.11" },
-	{ KS_FWD_FNAT, "198.51.100.81", "fd00:1::11" },
-	{ KS_FWD_FNAT, "2001:db8:1::80", "fd00:1::11" },
-	{ KS_FWD_FNAT, "2001:db8:1::81", "10.1.0.11" },
-	{ KS_FWD_NAT, "198.51.100.82", "10.1.0.11" },
-	{ KS_FWD_NAT, "2001:db8:1::82", "fd00:1::11" },
-	{ KS_FWD_DR, "198.51.100.83", "10.1.0.11" },
-	{ KS_FWD_DR, "2001:db8:1::83", "fd00:1::11" },
-	{ KS_FWD_TUN, "198.51.100.84", "10.1.0.11" },
-	{ KS_FWD_TUN, "2001:db8:1::84", "fd00:1::11" },
-	{ KS_FWD_TUN, "2001:db8:1::85", "10.1.0.11" },
+	{ KS_FWD_FNAT, "198.51.100.80", "10.1.0.11", 0 },
+	{ KS_FWD_FNAT, "198.51.100.81", "fd00:1::11", 0 },
+	{ KS_FWD_FNAT, "2001:db8:1::80", "fd00:1::11", 0 },
+	{ KS_FWD_FNAT, "2001:db8:1::81", "10.1.0.11", 0 },
+	{ KS_FWD_NAT, "198.51.100.82", "10.1.0.11", 0 },
+	{ KS_FWD_NAT, "2001:db8:1::82", "fd00:1::11", 0 },
+	{ KS_FWD_DR, "198.51.100.83", "10.1.0.11", 0 },
+	{ KS_FWD_DR, "2001:db8:1::83", "fd00:1::11", 0 },
+	{ KS_FWD_TUN, "198.51.100.84", "10.1.0.11", 0 },
+	{ KS_FWD_TUN, "2001:db8:1::84", "fd00:1::11", 0 },
+	{ KS_FWD_TUN, "2001:db8:1::85", "10.1.0.11", 0 },
+	{ KS_FWD_TUN, "198.51.100.85", "10.1.0.11", KS_RS_TUN_GRE | KS_RS_TUN_CSUM },
+	{ KS_FWD_TUN, "198.51.100.86", "10.1.0.11", KS_RS_TUN_GUE | 6080u << KS_RS_TUN_PORT_SHIFT },
+	{ KS_FWD_TUN, "2001:db8:1::86", "fd00:1::11",
+	  KS_RS_TUN_GUE | KS_RS_TUN_CSUM | 6080u << KS_RS_TUN_PORT_SHIFT },
+	{ KS_FWD_TUN, "2001:db8:1::87", "10.1.0.11", KS_RS_TUN_GRE },
 };
 
 /* What the hosts inside send out, of one family. */
@@ -264,9 +272,9 @@ static void set_up(void)
 	local_ports();
 	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		address(modes[i].vip);
-		service(KS_PROTO_TCP, modes[i].vip, 80, modes[i].fwd, modes[i].rs);
-		service(KS_PROTO_UDP, modes[i].vip, 53, modes[i].fwd, modes[i].rs);
-		service(KS_PROTO_SCTP, modes[i].vip, 36, modes[i].fwd, modes[i].rs);
+		service(KS_PROTO_TCP, modes[i].vip, 80, modes[i].fwd, modes[i].rs, modes[i].flags);
+		service(KS_PROTO_UDP, modes[i].vip, 53, modes[i].fwd, modes[i].rs, modes[i].flags);
+		service(KS_PROTO_SCTP, modes[i].vip, 36, modes[i].fwd, modes[i].rs, modes[i].flags);
 	}
 	for (unsigned i = 0; i < sizeof(beginnings); i++) {
 		egress(4, beginnings[i]);

@@ -9,7 +9,10 @@ import {
   decodeFrame,
   decodeIcmpError,
   encodeFrame,
+  encodeIcmpError,
+  ipText,
   onesComplement,
+  packetOf,
   type Segment,
 } from '../../support/sim/frames.js';
 import type { Outcome, Sim } from '../../support/sim/sim.js';
@@ -151,6 +154,54 @@ test('flows of a GUE tunnel seem to come from different ports, and one flow from
     t.is(await source(40_001), first[0] ?? -1);
   });
 });
+
+const routers = { 4: '10.1.0.99', 6: 'fd00:1::99' } as const;
+const tooBig = {
+  4: { type: 3, code: 4 },
+  6: { type: 2, code: 0 },
+} as const;
+const smaller = 1400;
+
+/** What a router within the tunnel says of the frame, as a frame. */
+const complaint = (inside: Family, about: Uint8Array): Uint8Array => {
+  const at = inside === 4 ? 26 : 22;
+  const source = ipText(about.slice(at, at + (inside === 4 ? 4 : 16)));
+  return encodeIcmpError(
+    { from: macOf(routers[inside]), to: ports.dpdk0 },
+    { src: routers[inside], dst: source },
+    { ...tooBig[inside], rest: smaller },
+    packetOf(about, 200),
+  );
+};
+
+for (const [outside, inside] of pairs)
+  for (const x of [null, ...tunnels])
+    test(`${outside} in ${inside} by ${x === null ? 'IP' : text(x)}: a router within it says too big, and the client hears what is left`, async (t) => {
+      const k = kindOf(outside, inside);
+      const left = smaller - (inside === 4 ? 20 : 40) - (x === null ? 0 : extra(x));
+      const client = sides[outside].client(0);
+      const { vip } = sides[outside];
+      await withSim(k, 3, async (sim) => {
+        if (x !== null) await sim.apply(snapshot(k, x));
+        const [o] = await send(sim, k, 200);
+        const error = complaint(inside, o?.bytes ?? new Uint8Array(64));
+        for (const worker of [0, 1, 2]) {
+          const [told] = (await sim.frame('dpdk0', error, worker)).filter((f) => f.fate === 'tx');
+          t.is(told?.device, 'dpdk1');
+          t.like(decodeIcmpError(told?.bytes ?? new Uint8Array(64)), {
+            src: vip,
+            dst: client,
+            ...tooBig[outside],
+            rest: left,
+            quote: { src: client, sport: 40_000, dst: vip, dport: 80 },
+          });
+        }
+        const payload = left - (outside === 4 ? 28 : 48);
+        t.is((await send(sim, k, payload))[0]?.device, 'dpdk0');
+        const [again] = await send(sim, k, payload + 1);
+        t.is(decodeIcmpError(again?.bytes ?? new Uint8Array(64))?.rest, left, 'and it is kept');
+      });
+    });
 
 const pcapOf = (frames: readonly Uint8Array[]): Buffer => {
   const head = Buffer.alloc(24);
