@@ -16,7 +16,7 @@
 	X(L4_HEADER, "l4-header", "transport header cut off or wrong")                           \
 	X(L4_CSUM, "l4-checksum", "transport checksum wrong")                                    \
 	X(FRAGMENT, "fragment",                                                                  \
-	  "fragment whose first one has not been seen, or between the families")                 \
+	  "fragment whose first one has not been seen, or that cannot be translated")            \
 	X(TTL, "ttl", "time to live exceeded")                                                   \
 	X(NOT_LOCAL, "not-local", "neither ours nor of a session, and we are no router")         \
 	X(QUIESCENT, "expire-quiescent", "session whose real server is gone, ended at once")     \

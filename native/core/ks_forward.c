@@ -171,7 +171,7 @@ static inline uint32_t taken(const struct ks_pkt *p, const struct ks_session *s)
 {
 	if (__builtin_expect(s->flags & KS_SF_WIDE, 0) && !(s->flags & KS_SF_ONE_WAY) &&
 	    ks_session_af(s, KS_IN) != ks_session_af(s, KS_OUT) && p->af == 4)
-		return p->l3_len + XLAT_GROWTH;
+		return p->l3_len + XLAT_GROWTH + (p->frag != KS_FRAG_NONE ? KS_FRAGMENT_LEN : 0);
 	return p->l3_len;
 }
 
@@ -266,13 +266,33 @@ static inline void rewrite6(struct ks_pkt *p, struct ks_session *s, unsigned dir
 }
 
 /* Into the other family. false = no room in front for the longer header. */
+/* A first fragment of UDP without a checksum cannot get one, as the rest is not here: it goes no
+ * further (RFC 7915 §4.5). */
+__attribute__((noinline, cold)) static bool translate_fragment(struct ks_pkt *p,
+							       struct ks_session *s, unsigned dir)
+{
+	const union ks_addr *back = ks_wide(s)->addr[!dir];
+	const struct ks_udp *udp = (const void *)(p->data + p->l4);
+
+	if (p->af == 4 && p->frag == KS_FRAG_FIRST && p->proto == KS_PROTO_UDP && udp->csum == 0)
+		return false;
+	if (p->af == 4 && p->headroom < XLAT_GROWTH + KS_FRAGMENT_LEN)
+		return false;
+	update_transport(p, s, dir);
+	if (p->af == 6)
+		ks_xlat_fragment_6to4(p, s->key[!dir].dst, s->key[!dir].src);
+	else
+		ks_xlat_fragment_4to6(p, &back[KS_DST], &back[KS_SRC]);
+	return true;
+}
+
 __attribute__((noinline)) static bool translate(struct ks_pkt *p, struct ks_session *s,
 						unsigned dir)
 {
 	const union ks_addr *back = ks_wide(s)->addr[!dir];
 
 	if (p->frag != KS_FRAG_NONE)
-		return false;
+		return translate_fragment(p, s, dir);
 	update_transport(p, s, dir);
 	if (p->af == 6) {
 		ks_xlat_6to4(p, s->key[!dir].dst, s->key[!dir].src);

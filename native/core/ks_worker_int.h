@@ -218,6 +218,10 @@ bool ks_hand_to_owner(struct ks_worker *w, const struct ks_conf *c, struct ks_pk
  * caller's to have checked. */
 void ks_xlat_6to4(struct ks_pkt *p, ks_be32 src, ks_be32 dst);
 void ks_xlat_4to6(struct ks_pkt *p, const union ks_addr *src, const union ks_addr *dst);
+/* The same for a fragment; as IPv6 it is KS_FRAGMENT_LEN bytes longer still. */
+#define KS_FRAGMENT_LEN 8u
+void ks_xlat_fragment_6to4(struct ks_pkt *p, ks_be32 src, ks_be32 dst);
+void ks_xlat_fragment_4to6(struct ks_pkt *p, const union ks_addr *src, const union ks_addr *dst);
 /* An ICMP error about a packet we sent in s's other direction, to the sender of that in its own
  * family: the whole message is made anew. false = its type means nothing there. */
 bool ks_xlat_error(struct ks_pkt *p, const struct ks_session *s, unsigned dir,

@@ -51,6 +51,62 @@ void ks_xlat_4to6(struct ks_pkt *p, const union ks_addr *src, const union ks_add
 	p->af = 6;
 }
 
+/* ---- fragments (§4.1, §5.1.1) ------------------------------------------------------------------------------------- */
+
+/* RFC 8200 §4.5 */
+struct frag6 {
+	uint8_t next, reserved;
+	ks_be16 word; /* offset in bytes, of which the last bit says that more follow */
+	ks_be32 id;
+};
+static_assert(sizeof(struct frag6) == KS_FRAGMENT_LEN, "wire size");
+
+#define MORE4 0x2000u
+
+void ks_xlat_fragment_6to4(struct ks_pkt *p, ks_be32 src, ks_be32 dst)
+{
+	const struct ks_ip6 *from = ks_ip6(p);
+	uint16_t l4_len = ks_l4_len(p), word;
+	struct ks_ip_fields to = { .tos = (uint8_t)(ks_ntoh32(from->vtf) >> 20),
+				   .ttl = (uint8_t)(from->hop - 1),
+				   .proto = p->proto,
+				   .len = (uint16_t)(l4_len + sizeof(struct ks_ip4)) };
+	struct frag6 frag;
+
+	memcpy(&frag, p->data + p->l4 - sizeof(frag), sizeof(frag));
+	word = ks_ntoh16(frag.word);
+	to.id = ks_hton16((uint16_t)ks_ntoh32(frag.id));
+	to.frag = ks_hton16((uint16_t)(word >> 3 | (word & 1 ? MORE4 : 0)));
+	move_start(p, (int)p->l4 - (int)sizeof(struct ks_ip4), KS_ETHERTYPE_IPV4);
+	ks_write_ip4(p->data + KS_ETH_LEN, &to, src, dst);
+	p->l4 = (uint16_t)(KS_ETH_LEN + sizeof(struct ks_ip4));
+	p->l3_len = to.len;
+	p->af = 4;
+}
+
+void ks_xlat_fragment_4to6(struct ks_pkt *p, const union ks_addr *src, const union ks_addr *dst)
+{
+	const struct ks_ip4 *from = ks_ip(p);
+	uint16_t word = ks_ntoh16(from->frag);
+	unsigned header = sizeof(struct ks_ip6) + sizeof(struct frag6);
+	struct ks_ip_fields to = { .tos = from->tos,
+				   .ttl = (uint8_t)(from->ttl - 1),
+				   .proto = KS_PROTO_FRAGMENT,
+				   .len = (uint16_t)(ks_l4_len(p) + sizeof(struct frag6)) };
+	struct frag6 frag = {
+		.next = p->proto,
+		.word = ks_hton16((uint16_t)(word << 3 | (word & MORE4 ? 1 : 0))),
+		.id = ks_hton32(ks_ntoh16(from->id)),
+	};
+
+	move_start(p, (int)p->l4 - (int)header, KS_ETHERTYPE_IPV6);
+	ks_write_ip6(p->data + KS_ETH_LEN, &to, src->b, dst->b);
+	memcpy(p->data + KS_ETH_LEN + sizeof(struct ks_ip6), &frag, sizeof(frag));
+	p->l4 = (uint16_t)(KS_ETH_LEN + header);
+	p->l3_len = (uint16_t)(to.len + sizeof(struct ks_ip6));
+	p->af = 6;
+}
+
 /* ---- ICMP errors --------------------------------------------------------------------------------------------------- */
 
 struct icmp_kind {

@@ -3,6 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import {
   decodeFrame,
+  decodeIcmpError,
   encodeFrame,
   fragment,
   reassemble,
@@ -53,13 +54,15 @@ const send = async (
   return { out, worker };
 };
 
-const pairs: readonly (readonly [Mode, Family])[] = [
-  ['FNAT', 4],
-  ['FNAT', 6],
-  ['NAT', 4],
-  ['NAT', 6],
-  ['DR', 4],
-  ['DR', 6],
+const pairs: readonly (readonly [Mode, Family, Family])[] = [
+  ['FNAT', 4, 4],
+  ['FNAT', 6, 6],
+  ['FNAT', 6, 4],
+  ['FNAT', 4, 6],
+  ['NAT', 4, 4],
+  ['NAT', 6, 6],
+  ['DR', 4, 4],
+  ['DR', 6, 6],
 ];
 
 /** The whole packet that came out in as many fragments as went in; null: it did not. */
@@ -92,9 +95,9 @@ const exchange = async (w: World, client: number, id: number, size: number) => {
 
 const packet = fc.record({ client: fc.nat(5), size: fc.integer({ min: 200, max: 1400 }) });
 
-for (const [mode, family] of pairs)
-  test(`${mode} ${family}: datagrams in fragments, both ways`, async (t) => {
-    const kind: Kind = { mode, protocol: 'UDP', outside: family, inside: family };
+for (const [mode, outside, inside] of pairs)
+  test(`${mode} ${outside} to ${inside}: datagrams in fragments, both ways`, async (t) => {
+    const kind: Kind = { mode, protocol: 'UDP', outside, inside };
     await fc.assert(
       fc.asyncProperty(
         fc.array(packet, { minLength: 1, maxLength: 12 }),
@@ -133,15 +136,31 @@ test('what overtakes the first fragment, or comes long after it, is dropped by n
   });
 });
 
-test('a fragment does not cross from one family to the other', async (t) => {
-  const kind: Kind = { mode: 'FNAT', protocol: 'UDP', outside: 6, inside: 4 };
+test('UDP without a checksum cannot be IPv6, and in fragments it cannot get one', async (t) => {
+  const kind: Kind = { mode: 'FNAT', protocol: 'UDP', outside: 4, inside: 6 };
   await withSim(kind, 1, async (sim) => {
     const frame = encodeFrame(
       macOf(clientOf(kind, 0).address),
       ports.dpdk1,
       datagram(kind, 0, new Uint8Array(500)),
     );
-    t.is((await send(sim, 'dpdk1', fragment(frame, 5, 200), [0])).out.length, 0);
-    t.is((await sim.drops())['fragment'], 3);
+    frame.set([0, 0], 40);
+    t.is((await send(sim, 'dpdk1', fragment(frame, 5, 200).slice(0, 1), [0])).out.length, 0);
+    t.is((await sim.drops())['fragment'], 1);
+  });
+});
+
+test('a fragment that would be too large as IPv6 is told so before it is', async (t) => {
+  const kind: Kind = { mode: 'FNAT', protocol: 'UDP', outside: 4, inside: 6 };
+  await withSim(kind, 1, async (sim) => {
+    const frame = encodeFrame(
+      macOf(clientOf(kind, 0).address),
+      ports.dpdk1,
+      datagram(kind, 0, new Uint8Array(3000)),
+    );
+    const [fits] = (await send(sim, 'dpdk1', fragment(frame, 5, 1448), [0])).out;
+    t.is(fits?.length, 14 + 40 + 8 + 1448);
+    const [told] = (await send(sim, 'dpdk1', fragment(frame, 6, 1456), [0])).out;
+    t.like(decodeIcmpError(told ?? new Uint8Array(64)), { type: 3, code: 4, rest: 1472 });
   });
 });
