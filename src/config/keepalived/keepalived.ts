@@ -12,6 +12,7 @@ import {
   readBlock,
   text,
 } from '../values.js';
+import { localAddressGroup, virtualServerGroup } from './groups.js';
 import type {
   GarpConfig,
   GlobalDefs,
@@ -24,7 +25,7 @@ import type {
   VrrpInstance,
   VrrpSyncGroup,
 } from './types.js';
-import { localAddressGroup, virtualServer, virtualServerGroup } from './virtual-server.js';
+import { virtualServer } from './virtual-server.js';
 import { addressEntry, garpReaders, vrrpInstance, vrrpSyncGroup } from './vrrp.js';
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };

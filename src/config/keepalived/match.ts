@@ -2,8 +2,8 @@
 import { parseIpv4 } from '../../net/ipv4.js';
 import { formatIpv6, parseIpv6 } from '../../net/ipv6.js';
 import type { Word } from '../text.js';
-import { type Context, canonicalAddress } from '../values.js';
-import type { AddressRange, VirtualServer } from './types.js';
+import { argument, type Context, canonicalAddress, noMore, type Readers, text } from '../values.js';
+import type { AddressRange, MatchRule, VirtualServer } from './types.js';
 
 const bytesOf = (address: string): Uint8Array | null => {
   const four = parseIpv4(address);
@@ -67,4 +67,26 @@ export const matchFamily = (v: VirtualServer): 4 | 6 => {
   const named = v.match.source ?? v.match.destination;
   const address = named?.first ?? v.realServers[0]?.address ?? '';
   return address.includes(':') ? 6 : 4;
+};
+
+/** The words of a match; DPVS spells them with a hyphen, its newer files with an underscore. */
+export const matchReaders = (c: Context, set: (part: Partial<MatchRule>) => void): Readers => {
+  const range =
+    (use: (r: AddressRange) => void): Readers[string] =>
+    (n) => {
+      const w = argument(c, n, 'a range of addresses');
+      const r = w === null ? null : addressRange(c, w);
+      if (r !== null) use(r);
+      noMore(c, n, 1);
+    };
+  const source = range((r) => set({ source: r }));
+  const destination = range((r) => set({ destination: r }));
+  return {
+    'src-range': source,
+    src_range: source,
+    'dst-range': destination,
+    dst_range: destination,
+    iif: text(c, 'a device', (iif) => set({ iif })),
+    oif: text(c, 'a device', (oif) => set({ oif })),
+  };
 };

@@ -1,9 +1,8 @@
 /** virtual_server, real_server and the groups they refer to (keepalived.md 2.10-2.12, dpvs.md 4.1, 4.2). */
-import { formatIpv4, ipv4, parseIpv4 } from '../../net/ipv4.js';
+import { parseIpv4 } from '../../net/ipv4.js';
 import type { Node, Word } from '../text.js';
 import {
   addressOf,
-  argument,
   boolean,
   type Context,
   flag,
@@ -24,18 +23,14 @@ import {
   type TimingWords,
   timingReaders,
 } from './checkers.js';
-import { addressRange } from './match.js';
+import { matchReaders } from './match.js';
+import { tunnelKind } from './tunnel.js';
 import type {
-  AddressRange,
   Checker,
   ForwardingKind,
-  LocalAddressGroup,
-  MatchRule,
   RealServer,
   Script,
-  TunnelKind,
   VirtualServer,
-  VirtualServerGroup,
   VirtualServerTarget,
 } from './types.js';
 
@@ -216,59 +211,6 @@ const granularity = (c: Context, w: Word): number | null => {
   return prefix;
 };
 
-const refused = (c: Context, w: Word, expected: string): null => {
-  c.report.add('error', 'KS_CONF_VALUE', w, 'wrong value', { found: `'${w.text}'`, expected });
-  return null;
-};
-
-/** `port N` behind gue. */
-const guePort = (c: Context, kind: Word, words: readonly Word[]): number | null => {
-  const [word, value] = words;
-  if (word?.text !== 'port' || value === undefined) return refused(c, word ?? kind, 'port N');
-  return integerOf(c, value, 1, 65_535);
-};
-
-/** `type ipip | gue port N | gre`, then `nocsum` or `csum` (keepalived 2.x); null: IP in IP, or wrong and said so. */
-const tunnelKind = (c: Context, n: Node, words: readonly Word[]): TunnelKind | null => {
-  const [type, kind, ...rest] = words;
-  if (type?.text !== 'type' || kind === undefined || !['ipip', 'gue', 'gre'].includes(kind.text))
-    return refused(c, kind ?? type ?? n.keyword, 'type ipip, type gue port N, or type gre');
-  const gue = kind.text === 'gue';
-  const [sum, more] = rest.slice(gue ? 2 : 0);
-  if (more !== undefined) return refused(c, more, 'the end of the line');
-  if (sum !== undefined && (kind.text === 'ipip' || !['nocsum', 'csum'].includes(sum.text)))
-    return refused(c, sum, 'nocsum or csum, with gue and gre (remcsum is not supported)');
-  const checksum = sum?.text === 'csum';
-  if (!gue) return kind.text === 'gre' ? { type: 'gre', checksum } : null;
-  const port = guePort(c, kind, rest);
-  return port === null ? null : { type: 'gue', port, checksum };
-};
-
-/** The words of a match; DPVS spells them with a hyphen, its newer files with an underscore. */
-const matchReaders = (c: Context, d: Draft<VirtualServer>): Readers => {
-  const set = (part: Partial<MatchRule>): void => {
-    d.match = { ...d.match, ...part };
-  };
-  const range =
-    (use: (r: AddressRange) => void): Readers[string] =>
-    (n) => {
-      const w = argument(c, n, 'a range of addresses');
-      const r = w === null ? null : addressRange(c, w);
-      if (r !== null) use(r);
-      noMore(c, n, 1);
-    };
-  const source = range((r) => set({ source: r }));
-  const destination = range((r) => set({ destination: r }));
-  return {
-    'src-range': source,
-    src_range: source,
-    'dst-range': destination,
-    dst_range: destination,
-    iif: text(c, 'a device', (iif) => set({ iif })),
-    oif: text(c, 'a device', (oif) => set({ oif })),
-  };
-};
-
 const serverReaders = (
   c: Context,
   d: Draft<VirtualServer>,
@@ -287,7 +229,9 @@ const serverReaders = (
   };
   return {
     ...timingReaders(c, timing, 1),
-    ...matchReaders(c, d),
+    ...matchReaders(c, (part) => {
+      d.match = { ...d.match, ...part };
+    }),
     lb_algo: scheduler,
     lvs_sched: scheduler,
     lb_kind: forwarding,
@@ -454,66 +398,4 @@ export const virtualServer = (c: Context, n: Node): VirtualServer | null => {
     c.report.add('error', 'KS_CONF_MISSING', at, 'virtual_server has no real_server');
   clampQuorum(c, d, at);
   return d;
-};
-
-const widestRange = 255;
-
-/** `A.B.C.D` or `A.B.C.D-E`, the range in the last octet. */
-const expandRange = (c: Context, w: Word): readonly string[] => {
-  const [from = '', to] = w.text.split('-');
-  const first = parseIpv4(from);
-  if (first === null) {
-    const a = addressOf(c, w);
-    return a === null ? [] : [a];
-  }
-  if (to === undefined) return [from];
-  const last = integerOf(c, { ...w, text: to }, 0, 255);
-  if (last === null) return [];
-  const start = first & 0xff;
-  if (last <= start || last - start > widestRange) {
-    c.report.add('error', 'KS_CONF_RANGE', w, 'the end of the range must be above its start', {
-      found: `'${w.text}'`,
-    });
-    return [];
-  }
-  return Array.from({ length: last - start + 1 }, (_, i) => formatIpv4(ipv4(first + i)));
-};
-
-export const localAddressGroup = (c: Context, n: Node): LocalAddressGroup | null => {
-  const name = n.args[0];
-  if (name === undefined || n.block === null) {
-    c.report.add('error', 'KS_CONF_MISSING', n.keyword, 'a name and a block are missing');
-    return null;
-  }
-  const addresses = n.block.flatMap((entry) => {
-    const device = entry.args[0];
-    if (device === undefined)
-      c.report.add('error', 'KS_CONF_MISSING', entry.keyword, 'a local address needs its device', {
-        expected: 'ADDRESS[-LAST] DEVICE',
-      });
-    noMore(c, entry, 1);
-    if (device === undefined) return [];
-    return expandRange(c, entry.keyword).map((address) => ({ address, device: device.text }));
-  });
-  return { name: name.text, addresses, place: name.place };
-};
-
-export const virtualServerGroup = (c: Context, n: Node): VirtualServerGroup | null => {
-  const name = n.args[0];
-  if (name === undefined || n.block === null) {
-    c.report.add('error', 'KS_CONF_MISSING', n.keyword, 'a name and a block are missing');
-    return null;
-  }
-  const entries = n.block.flatMap((entry) => {
-    if (entry.keyword.text === 'fwmark') {
-      c.report.add('info', 'KS_CONF_NOT_ACTED_ON', entry.keyword, 'fwmark is not acted on');
-      return [];
-    }
-    const port = entry.args[0] === undefined ? 0 : integerOf(c, entry.args[0], 0, 65_535);
-    if (port === null) return [];
-    return expandRange(c, entry.keyword).map((address) => ({ address, port }));
-  });
-  if (entries.length === 0)
-    c.report.add('error', 'KS_CONF_MISSING', name, `virtual_server_group ${name.text} is empty`);
-  return { name: name.text, entries, place: name.place };
 };
