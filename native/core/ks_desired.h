@@ -7,7 +7,8 @@
  * empty state keeps its slot.
  *
  *   ks_obj.c      objects, hash, journal, slots
- *   ks_ops.c      one op: check, then change objects; ks_ops_match.c what a match service takes
+ *   ks_ops.c      one op: check, then change objects; ks_ops_l3.c those of layer 3, ks_ops_match.c
+ *                 what a match service takes
  *   ks_desired.c  the transaction, ports, mirrored state, checks of the whole
  *   ks_build.c    objects -> ks_conf (ks_tables.h); ks_build_l3.c its addresses and routes
  */

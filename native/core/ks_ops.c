@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ks_desired.h"
 #include "ks_maglev.h"
+#include "ks_ops_int.h"
 #include "ks_sched.h"
 
 #define SVC_FLAGS                                                                        \
@@ -30,7 +30,7 @@ int ks_op_device(const struct ks_desired *d, const char dev[KS_DEV_NAME], char *
 	return -1;
 }
 
-static int check_af(uint8_t af, const char *what, char *reason)
+int ks_op_af(uint8_t af, const char *what, char *reason)
 {
 	if (af == 4 || af == 6)
 		return KS_OK;
@@ -38,22 +38,17 @@ static int check_af(uint8_t af, const char *what, char *reason)
 			 af);
 }
 
-static unsigned addr_bits(uint8_t af)
+unsigned ks_op_bits(uint8_t af)
 {
 	return af == 4 ? 32 : 128;
 }
 
-static union ks_addr get_addr(uint8_t af, const uint8_t field[16])
+union ks_addr ks_op_addr_of(uint8_t af, const uint8_t field[16])
 {
 	union ks_addr a = { .q = { 0, 0 } };
 
-	memcpy(a.b, field, addr_bits(af) / 8);
+	memcpy(a.b, field, ks_op_bits(af) / 8);
 	return a;
-}
-
-static bool is_unset(const union ks_addr *a)
-{
-	return (a->q[0] | a->q[1]) == 0;
 }
 
 /* Neither this host, nor loopback, nor a group, nor IPv4 in IPv6 clothes. */
@@ -68,7 +63,7 @@ static bool is_unicast(uint8_t af, const union ks_addr *a)
 	return a->q[0] != 0 || ntohl((uint32_t)(a->q[1] >> 32)) > 1 || (uint32_t)a->q[1] != 0;
 }
 
-static int check_unicast(uint8_t af, const union ks_addr *addr, const char *what, char *reason)
+int ks_op_unicast(uint8_t af, const union ks_addr *addr, const char *what, char *reason)
 {
 	char text[KS_FMT_LEN];
 
@@ -87,7 +82,7 @@ static bool is_served(uint8_t af, uint8_t proto, bool match)
 
 static int svc_key(const struct ks_svc_key *k, struct ks_obj_key *key, char *reason)
 {
-	int status = check_af(k->af, "service", reason);
+	int status = ks_op_af(k->af, "service", reason);
 	bool match;
 
 	if (status != KS_OK)
@@ -95,7 +90,7 @@ static int svc_key(const struct ks_svc_key *k, struct ks_obj_key *key, char *rea
 	*key = (struct ks_obj_key){
 		.kind = KS_OBJ_SVC, .af = k->af, .x = k->proto, .l4port = k->port
 	};
-	key->addr = get_addr(k->af, k->addr);
+	key->addr = ks_op_addr_of(k->af, k->addr);
 	match = ks_is_match_name(k->af, k->port, &key->addr);
 	if (!is_served(k->af, k->proto, match))
 		return ks_refuse(
@@ -107,7 +102,7 @@ static int svc_key(const struct ks_svc_key *k, struct ks_obj_key *key, char *rea
 		return KS_OK;
 	if (k->port == 0)
 		return ks_refuse(reason, KS_E_INVALID, "a service needs a port");
-	return check_unicast(k->af, &key->addr, "service", reason);
+	return ks_op_unicast(k->af, &key->addr, "service", reason);
 }
 
 static const char *proto_name(uint8_t proto)
@@ -128,7 +123,7 @@ static const char *proto_name(uint8_t proto)
 
 const char *ks_op_service_name(char buf[KS_NAME_TEXT], const struct ks_svc_key *k)
 {
-	union ks_addr addr = get_addr(k->af, k->addr);
+	union ks_addr addr = ks_op_addr_of(k->af, k->addr);
 	char a[KS_FMT_LEN];
 
 	snprintf(buf, KS_NAME_TEXT, k->af == 4 ? "%s %s:%u" : "%s [%s]:%u", proto_name(k->proto),
@@ -153,8 +148,8 @@ int ks_op_service(struct ks_desired *d, const struct ks_svc_key *k, struct ks_ob
 	return KS_OK;
 }
 
-static int set(struct ks_desired *d, const struct ks_obj_key *key, struct ks_obj *owner,
-	       struct ks_obj_body *body, uint32_t max, const char *what, char *reason)
+int ks_op_set(struct ks_desired *d, const struct ks_obj_key *key, struct ks_obj *owner,
+	      struct ks_obj_body *body, uint32_t max, const char *what, char *reason)
 {
 	if (max != 0 && d->n_live[key->kind] >= max && !ks_obj_live(ks_obj_find(d, key)))
 		return ks_refuse(reason, KS_E_NO_MEMORY, "no room for more than %u %s", max, what);
@@ -162,7 +157,7 @@ static int set(struct ks_desired *d, const struct ks_obj_key *key, struct ks_obj
 	return ks_obj_set(d, key, owner, body) != NULL ? KS_OK : NO_MEMORY(reason);
 }
 
-static int del(struct ks_desired *d, const struct ks_obj_key *key, const char *what, char *reason)
+int ks_op_del(struct ks_desired *d, const struct ks_obj_key *key, const char *what, char *reason)
 {
 	struct ks_obj *o = ks_obj_find(d, key);
 	char a[KS_FMT_LEN];
@@ -174,161 +169,6 @@ static int del(struct ks_desired *d, const struct ks_obj_key *key, const char *w
 }
 
 /* ---- ops ------------------------------------------------------------------------------------------------------- */
-
-static int addr_key(struct ks_desired *d, const struct ks_op_addr *op, struct ks_obj_key *key,
-		    char *reason)
-{
-	int status = check_af(op->af, "address", reason);
-	int port;
-
-	if (status != KS_OK)
-		return status;
-	port = ks_op_device(d, op->dev, reason);
-	if (port < 0)
-		return KS_E_INVALID;
-	*key = (struct ks_obj_key){ .kind = KS_OBJ_ADDR, .af = op->af, .port = (uint8_t)port };
-	key->addr = get_addr(op->af, op->addr);
-	return KS_OK;
-}
-
-static int addr_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
-{
-	const struct ks_op_addr *op = (const void *)raw;
-	struct ks_obj_body body = { .plen = op->plen, .flags = op->flags };
-	struct ks_obj_key key;
-	int status = addr_key(d, op, &key, reason);
-
-	if (status == KS_OK)
-		status = check_unicast(key.af, &key.addr, "device", reason);
-	if (status != KS_OK)
-		return status;
-	if (op->plen == 0 || op->plen > addr_bits(op->af))
-		return ks_refuse(reason, KS_E_INVALID,
-				 "an address has a prefix length of 1 to %u, not %u",
-				 addr_bits(op->af), op->plen);
-	if ((op->flags & ~(KS_ADDR_LEASED | KS_ADDR_LIP)) != 0)
-		return ks_refuse(reason, KS_E_UNSUPPORTED, "address flags 0x%x are not known",
-				 op->flags);
-	return set(d, &key, NULL, &body, 0, "addresses", reason);
-}
-
-static int addr_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
-{
-	struct ks_obj_key key;
-	int status = addr_key(d, (const void *)raw, &key, reason);
-
-	return status == KS_OK ? del(d, &key, "address", reason) : status;
-}
-
-static bool has_bits_beyond(const union ks_addr *a, unsigned plen)
-{
-	for (unsigned i = plen; i < 128; i++)
-		if (a->b[i / 8] & (0x80u >> i % 8))
-			return true;
-	return false;
-}
-
-static int route_key(struct ks_desired *d, const struct ks_op_route *op, struct ks_obj_key *key,
-		     char *reason)
-{
-	int status = check_af(op->af, "route", reason);
-	union ks_addr dst = get_addr(op->af, op->dst);
-	char a[KS_FMT_LEN];
-	int port;
-
-	if (status != KS_OK)
-		return status;
-	port = ks_op_device(d, op->dev, reason);
-	if (port < 0)
-		return KS_E_INVALID;
-	if (op->plen > addr_bits(op->af))
-		return ks_refuse(reason, KS_E_INVALID,
-				 "a route has a prefix length of 0 to %u, not %u",
-				 addr_bits(op->af), op->plen);
-	if (has_bits_beyond(&dst, op->plen))
-		return ks_refuse(reason, KS_E_INVALID,
-				 "%s/%u has bits set beyond its prefix length",
-				 ks_fmt(a, op->af, &dst), op->plen);
-	*key = (struct ks_obj_key){ .kind = KS_OBJ_ROUTE,
-				    .af = op->af,
-				    .port = (uint8_t)port,
-				    .x = op->plen,
-				    .metric = op->metric };
-	key->addr = dst;
-	key->gw = get_addr(op->af, op->gw);
-	return KS_OK;
-}
-
-static int route_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
-{
-	const struct ks_op_route *op = (const void *)raw;
-	struct ks_obj_body body = { .mtu = op->mtu, .weight = op->weight };
-	struct ks_obj_key key;
-	int status = route_key(d, op, &key, reason);
-
-	if (status == KS_OK && !is_unset(&key.gw))
-		status = check_unicast(key.af, &key.gw, "gateway", reason);
-	body.src = get_addr(op->af, op->src);
-	if (status == KS_OK && !is_unset(&body.src))
-		status = check_unicast(key.af, &body.src, "source", reason);
-	if (status != KS_OK)
-		return status;
-	if (op->mtu != 0 && (op->mtu < 68 || op->mtu > 65535)) /* RFC 791: every host takes 68 */
-		return ks_refuse(reason, KS_E_INVALID, "an MTU is 68 to 65535 bytes, not %u",
-				 op->mtu);
-	return set(d, &key, NULL, &body, d->limits.max_routes, "routes", reason);
-}
-
-static int route_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
-{
-	struct ks_obj_key key;
-	int status = route_key(d, (const void *)raw, &key, reason);
-
-	return status == KS_OK ? del(d, &key, "route to", reason) : status;
-}
-
-static int neigh_key(struct ks_desired *d, const struct ks_op_neigh *op, struct ks_obj_key *key,
-		     char *reason)
-{
-	int status = check_af(op->af, "neighbour", reason);
-	int port;
-
-	if (status != KS_OK)
-		return status;
-	port = ks_op_device(d, op->dev, reason);
-	if (port < 0)
-		return KS_E_INVALID;
-	*key = (struct ks_obj_key){ .kind = KS_OBJ_NEIGH, .af = op->af, .port = (uint8_t)port };
-	key->addr = get_addr(op->af, op->addr);
-	return check_unicast(op->af, &key->addr, "neighbour", reason);
-}
-
-static int neigh_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
-{
-	static const uint8_t zero[6];
-	const struct ks_op_neigh *op = (const void *)raw;
-	struct ks_obj_body body = { 0 };
-	struct ks_obj_key key;
-	int status = neigh_key(d, op, &key, reason);
-	char a[KS_FMT_LEN];
-
-	if (status != KS_OK)
-		return status;
-	if ((op->mac[0] & 1) != 0 || memcmp(op->mac, zero, 6) == 0)
-		return ks_refuse(reason, KS_E_INVALID,
-				 "the neighbour %s needs a unicast hardware address",
-				 ks_fmt(a, key.af, &key.addr));
-	memcpy(body.mac, op->mac, 6);
-	return set(d, &key, NULL, &body, KS_NEIGH_STATIC_MAX, "static neighbours", reason);
-}
-
-static int neigh_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
-{
-	struct ks_obj_key key;
-	int status = neigh_key(d, (const void *)raw, &key, reason);
-
-	return status == KS_OK ? del(d, &key, "neighbour", reason) : status;
-}
 
 static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
@@ -374,12 +214,12 @@ static int svc_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 		return ks_refuse(reason, KS_E_UNSUPPORTED, "service %s: SNAT knows no persistence",
 				 ks_op_service_name(name, &op->key));
 	if (op->persist_ms != 0 &&
-	    (op->persist_plen == 0 || op->persist_plen > addr_bits(op->key.af)))
+	    (op->persist_plen == 0 || op->persist_plen > ks_op_bits(op->key.af)))
 		return ks_refuse(reason, KS_E_INVALID,
 				 "service %s: a persistence prefix has 1 to %u bits, not %u",
-				 ks_op_service_name(name, &op->key), addr_bits(op->key.af),
+				 ks_op_service_name(name, &op->key), ks_op_bits(op->key.af),
 				 op->persist_plen);
-	return set(d, &key, NULL, &body, d->limits.max_services, "services", reason);
+	return ks_op_set(d, &key, NULL, &body, d->limits.max_services, "services", reason);
 }
 
 static int svc_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
@@ -399,14 +239,14 @@ static int rs_key(struct ks_desired *d, const struct ks_op_rs *op, struct ks_obj
 	int status = ks_op_service(d, &op->svc, svc, reason);
 
 	if (status == KS_OK)
-		status = check_af(op->af, "real server", reason);
+		status = ks_op_af(op->af, "real server", reason);
 	if (status != KS_OK)
 		return status;
 	*key = (struct ks_obj_key){
 		.kind = KS_OBJ_RS, .af = op->af, .l4port = op->port, .owner = (*svc)->id
 	};
-	key->addr = get_addr(op->af, op->addr);
-	return check_unicast(op->af, &key->addr, "real server", reason);
+	key->addr = ks_op_addr_of(op->af, op->addr);
+	return ks_op_unicast(op->af, &key->addr, "real server", reason);
 }
 
 /* Which real servers a service can have: FNAT translates between the families, a tunnel carries
@@ -467,7 +307,7 @@ static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 		return ks_refuse(reason, KS_E_UNSUPPORTED,
 				 "real server %s: flags 0x%x are not supported",
 				 ks_fmt(a, key.af, &key.addr), op->flags);
-	return set(d, &key, svc, &body, d->limits.max_rs_slots, "real servers", reason);
+	return ks_op_set(d, &key, svc, &body, d->limits.max_rs_slots, "real servers", reason);
 }
 
 static int rs_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
@@ -476,7 +316,7 @@ static int rs_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	struct ks_obj *svc;
 	int status = rs_key(d, (const void *)raw, &svc, &key, reason);
 
-	return status == KS_OK ? del(d, &key, "real server", reason) : status;
+	return status == KS_OK ? ks_op_del(d, &key, "real server", reason) : status;
 }
 
 static int lip_key(struct ks_desired *d, const struct ks_op_lip *op, struct ks_obj **svc,
@@ -485,12 +325,12 @@ static int lip_key(struct ks_desired *d, const struct ks_op_lip *op, struct ks_o
 	int status = ks_op_service(d, &op->svc, svc, reason);
 
 	if (status == KS_OK)
-		status = check_af(op->af, "local address", reason);
+		status = ks_op_af(op->af, "local address", reason);
 	if (status != KS_OK)
 		return status;
 	*key = (struct ks_obj_key){ .kind = KS_OBJ_LIP, .af = op->af, .owner = (*svc)->id };
-	key->addr = get_addr(op->af, op->addr);
-	return check_unicast(op->af, &key->addr, "local address", reason);
+	key->addr = ks_op_addr_of(op->af, op->addr);
+	return ks_op_unicast(op->af, &key->addr, "local address", reason);
 }
 
 static int lip_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
@@ -508,7 +348,7 @@ static int lip_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	if (port < 0)
 		return KS_E_INVALID;
 	body.port = (uint8_t)port;
-	return set(d, &key, svc, &body, 0, "local addresses", reason);
+	return ks_op_set(d, &key, svc, &body, 0, "local addresses", reason);
 }
 
 static int lip_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
@@ -517,7 +357,7 @@ static int lip_del(struct ks_desired *d, const struct ks_op *raw, char *reason)
 	struct ks_obj *svc;
 	int status = lip_key(d, (const void *)raw, &svc, &key, reason);
 
-	return status == KS_OK ? del(d, &key, "local address", reason) : status;
+	return status == KS_OK ? ks_op_del(d, &key, "local address", reason) : status;
 }
 
 static int param_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
@@ -566,12 +406,12 @@ static const struct op_kind {
 	size_t size;
 	int (*apply)(struct ks_desired *d, const struct ks_op *op, char *reason);
 } kinds[] = {
-	[KS_OP_ADDR_SET] = { sizeof(struct ks_op_addr), addr_set },
-	[KS_OP_ADDR_DEL] = { sizeof(struct ks_op_addr), addr_del },
-	[KS_OP_ROUTE_SET] = { sizeof(struct ks_op_route), route_set },
-	[KS_OP_ROUTE_DEL] = { sizeof(struct ks_op_route), route_del },
-	[KS_OP_NEIGH_SET] = { sizeof(struct ks_op_neigh), neigh_set },
-	[KS_OP_NEIGH_DEL] = { sizeof(struct ks_op_neigh), neigh_del },
+	[KS_OP_ADDR_SET] = { sizeof(struct ks_op_addr), ks_op_addr_set },
+	[KS_OP_ADDR_DEL] = { sizeof(struct ks_op_addr), ks_op_addr_del },
+	[KS_OP_ROUTE_SET] = { sizeof(struct ks_op_route), ks_op_route_set },
+	[KS_OP_ROUTE_DEL] = { sizeof(struct ks_op_route), ks_op_route_del },
+	[KS_OP_NEIGH_SET] = { sizeof(struct ks_op_neigh), ks_op_neigh_set },
+	[KS_OP_NEIGH_DEL] = { sizeof(struct ks_op_neigh), ks_op_neigh_del },
 	[KS_OP_SVC_SET] = { sizeof(struct ks_op_svc), svc_set },
 	[KS_OP_SVC_DEL] = { sizeof(struct ks_op_svc), svc_del },
 	[KS_OP_RS_SET] = { sizeof(struct ks_op_rs), rs_set },
