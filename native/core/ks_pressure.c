@@ -48,18 +48,45 @@ static struct ks_session *look_round(struct ks_table *t, uint32_t *hand, uint32_
 	return oldest;
 }
 
+static void evict(struct ks_worker *w, struct ks_session *s)
+{
+	ks_close(w, s);
+	w->c[KS_C_SESSIONS_EVICTED]++;
+}
+
+/* Of its own kind there is none to end: the other kind's at the border, where the room is that can
+ * change hands. */
+static bool end_at_border(struct ks_worker *w, bool wide)
+{
+	struct ks_table *t = &w->table;
+	uint32_t at[2] = { wide ? t->fresh - 1 : t->fresh_wide, t->fresh - 2 };
+	unsigned n = wide ? 2 : 1;
+
+	if (wide ? t->fresh < 2 : t->fresh_wide >= t->max)
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		struct ks_session *s = &t->session[at[i]];
+
+		if (s->flags & KS_SF_USED && (s->flags & KS_SF_TEMPLATE || !is_embryonic(s)))
+			return false;
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (t->session[at[i]].flags & KS_SF_USED)
+			evict(w, &t->session[at[i]]);
+	return true;
+}
+
 bool ks_make_room(struct ks_worker *w, bool wide, ks_ms now)
 {
 	struct ks_table *t = &w->table;
 	struct ks_session *s;
 
 	if (wide ? t->fresh_wide >= t->max : t->fresh == 0)
-		return false;
+		return end_at_border(w, wide);
 	s = wide ? look_round(t, &w->hand[1], t->fresh_wide, t->max, 2, now)
 		 : look_round(t, &w->hand[0], 0, t->fresh, 1, now);
 	if (s == NULL)
-		return false;
-	ks_close(w, s);
-	w->c[KS_C_SESSIONS_EVICTED]++;
+		return end_at_border(w, wide);
+	evict(w, s);
 	return true;
 }

@@ -57,14 +57,48 @@ void ks_table_fini(struct ks_table *t)
 	t->bucket = NULL;
 }
 
+static void unlink_free(struct ks_table *t, uint32_t *head, struct ks_session *s)
+{
+	if (s->timer_prev != KS_NONE)
+		t->session[s->timer_prev].timer_next = s->timer_next;
+	else
+		*head = s->timer_next;
+	if (s->timer_next != KS_NONE)
+		t->session[s->timer_next].timer_prev = s->timer_prev;
+}
+
+/* Lines one kind has given back at the border become the other's, some at a time: else a table that
+ * was full of one family would have no room for the other ever after. */
+#define MOVED_AT_ONCE 64u
+
+static void move_border(struct ks_table *t, bool for_wide)
+{
+	for (unsigned i = 0; i < MOVED_AT_ONCE; i++) {
+		struct ks_session *s;
+
+		if (for_wide ? t->fresh == 0 : t->fresh_wide >= t->max)
+			return;
+		s = &t->session[for_wide ? t->fresh - 1 : t->fresh_wide];
+		if (s->flags & KS_SF_USED)
+			return;
+		unlink_free(t, for_wide ? &t->free_head : &t->free_wide, s);
+		if (for_wide)
+			t->fresh--;
+		else
+			t->fresh_wide += 2;
+	}
+}
+
 struct ks_session *ks_table_alloc(struct ks_table *t, bool wide)
 {
 	uint32_t *free = wide ? &t->free_wide : &t->free_head;
 	struct ks_session *s;
 
+	if (*free == KS_NONE && t->fresh_wide - t->fresh < (wide ? 2u : 1u))
+		move_border(t, wide);
 	if (*free != KS_NONE) {
 		s = &t->session[*free];
-		*free = s->timer_next;
+		unlink_free(t, free, s);
 	} else if (t->fresh_wide - t->fresh < (wide ? 2u : 1u)) {
 		return NULL;
 	} else if (wide) {
@@ -84,6 +118,9 @@ void ks_table_release(struct ks_table *t, struct ks_session *s)
 
 	s->flags = 0;
 	s->timer_next = *free;
+	s->timer_prev = KS_NONE;
+	if (*free != KS_NONE)
+		t->session[*free].timer_prev = ks_table_index(t, s);
 	*free = ks_table_index(t, s);
 	t->used--;
 }

@@ -114,7 +114,7 @@ struct ks_table {
 	uint32_t max;
 	uint32_t fresh; /* sessions from here on were never used */
 	uint32_t fresh_wide; /* first line of the lowest wide session */
-	uint32_t free_head, free_wide; /* chained by timer_next */
+	uint32_t free_head, free_wide; /* chained by timer_next and timer_prev */
 	uint32_t used;
 	uint32_t entries; /* in the index */
 	uint32_t low; /* buckets at this level: a power of two */

@@ -353,6 +353,61 @@ static void the_established_stay_when_the_table_is_full(void)
 	bed_close(&b);
 }
 
+/* Every line once, of both kinds in any order; what one family filled the other can have. */
+static void no_family_keeps_the_table_to_itself(void)
+{
+	enum { MAX = 1024 };
+	struct test_mem tm = { 0 };
+	struct ks_mem mem = test_mem_of(&tm);
+	struct ks_session *held[MAX] = { NULL };
+	static uint8_t lines[MAX];
+	uint64_t seed = 5;
+	struct ks_table t;
+	unsigned n = 0;
+
+	CHECK(ks_table_init(&t, &mem, MAX, 64, 1));
+	for (unsigned round = 0; round < 6; round++) {
+		bool wide = round & 1;
+
+		for (n = 0; n < MAX / (wide ? 2 : 1); n++) {
+			held[n] = ks_table_alloc(&t, wide);
+			CHECK(held[n] != NULL);
+		}
+		CHECK(ks_table_alloc(&t, wide) == NULL);
+		for (unsigned i = n; i > 0; i--) { /* given back in any order */
+			unsigned k = below(&seed, i);
+
+			ks_table_release(&t, held[k]);
+			held[k] = held[i - 1];
+		}
+		CHECK_EQ(t.used, 0);
+	}
+	memset(held, 0, sizeof(held));
+	for (unsigned i = 0; i < 200000; i++) {
+		struct ks_session **h = &held[below(&seed, MAX)];
+
+		if (*h != NULL) {
+			unsigned at = ks_table_index(&t, *h);
+
+			lines[at] = 0;
+			if ((*h)->flags & KS_SF_WIDE)
+				lines[at + 1] = 0;
+			ks_table_release(&t, *h);
+			*h = NULL;
+			continue;
+		}
+		*h = ks_table_alloc(&t, below(&seed, 2) == 0);
+		if (*h == NULL)
+			continue;
+		for (unsigned k = 0; k < ((*h)->flags & KS_SF_WIDE ? 2u : 1u); k++) {
+			CHECK_EQ(lines[ks_table_index(&t, *h) + k], 0);
+			lines[ks_table_index(&t, *h) + k] = 1;
+		}
+	}
+	ks_table_fini(&t);
+	CHECK_EQ(tm.live, 0);
+}
+
 static void a_table_of_established_ones_refuses(void)
 {
 	enum { MAX = 256 };
@@ -537,6 +592,7 @@ int main(void)
 	RUN(every_port_of_every_local_address_is_used);
 	RUN(the_table_grows_and_loses_nobody);
 	RUN(the_established_stay_when_the_table_is_full);
+	RUN(no_family_keeps_the_table_to_itself);
 	RUN(a_table_of_established_ones_refuses);
 	RUN(schedulers_share_as_they_should);
 	RUN(weight_zero_everywhere_is_no_server);
