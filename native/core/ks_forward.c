@@ -191,6 +191,8 @@ __attribute__((noinline, cold)) static void update_echo(struct ks_pkt *p,
 
 	memcpy(icmp->rest, &id, sizeof(id));
 	icmp->csum = ks_csum_update(icmp->csum, l4_delta);
+	if (icmp->csum == 0) /* right but for a message all of zeros, where 0xffff alone is */
+		icmp->csum = 0xffff;
 }
 
 static inline void update_transport(struct ks_pkt *p, const struct ks_session *s, unsigned dir)

@@ -99,14 +99,15 @@ static void repair_sctp(const struct layers *l)
 	memcpy(l->l4 + KS_SCTP_CSUM, &crc, sizeof(crc));
 }
 
-static void repair(uint8_t *frame, unsigned len)
+/* False: it has none that on_out could hold against what comes out. */
+static bool repair(uint8_t *frame, unsigned len)
 {
 	struct layers l;
 	unsigned at;
 	uint16_t sum;
 
 	if (!layers_of(frame, len, &l))
-		return;
+		return false;
 	if (l.af == 4) {
 		struct ks_ip4 *ip = (void *)(frame + KS_ETH_LEN);
 
@@ -118,12 +119,13 @@ static void repair(uint8_t *frame, unsigned len)
 		repair_sctp(&l);
 	at = csum_at(&l);
 	if (at == 0)
-		return;
+		return l.proto == KS_PROTO_SCTP;
 	memset(l.l4 + at, 0, 2);
 	sum = ks_csum_finish(l4_sum(&l));
 	if (l.proto == KS_PROTO_UDP && sum == 0)
 		sum = 0xffff;
 	memcpy(l.l4 + at, &sum, 2);
+	return true;
 }
 
 static void on_out(void *ctx, const struct sim_out *o)
@@ -348,8 +350,7 @@ static void knock(unsigned port, const char *from, const char *to, uint8_t proto
 		(void)put_addr(ip + 8, from);
 		memcpy(ip + 24, addr, 16);
 	}
-	repair(frame, (unsigned)(l4 - frame) + l4_len);
-	judged = true;
+	judged = repair(frame, (unsigned)(l4 - frame) + l4_len);
 	sim_frame(sim, port, 0, frame, (uint16_t)((l4 - frame) + (int)l4_len));
 }
 
@@ -384,9 +385,7 @@ static void one_frame(uint8_t how, const uint8_t *bytes, size_t len)
 	memcpy(frame, bytes, len);
 	if (len >= 6 && !(how & 8))
 		memcpy(frame, (uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)((how & 1) + 1) }, 6);
-	judged = (how & 2) != 0;
-	if (judged)
-		repair(frame, (unsigned)len);
+	judged = how & 2 && repair(frame, (unsigned)len);
 	sim_frame(sim, how & 1, how >> 7, frame, (uint16_t)len);
 }
 
