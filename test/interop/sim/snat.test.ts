@@ -279,6 +279,26 @@ for (const f of [4, 6] as const)
       t.true(sessions > 100, `${sessions} sessions`);
     });
 
+test('an echo of zeros comes back with a right checksum', async (t) => {
+  const sim = await started(4, 'ICMP', 1, 1);
+  t.teardown(() => sim.close());
+  const zeros = { src: hostOf(4, 0), dst: remoteOf(4, 0), ttl: 64, id: 0, seq: 0, data: '' };
+  const request = encodeEcho(macOf(zeros.src), ports.dpdk0, { ...zeros, request: true });
+  const [o] = sent(await sim.frame('dpdk0', request));
+  const asked = o === undefined ? null : decodeEcho(o.bytes);
+  if (asked === null) throw new Error('the request did not leave whole');
+  const { src, dst } = { src: asked.dst, dst: asked.src };
+  const answer = encodeEcho(macOf(src), ports.dpdk1, {
+    ...asked,
+    src,
+    dst,
+    seq: 0,
+    request: false,
+  });
+  const [back] = sent(await sim.frame('dpdk1', answer));
+  t.like(back === undefined ? null : decodeEcho(back.bytes), { dst: zeros.src, id: 0, data: '' });
+});
+
 const routers = { 4: '198.51.100.99', 6: '2001:db8:1::99' } as const;
 const exceeded = { 4: { type: 11, code: 0, rest: 0 }, 6: { type: 3, code: 0, rest: 0 } } as const;
 

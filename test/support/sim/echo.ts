@@ -17,6 +17,8 @@ export interface Echo {
   readonly ttl: number;
   readonly request: boolean;
   readonly id: number;
+  /** 1 where it is not given. */
+  readonly seq?: number;
   readonly data: string;
 }
 
@@ -27,7 +29,7 @@ export const encodeEcho = (from: string, to: string, e: Echo): Uint8Array => {
   const six = isSix(e.src);
   const data = new TextEncoder().encode(e.data);
   const type = six ? (e.request ? 128 : 129) : e.request ? 8 : 0;
-  const body = Uint8Array.from([type, 0, 0, 0, e.id >> 8, e.id & 255, 0, 1, ...data]);
+  const body = Uint8Array.from([type, 0, 0, 0, e.id >> 8, e.id & 255, 0, e.seq ?? 1, ...data]);
   const sum = onesComplement([...cover(ipBytes(e.src), ipBytes(e.dst), body.length), body]);
   body.set([sum >> 8, sum & 255], 2);
   const ip = six ? header6(e, 58, body.length) : header4(e, 1, body.length);
