@@ -142,6 +142,12 @@ static uint32_t gcd(uint32_t a, uint32_t b)
 	return a;
 }
 
+/* Where none is told, three quarters of the upper one, as in IPVS. */
+static uint32_t lower_of(const struct ks_obj_body *b)
+{
+	return b->lower != 0 || b->upper == 0 ? b->lower : b->upper - b->upper / 4;
+}
+
 /* Real servers stand in the order of their addresses, so that the same state is the same generation
  * on every node, whatever order it was told in. */
 static struct ks_rs *fill_rs(struct ks_svc *svc, const struct ks_obj *s, struct ks_rs *rs)
@@ -157,6 +163,8 @@ static struct ks_rs *fill_rs(struct ks_svc *svc, const struct ks_obj *s, struct 
 					.fwd = o->body.sched,
 					.port = o->key.l4port,
 					.flags = o->body.flags,
+					.upper = o->body.upper,
+					.lower = lower_of(&o->body),
 					.addr = o->key.addr };
 		svc->weight_sum += o->body.weight;
 		svc->weight_gcd = gcd(svc->weight_gcd, o->body.weight);

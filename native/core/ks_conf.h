@@ -55,6 +55,8 @@ struct ks_rs {
 	uint8_t fwd; /* enum ks_fwd */
 	ks_be16 port;
 	uint32_t flags;
+	uint32_t upper; /* sessions from which on it takes no new ones; 0 = no limit */
+	uint32_t lower; /* below which it takes them again; not 0 where upper is not */
 	union ks_addr addr;
 };
 

@@ -66,6 +66,7 @@ struct ks_obj_body {
 	uint32_t flags;
 	uint32_t weight; /* match: its order; route: its share */
 	uint32_t mtu;
+	uint32_t upper, lower; /* real server: thresholds */
 	uint32_t est_timeout_ms;
 	uint32_t persist_ms;
 	union ks_addr src; /* match: first address of its range */

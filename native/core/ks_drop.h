@@ -43,7 +43,9 @@
 	X(NO_BUFFER, "no-buffer", "no packet buffer left")                                       \
 	X(UNSUPPORTED, "unsupported", "protocol or form not supported in this mode")             \
 	X(ARP_HEADER, "arp-header", "ARP or neighbour discovery message garbled")                \
-	X(ARP_NOT_OURS, "arp-not-ours", "ARP request for an address that is not ours")
+	X(ARP_NOT_OURS, "arp-not-ours", "ARP request for an address that is not ours")           \
+	X(SERVERS_FULL, "servers-full",                                                          \
+	  "every real server with weight has as many sessions as it is to have")
 
 enum ks_drop {
 #define X(sym, name, help) KS_DROP_##sym,

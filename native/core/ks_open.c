@@ -397,7 +397,7 @@ struct ks_session *ks_open(struct ks_worker *w, const struct ks_conf *c, struct 
 	if (pair.rs == NULL)
 		pair.rs = choose_server(w, c, svc, in, p->proto, now);
 	if (pair.rs == NULL || pair.rs->slot >= w->max_rs_slots) {
-		ks_drop(w, p, KS_DROP_NO_REAL_SERVER);
+		ks_drop(w, p, ks_sched_any(svc) ? KS_DROP_SERVERS_FULL : KS_DROP_NO_REAL_SERVER);
 		return NULL;
 	}
 	out.af = pair.rs->af;

@@ -273,7 +273,11 @@ static bool tunnel_fits(const struct ks_op_rs *op)
 static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 {
 	const struct ks_op_rs *op = (const void *)raw;
-	struct ks_obj_body body = { .sched = op->fwd, .weight = op->weight, .flags = op->flags };
+	struct ks_obj_body body = { .sched = op->fwd,
+				    .weight = op->weight,
+				    .flags = op->flags,
+				    .upper = op->upper,
+				    .lower = op->lower };
 	struct ks_obj_key key;
 	struct ks_obj *svc;
 	int status = rs_key(d, op, &svc, &key, reason);
@@ -303,6 +307,10 @@ static int rs_set(struct ks_desired *d, const struct ks_op *raw, char *reason)
 		return ks_refuse(reason, KS_E_INVALID,
 				 "real server %s: a weight is at most %u, not %u",
 				 ks_fmt(a, key.af, &key.addr), KS_WEIGHT_MAX, op->weight);
+	if (op->lower > op->upper)
+		return ks_refuse(reason, KS_E_INVALID,
+				 "real server %s: the lower threshold, %u, is above the upper, %u",
+				 ks_fmt(a, key.af, &key.addr), op->lower, op->upper);
 	if (!tunnel_fits(op))
 		return ks_refuse(reason, KS_E_UNSUPPORTED,
 				 "real server %s: flags 0x%x are not supported",

@@ -29,13 +29,50 @@ static uint64_t inactive(const struct pick *p, const struct ks_rs *rs)
 	return ks_sched_inactive(p->counts, rs->slot);
 }
 
+static uint32_t read_one(const uint64_t *row, enum ks_rs_counter counter)
+{
+	return (uint32_t)__atomic_load_n(&row[counter], __ATOMIC_RELAXED);
+}
+
+/* Read from all workers at once, not estimated: a limit is a promise. */
+__attribute__((noinline, cold)) static bool is_full(const struct ks_counts *c,
+						    const struct ks_rs *rs)
+{
+	size_t at = (size_t)rs->slot * KS_RSC_COUNT;
+	const uint64_t *first = c->first != NULL ? c->first : c->own;
+	uint32_t workers = c->first != NULL ? c->n_workers : 1, change = 0;
+	uint64_t sessions = 0;
+	bool was, is;
+
+	if (rs->slot >= c->n_slots)
+		return false;
+	for (uint32_t i = 0; i < workers; i++) {
+		const uint64_t *row = first + i * c->stride + at;
+		uint32_t told = read_one(row, KS_RSC_OVERLOAD);
+
+		sessions += (uint64_t)read_one(row, KS_RSC_ACTIVE) + read_one(row, KS_RSC_INACTIVE);
+		change = told > change ? told : change;
+	}
+	was = change & 1;
+	is = sessions >= (was ? rs->lower : rs->upper);
+	if (is != was)
+		__atomic_store_n(&c->own[at + KS_RSC_OVERLOAD], change + 1, __ATOMIC_RELAXED);
+	return is;
+}
+
+/* May it have a new session? */
+static inline bool takes(const struct pick *p, const struct ks_rs *rs)
+{
+	return rs->weight > 0 && (__builtin_expect(rs->upper == 0, 1) || !is_full(p->counts, rs));
+}
+
 static const struct ks_rs *rr(const struct pick *p)
 {
 	for (uint32_t i = 0; i < p->svc->n_rs; i++) {
 		const struct ks_rs *rs = &p->svc->rs[p->st->at % p->svc->n_rs];
 
 		p->st->at = (p->st->at + 1) % p->svc->n_rs;
-		if (rs->weight > 0)
+		if (takes(p, rs))
 			return rs;
 	}
 	return NULL;
@@ -47,6 +84,7 @@ static const struct ks_rs *wrr(const struct pick *p)
 {
 	const struct ks_svc *svc = p->svc;
 	struct ks_sched_state *st = p->st;
+	uint32_t full = 0;
 
 	if (svc->weight_max == 0 || svc->weight_gcd == 0)
 		return NULL;
@@ -62,8 +100,12 @@ static const struct ks_rs *wrr(const struct pick *p)
 			st->weight = st->weight > svc->weight_gcd ? st->weight - svc->weight_gcd
 								  : svc->weight_max;
 		}
-		if (chosen)
+		if (!chosen)
+			continue;
+		if (takes(p, rs))
 			return rs;
+		if (++full >= svc->n_rs) /* the few that are left have little weight */
+			return rr(p);
 	}
 }
 
@@ -79,7 +121,7 @@ static const struct ks_rs *least(const struct pick *p,
 		const struct ks_rs *rs = &p->svc->rs[i];
 		uint64_t c;
 
-		if (rs->weight == 0)
+		if (!takes(p, rs))
 			continue;
 		c = cost(p, rs);
 		if (best == NULL ||
@@ -119,7 +161,7 @@ static const struct ks_rs *sed(const struct pick *p)
 static const struct ks_rs *nq(const struct pick *p)
 {
 	for (uint32_t i = 0; i < p->svc->n_rs; i++)
-		if (p->svc->rs[i].weight > 0 && active(p, &p->svc->rs[i]) == 0)
+		if (active(p, &p->svc->rs[i]) == 0 && takes(p, &p->svc->rs[i]))
 			return &p->svc->rs[i];
 	return sed(p);
 }
@@ -129,10 +171,37 @@ static const struct ks_rs *fo(const struct pick *p)
 	const struct ks_rs *best = NULL;
 
 	for (uint32_t i = 0; i < p->svc->n_rs; i++)
-		if (p->svc->rs[i].weight > 0 &&
-		    (best == NULL || p->svc->rs[i].weight > best->weight))
+		if ((best == NULL || p->svc->rs[i].weight > best->weight) &&
+		    takes(p, &p->svc->rs[i]))
 			best = &p->svc->rs[i];
 	return best;
+}
+
+/* A client whose real server is full goes to another one by another hash, so that not all of them
+ * go to the same. */
+#define TRIES 8u
+
+static const struct ks_rs *by_weight(const struct pick *p, uint64_t h)
+{
+	uint64_t at = ((h >> 32) * p->svc->weight_sum) >> 32;
+
+	for (uint32_t i = 0; i < p->svc->n_rs; i++) {
+		if (at < p->svc->rs[i].weight)
+			return &p->svc->rs[i];
+		at -= p->svc->rs[i].weight;
+	}
+	return NULL;
+}
+
+static const struct ks_rs *past_full(const struct pick *p, uint64_t h)
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		const struct ks_rs *rs = by_weight(p, mix(h + i));
+
+		if (rs != NULL && takes(p, rs))
+			return rs;
+	}
+	return rr(p);
 }
 
 /* By a hash over the weights: the same client (or address) comes to the same real server while the
@@ -140,17 +209,12 @@ static const struct ks_rs *fo(const struct pick *p)
 static const struct ks_rs *by_hash(const struct pick *p, ks_be32 addr, ks_be16 port)
 {
 	uint64_t h = ((uint64_t)addr << 16 | port) * 0x9e3779b97f4a7c15ull;
-	uint64_t at;
+	const struct ks_rs *rs;
 
 	if (p->svc->weight_sum == 0)
 		return NULL;
-	at = ((h >> 32) * p->svc->weight_sum) >> 32;
-	for (uint32_t i = 0; i < p->svc->n_rs; i++) {
-		if (at < p->svc->rs[i].weight)
-			return &p->svc->rs[i];
-		at -= p->svc->rs[i].weight;
-	}
-	return NULL;
+	rs = by_weight(p, h);
+	return rs != NULL && takes(p, rs) ? rs : past_full(p, h);
 }
 
 /* An address as 32 bits: IPv4 as it is. */
@@ -174,18 +238,20 @@ static const struct ks_rs *dh(const struct pick *p)
 	return by_hash(p, word_of(p, KS_DST), 0);
 }
 
-/* Where the client's row of the Maglev table points. A real server without weight has no row, so
- * there is nothing to fall back from: mh-fallback is how it always is. */
+/* Where the client's row of the Maglev table points. A real server without weight has no row, and
+ * from a full one the client goes to another: mh-fallback is how it always is. */
 static const struct ks_rs *mh(const struct pick *p)
 {
 	const struct ks_maglev *m = p->svc->maglev;
 	uint64_t h = (uint64_t)word_of(p, KS_SRC) << 16;
+	const struct ks_rs *rs;
 
 	if (m == NULL)
 		return NULL;
 	if (p->svc->flags & KS_SVC_SCHED_PORT)
 		h |= p->client->t.sport;
-	return &p->svc->rs[m->row[mix(h) % m->size]];
+	rs = &p->svc->rs[m->row[mix(h) % m->size]];
+	return takes(p, rs) ? rs : past_full(p, h);
 }
 
 /* 65536 * log2(1 + i / 64) */
@@ -228,7 +294,7 @@ static const struct ks_rs *conhash(const struct pick *p)
 		uint64_t h = mix(mix(mix(rs->addr.q[0]) + rs->addr.q[1] + rs->port) + client);
 		uint64_t score;
 
-		if (rs->weight == 0)
+		if (!takes(p, rs))
 			continue;
 		score = ks_neg_log2((uint32_t)(h >> 32) | 1);
 		if (best == NULL || score * best->weight < best_score * rs->weight) {
@@ -249,7 +315,7 @@ static const struct ks_rs *ovf(const struct pick *p)
 		const struct ks_rs *rs = &p->svc->rs[i];
 
 		if (rs->weight > active(p, rs) + inactive(p, rs) &&
-		    (best == NULL || rs->weight > best->weight))
+		    (best == NULL || rs->weight > best->weight) && takes(p, rs))
 			best = rs;
 	}
 	return best;
@@ -271,11 +337,6 @@ static bool counts_sessions(uint8_t sched)
 {
 	return sched == KS_SCHED_WLC || sched == KS_SCHED_LC || sched == KS_SCHED_SED ||
 		sched == KS_SCHED_NQ || sched == KS_SCHED_OVF;
-}
-
-static uint32_t read_one(const uint64_t *row, enum ks_rs_counter counter)
-{
-	return (uint32_t)__atomic_load_n(&row[counter], __ATOMIC_RELAXED);
 }
 
 static void look_at(const struct ks_counts *c, uint32_t slot)
@@ -331,6 +392,11 @@ uint64_t ks_sched_inactive(const struct ks_counts *c, uint32_t slot)
 	if (c->first == NULL || slot >= c->n_slots)
 		return own;
 	return over_all(c, own, c->seen[slot].own_inactive, c->seen[slot].inactive);
+}
+
+bool ks_sched_any(const struct ks_svc *svc)
+{
+	return svc->weight_sum != 0;
 }
 
 bool ks_sched_known(uint8_t sched)

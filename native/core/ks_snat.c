@@ -77,7 +77,7 @@ static struct ks_session *open_session(struct ks_worker *w, const struct ks_conf
 	}
 	pair.rs = ks_sched_pick(svc, &w->sched[svc->slot], &w->counts, in);
 	if (pair.rs == NULL || pair.rs->slot >= w->max_rs_slots) {
-		ks_drop(w, p, KS_DROP_NO_REAL_SERVER);
+		ks_drop(w, p, ks_sched_any(svc) ? KS_DROP_SERVERS_FULL : KS_DROP_NO_REAL_SERVER);
 		return NULL;
 	}
 	refused = unusable(w, c, pair.rs);

@@ -293,8 +293,10 @@ struct ks_op_rs {
 	uint8_t addr[16];
 	uint32_t weight; /* 0 = no new sessions, those there go on */
 	uint32_t flags;
+	uint32_t upper; /* no new sessions from so many on, over all workers; 0 = no limit */
+	uint32_t lower; /* new ones again below so many; 0 = below three quarters of upper */
 };
-static_assert(sizeof(struct ks_op_rs) == 52, "wire size");
+static_assert(sizeof(struct ks_op_rs) == 60, "wire size");
 
 struct ks_op_lip {
 	struct ks_op op;

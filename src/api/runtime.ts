@@ -11,7 +11,7 @@ import {
   neighbourStates,
   type SessionRow,
 } from '../dataplane/codec.js';
-import type { Counters, Named } from '../dataplane/counters.js';
+import { type Counters, isFull, type Named } from '../dataplane/counters.js';
 import { paramDefaults } from '../dataplane/diff.js';
 import { protocols } from '../dataplane/ops.js';
 import { emptySnapshot, type ServiceEntry, serviceKey } from '../dataplane/snapshot.js';
@@ -86,7 +86,14 @@ const serviceView = (
     })),
     realServers: s.realServers.map((r) => {
       const k = key(r.address, r.port);
-      return { ...r, ...countsOf(counters.get(k), baseline.get(k)) };
+      const { upperThreshold = 0, lowerThreshold = 0 } = r;
+      return {
+        ...r,
+        upperThreshold,
+        lowerThreshold,
+        full: isFull(r, counters.get(k)),
+        ...countsOf(counters.get(k), baseline.get(k)),
+      };
     }),
   };
 };

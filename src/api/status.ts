@@ -8,7 +8,7 @@ import { ownersOf } from '../cluster/runtime/owners.js';
 import { endpoints, hasQuorum, realServerState } from '../cluster/services.js';
 import { deviceOf } from '../cluster/vrrp-input.js';
 import type { VirtualServer, VrrpInstance } from '../config/keepalived/types.js';
-import type { Counters, RealServerCounters } from '../dataplane/counters.js';
+import { type Counters, isFull, type RealServerCounters } from '../dataplane/counters.js';
 import { paramDefaults } from '../dataplane/diff.js';
 import { type ServiceEntry, serviceKey } from '../dataplane/snapshot.js';
 import { runtimeView } from './runtime.js';
@@ -132,18 +132,24 @@ const localPortsOf = (plan: Plan | null, s: ServiceEntry | undefined, server: st
 const sessionsOf = (
   live: Live,
   r: Server,
-): Pick<RealServerView, 'activeSessions' | 'inactiveSessions' | 'connections' | 'localPorts'> => {
+): Pick<
+  RealServerView,
+  'activeSessions' | 'inactiveSessions' | 'connections' | 'localPorts' | 'limit' | 'full'
+> => {
   const key = counterKey(protocolNumbers[r.protocol] ?? 0, r.vip, r.vport, r.address, r.port);
   const service = live.services.get(`${r.protocol} ${r.vip} ${r.vport}`);
   const c = live.counters.get(key)?.counters;
   const activeSessions = c?.['active'] ?? 0;
   const inactiveSessions = c?.['inactive'] ?? 0;
   const of = localPortsOf(live.plan, service, r.address);
+  const entry = service?.realServers.find((x) => x.address === r.address && x.port === r.port);
   const fnat = service?.realServers.some((x) => x.forwarding === 'FNAT') === true && of > 0;
   return {
     activeSessions,
     inactiveSessions,
     connections: c?.['conns'] ?? 0,
+    limit: entry?.upperThreshold ?? null,
+    full: entry !== undefined && isFull(entry, c),
     localPorts: fnat ? { used: activeSessions + inactiveSessions, of } : null,
   };
 };
@@ -193,12 +199,19 @@ const virtualServerViews = (
     }),
   }));
 
+const overWorkers = (c: Counters | null, name: string): number =>
+  (c?.workers ?? []).reduce((n, row) => n + (row[name] ?? 0), 0);
+
 export const changedWorker = (c: Counters | null): number | null => {
-  const sum = (name: string): number =>
-    (c?.workers ?? []).reduce((n, row) => n + (row[name] ?? 0), 0);
-  const received = sum('rx_packets');
-  return received === 0 ? null : sum('handed_out') / received;
+  const received = overWorkers(c, 'rx_packets');
+  return received === 0 ? null : overWorkers(c, 'handed_out') / received;
 };
+
+const noRoom = (c: Counters | null): StatusView['dataplane']['noRoom'] => ({
+  sessionTable: overWorkers(c, 'drop.session-full'),
+  localPorts: overWorkers(c, 'drop.lport-exhausted'),
+  serversFull: overWorkers(c, 'drop.servers-full'),
+});
 
 const forwardingOf = (s: ServiceEntry): string =>
   [...new Set(s.realServers.map((r) => r.forwarding))].join(',') || '-';
@@ -261,6 +274,7 @@ export const statusView = (x: StatusInputs): StatusView => {
       generation: d.state === 'up' ? (d.acked?.generation ?? 0) : 0,
       workers: d.state === 'up' ? d.workers : 0,
       changedWorker: d.state === 'up' ? changedWorker(x.counters) : null,
+      noRoom: noRoom(x.counters),
       leaseLeftMs: plan?.lease === true ? (x.counters?.leaseLeftMs ?? 0) : null,
     },
     vrrp: keepalived.vrrpInstances.map((i) => vrrpView(x, i)),

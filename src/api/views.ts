@@ -23,6 +23,12 @@ export interface DataplaneView {
   readonly changedWorker: number | null;
   /** Milliseconds left of the VIP lease, null when none is held. */
   readonly leaseLeftMs: number | null;
+  /** Packets that found no room for a new session since the data plane started, and why. */
+  readonly noRoom: {
+    readonly sessionTable: number;
+    readonly localPorts: number;
+    readonly serversFull: number;
+  };
 }
 
 export interface VrrpView {
@@ -58,6 +64,10 @@ export interface RealServerView {
   readonly connections: number;
   /** Takes no new sessions; drained when it has none left. */
   readonly draining: boolean;
+  /** Its upper threshold in sessions; null: no limit. */
+  readonly limit: number | null;
+  /** It takes no new sessions because it has so many. */
+  readonly full: boolean;
   /** FNAT: local ports in use towards it, of those there are; null: another mode, or no local address. */
   readonly localPorts: { readonly used: number; readonly of: number } | null;
 }
@@ -160,6 +170,12 @@ export interface ServerView extends ServerCountsView {
   readonly port: number;
   readonly forwarding: string;
   readonly weight: number;
+  /** 0: none. */
+  readonly upperThreshold: number;
+  /** 0: none is set; three quarters of the upper one. */
+  readonly lowerThreshold: number;
+  /** It takes no new sessions because it has so many. */
+  readonly full: boolean;
 }
 
 export interface ServiceView {

@@ -23,7 +23,8 @@ const stateOf = (r: RealServerView): string => {
   const left = r.activeSessions + r.inactiveSessions;
   const drain = left > 0 ? `${left} left` : 'drained';
   if (!r.up) return `OUT, ${drain}`;
-  return r.draining ? `draining, ${drain}` : 'up';
+  if (r.draining) return `draining, ${drain}`;
+  return r.full ? `full, limit ${r.limit ?? 0}` : 'up';
 };
 
 /** Local ports in use: hundredths of a percent do not matter, nearly all do. */
@@ -57,6 +58,20 @@ const virtualServer = (v: VirtualServerView, nowMs: number): string => {
   );
 };
 
+/** What refused new sessions, and what to do about it. */
+const noRoom = ({ noRoom: n }: StatusView['dataplane']): string =>
+  [
+    [n.localPorts, 'no local port left towards the real server', 'add local addresses'],
+    [n.sessionTable, 'session table full', 'raise conn_pool_size in dpvs.conf'],
+    [n.serversFull, 'every real server at its threshold', 'add real servers'],
+  ]
+    .map(([packets, what, todo]) =>
+      packets === 0
+        ? ''
+        : `no room for ${packets} packets since the data plane started: ${what}; ${todo}\n`,
+    )
+    .join('');
+
 export const renderStatus = (s: StatusView, nowMs: number): string => {
   const d = s.dataplane;
   const lines = [
@@ -68,6 +83,7 @@ export const renderStatus = (s: StatusView, nowMs: number): string => {
         : ` (${(d.changedWorker * 100).toFixed(1)} % of packets changed worker)`
     }${d.leaseLeftMs === null ? '' : `  VIP lease ${d.leaseLeftMs} ms`}\n`,
   ];
+  lines.push(noRoom(d));
   if (s.vrrp.length > 0) {
     const rows = s.vrrp.map((v) => [
       v.name,

@@ -58,6 +58,13 @@ export const hasQuorum = (f: Facts, v: VirtualServer): boolean =>
 const tunnelOf = (v: VirtualServer): Pick<RealServerEntry, 'tunnel'> =>
   v.tunnel === null ? {} : { tunnel: v.tunnel };
 
+const thresholdsOf = (
+  r: RealServer,
+): Pick<RealServerEntry, 'upperThreshold' | 'lowerThreshold'> => ({
+  ...(r.upperThreshold === 0 ? {} : { upperThreshold: r.upperThreshold }),
+  ...(r.lowerThreshold === 0 ? {} : { lowerThreshold: r.lowerThreshold }),
+});
+
 /** Down real servers are left out, or stay with weight 0 where inhibit_on_failure says so. */
 const livingServers = (f: Facts, v: VirtualServer): readonly RealServerEntry[] =>
   v.realServers.flatMap((r) => {
@@ -66,7 +73,9 @@ const livingServers = (f: Facts, v: VirtualServer): readonly RealServerEntry[] =
     if (!state.up && !inhibit) return [];
     const { address, port } = r;
     const weight = state.up ? state.weight : 0;
-    return [{ address, port, forwarding: v.forwarding, weight, ...tunnelOf(v) }];
+    return [
+      { address, port, forwarding: v.forwarding, weight, ...tunnelOf(v), ...thresholdsOf(r) },
+    ];
   });
 
 /** With the quorum lost the sorry server takes over, in one generation: there is no moment with nobody. */

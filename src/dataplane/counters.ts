@@ -1,6 +1,7 @@
 /** The shared counters (`struct ks_shm`): where they lie is read from the head, so older clients survive new counters. Pure over the memory. */
 import { decode, u8, viewOf } from '../net/codec.js';
 import { address, be16, le32, le64, svcKey, text, wireStruct } from './fields.js';
+import { lowerThresholdOf, type RealServerEntry } from './snapshot.js';
 
 export const shmMagic = 0x314d48534bn;
 export const nameLength = 32;
@@ -53,7 +54,7 @@ export interface RealServerCounters {
   readonly address: string;
   readonly port: number;
   readonly weight: number;
-  /** Sums over the workers: conns, in_packets, active ... */
+  /** Sums over the workers: conns, in_packets, active ...; of `overload`, the number of its last change, the highest: odd is full. */
   readonly counters: Named;
 }
 
@@ -69,6 +70,19 @@ export interface Counters {
   /** Real servers that are no more but still have sessions. */
   readonly leaving: readonly RealServerCounters[];
 }
+
+/** Whether a real server takes no new sessions now because it has so many. */
+export const isFull = (
+  r: Pick<RealServerEntry, 'upperThreshold' | 'lowerThreshold'>,
+  c: Named | undefined,
+): boolean => {
+  const sessions = (c?.['active'] ?? 0) + (c?.['inactive'] ?? 0);
+  if (r.upperThreshold === undefined || c === undefined) return false;
+  // a worker notices the change with the next new session only
+  return (c['overload'] ?? 0) % 2 === 1
+    ? sessions >= lowerThresholdOf(r)
+    : sessions >= r.upperThreshold;
+};
 
 type Head = ReturnType<typeof shmHead.read>;
 
@@ -91,13 +105,14 @@ const fits = (h: Head, size: number): boolean =>
 /** Real servers by slot; a row that changes while it is read is left to the next reading. */
 const readRealServers = (view: DataView, h: Head): Pick<Counters, 'realServers' | 'leaving'> => {
   const names = readNames(view, h.rsNamesOff, h.rsCounters);
-  const sum = (slot: number, k: number): number => {
-    let total = 0n;
+  const over = (slot: number, name: string, k: number): number => {
+    let total = 0;
     for (let w = 0; w < h.workers; w++) {
       const at = h.rsOff + w * h.rsWorkerStride + (slot * h.rsCounters + k) * 8;
-      total += view.getBigUint64(at, true);
+      const value = Number(view.getBigUint64(at, true));
+      total = name === 'overload' ? Math.max(total, value) : total + value;
     }
-    return Number(total);
+    return total;
   };
   const realServers: RealServerCounters[] = [];
   const leaving: RealServerCounters[] = [];
@@ -105,7 +120,7 @@ const readRealServers = (view: DataView, h: Head): Pick<Counters, 'realServers' 
     const at = h.rsDirOff + slot * shmRs.size;
     if (view.getUint8(at + protocolOffset) === 0) continue;
     const row = shmRs.read(view, at);
-    const counters = Object.fromEntries(names.map((name, k) => [name, sum(slot, k)]));
+    const counters = Object.fromEntries(names.map((name, k) => [name, over(slot, name, k)]));
     if (row.seq % 2 === 1 || view.getUint32(at, true) !== row.seq) continue;
     const used = view.getUint32(at + usedOffset, true) !== 0;
     if (!used && (counters['active'] ?? 0) + (counters['inactive'] ?? 0) === 0) continue;

@@ -128,6 +128,8 @@ const sameNeighbour = (x: NeighbourEntry, y: NeighbourEntry): boolean => x.mac =
 const sameRealServer = (x: RealServerEntry, y: RealServerEntry): boolean =>
   x.weight === y.weight &&
   x.forwarding === y.forwarding &&
+  (x.upperThreshold ?? 0) === (y.upperThreshold ?? 0) &&
+  (x.lowerThreshold ?? 0) === (y.lowerThreshold ?? 0) &&
   tunnelText(x.tunnel) === tunnelText(y.tunnel);
 const sameLocal = (x: LocalAddressEntry, y: LocalAddressEntry): boolean => x.device === y.device;
 const sameQuic = (x: ServiceHead['quic'], y: ServiceHead['quic']): boolean =>

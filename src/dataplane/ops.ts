@@ -97,6 +97,8 @@ export const opRs = wireStruct('ks_op_rs', {
   addr: address(),
   weight: le32,
   flags: le32,
+  upper: le32,
+  lower: le32,
 });
 export const opLip = wireStruct('ks_op_lip', {
   op: opHead,
@@ -291,6 +293,8 @@ export const writingOf = (op: Op): Writing => {
         addr: r.address,
         weight: r.weight,
         flags: tunnelFlags(r.tunnel),
+        upper: r.upperThreshold ?? 0,
+        lower: r.lowerThreshold ?? 0,
       });
     }
     case 'localSet':

@@ -66,6 +66,10 @@ export interface RealServerEntry {
   readonly weight: number;
   /** With TUN; absent: IP in IP. */
   readonly tunnel?: Tunnel;
+  /** Sessions, over all workers, from which on it takes no new ones; absent: no limit. */
+  readonly upperThreshold?: number;
+  /** Below so many it takes new ones again; absent: below three quarters of the upper one, as in IPVS. */
+  readonly lowerThreshold?: number;
 }
 
 export const tunnelText = (t: Tunnel | undefined): string =>
@@ -181,6 +185,11 @@ export const emptySnapshot: Snapshot = {
   params: {},
 };
 
+/** The lower threshold that holds: three quarters of the upper one where none is set (IPVS). */
+export const lowerThresholdOf = (
+  r: Pick<RealServerEntry, 'upperThreshold' | 'lowerThreshold'>,
+): number => r.lowerThreshold ?? (r.upperThreshold ?? 0) - Math.floor((r.upperThreshold ?? 0) / 4);
+
 export const addressKey = (a: AddressEntry): string => `${a.device} ${a.address}`;
 export const routeKey = (r: RouteEntry): string =>
   `${r.device} ${r.destination}/${r.prefixLength} ${r.metric} ${r.gateway ?? '-'}`;
@@ -237,8 +246,11 @@ const addService = (add: Add, v: ServiceEntry): void => {
     const { order, source, destination } = v.match;
     add('match', key, order, ...Object.values(source), ...Object.values(destination));
   }
-  for (const r of v.realServers)
+  for (const r of v.realServers) {
     add('rs', key, realServerKey(r), r.forwarding, r.weight, tunnelText(r.tunnel));
+    if (r.upperThreshold !== undefined)
+      add('thresholds', key, realServerKey(r), r.upperThreshold, r.lowerThreshold ?? 0);
+  }
   for (const l of v.localAddresses) add('lip', key, localAddressKey(l), l.device);
 };
 

@@ -12,7 +12,7 @@ import { type Word, words } from './words.js';
 export interface Listing {
   readonly kind: 'list';
   readonly service: ServiceWords | null;
-  readonly show: 'services' | 'sessions' | 'stats' | 'rate' | 'timeouts';
+  readonly show: 'services' | 'sessions' | 'stats' | 'rate' | 'timeouts' | 'thresholds';
   readonly sockpair: string | null;
   readonly exact: boolean;
   readonly nosort: boolean;
@@ -187,15 +187,17 @@ const service = (l: Line): ServiceWords =>
   selected(l) ?? bad(`${l.as} needs a service: -t, -u, --sctp-service or -H`);
 
 const portFlags = ['sh-port', 'mh-port'];
+/** What is so with or without them: a client whose server takes none goes to another one. */
+const fallbackFlags = ['sh-fallback', 'mh-fallback'];
 
 const schedFlags = (text: string): boolean => {
   if (text === '-') return false;
-  for (const flag of text.split(','))
-    if (!portFlags.includes(flag))
-      bad(
-        `--sched-flags: '${flag}' is not there yet; there is ${portFlags.join(', ')}, or - for none`,
-      );
-  return true;
+  const flags = text.split(',');
+  const known = [...portFlags, ...fallbackFlags];
+  for (const flag of flags)
+    if (!known.includes(flag))
+      bad(`--sched-flags: '${flag}' is not there yet; there is ${known.join(', ')}, or - for none`);
+  return flags.some((flag) => portFlags.includes(flag));
 };
 
 /** Words whose only value that works means "off". */
@@ -266,12 +268,43 @@ const forwarding = (l: Line): string | null => {
   return found[0]?.[1] ?? null;
 };
 
+/** Kind, port and checksum belong together: whoever names one names the kind. */
+const tunnel = (l: Line): Pick<ServerSettings, 'tunnel'> => {
+  const type = l.value('tunType');
+  const port = l.value('tunPort');
+  const checksum = l.has('tunCsum');
+  if (checksum && l.has('tunNocsum')) bad('--tun-csum and --tun-nocsum contradict');
+  if (type === null) {
+    if (port !== null || checksum || l.has('tunNocsum'))
+      bad('--tun-port, --tun-csum and --tun-nocsum go with --tun-type');
+    return {};
+  }
+  if (type !== 'gue' && port !== null) bad(`--tun-port goes with --tun-type gue, not ${type}`);
+  if (type === 'ipip') {
+    if (checksum) bad('--tun-csum goes with --tun-type gre or gue: IP in IP has no checksum');
+    return { tunnel: null };
+  }
+  if (type === 'gre') return { tunnel: { type, checksum } };
+  if (type !== 'gue') return bad(`--tun-type: found '${type}', expected ipip, gre or gue`);
+  const at = wholeNumber('--tun-port', port ?? bad('--tun-type gue needs --tun-port'), 1, 65_535);
+  return { tunnel: { type, port: at, checksum } };
+};
+
 const serverSettings = (l: Line): ServerSettings => {
   const mode = forwarding(l);
-  const weight = l.value('weight');
+  const number = (id: string, as: string, most: number): number | null => {
+    const value = l.value(id);
+    return value === null ? null : wholeNumber(as, value, 0, most);
+  };
+  const weight = number('weight', '-w', 65_535);
+  const upper = number('upper', '-x', 0x7fffffff);
+  const lower = number('lower', '-y', 0x7fffffff);
   return {
     ...(mode === null ? {} : { forwarding: mode }),
-    ...(weight === null ? {} : { weight: wholeNumber('-w', weight, 0, 65_535) }),
+    ...(weight === null ? {} : { weight }),
+    ...(upper === null ? {} : { upperThreshold: upper }),
+    ...(lower === null ? {} : { lowerThreshold: lower }),
+    ...tunnel(l),
   };
 };
 
@@ -288,16 +321,20 @@ const timeouts = (l: Line): Request => {
 };
 
 const listing = (l: Line): Listing => {
-  const shows = ['connections', 'sockpair', 'stats', 'rate', 'timeout'].filter((id) => l.has(id));
+  const shows = ['connections', 'sockpair', 'stats', 'rate', 'timeout', 'thresholds'].filter((id) =>
+    l.has(id),
+  );
   const pair = l.value('sockpair');
   const one = shows.filter((id) => id !== 'sockpair');
-  if (one.length > 1) bad('two listings are asked for; one of -c --stats --rate --timeout');
+  if (one.length > 1)
+    bad('two listings are asked for; one of -c --stats --rate --timeout --thresholds');
   const show = pair !== null ? 'connections' : one[0];
   const names = {
     connections: 'sessions',
     stats: 'stats',
     rate: 'rate',
     timeout: 'timeouts',
+    thresholds: 'thresholds',
   } as const;
   return {
     kind: 'list',

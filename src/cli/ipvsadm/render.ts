@@ -60,7 +60,7 @@ export const inOrder = (services: readonly ServiceView[]): readonly ServiceView[
 const version = (v: ServicesView): string => `IP Virtual Server version ${v.version} (size=0)\n`;
 
 const serverLine = (r: ServerView): string =>
-  `  -> ${endpoint(r.address, r.port).padEnd(28)} ${(forwardings[r.forwarding] ?? r.forwarding).padEnd(7)} ${String(r.weight).padEnd(6)} ${String(r.active).padEnd(10)} ${String(r.inactive).padEnd(10)}\n`;
+  `  -> ${endpoint(r.address, r.port).padEnd(28)} ${(forwardings[r.forwarding] ?? r.forwarding).padEnd(7)} ${String(r.weight).padEnd(6)} ${String(r.active).padEnd(10)} ${String(r.inactive).padEnd(10)}${r.full ? ' overload' : ''}\n`;
 
 export const renderServices = (v: ServicesView, services: readonly ServiceView[]): string =>
   [
@@ -69,6 +69,28 @@ export const renderServices = (v: ServicesView, services: readonly ServiceView[]
     '  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n',
     ...services.flatMap((s) => [`${nameOf(s)} ${flagsOf(s)}\n`, ...s.realServers.map(serverLine)]),
   ].join('');
+
+/** Counts of sessions from which on, and below which again. */
+export const renderThresholds = (v: ServicesView, services: readonly ServiceView[]): string => {
+  const row = (name: string, cells: readonly (string | number)[]): string =>
+    `${name.padEnd(33)}${cells.map((c) => ` ${String(c).padEnd(10)}`).join('')}\n`;
+  return [
+    version(v),
+    row('Prot LocalAddress:Port', ['Uthreshold', 'Lthreshold', 'ActiveConn', 'InActConn']),
+    '  -> RemoteAddress:Port\n',
+    ...services.flatMap((s) => [
+      `${nameOf(s)} ${s.scheduler}\n`,
+      ...s.realServers.map((r) =>
+        row(`  -> ${endpoint(r.address, r.port)}`, [
+          r.upperThreshold,
+          r.lowerThreshold,
+          r.active,
+          r.inactive,
+        ]),
+      ),
+    ]),
+  ].join('');
+};
 
 const units = [
   { from: 100_000_000_000_000, by: 1_000_000_000_000, unit: 'T' },

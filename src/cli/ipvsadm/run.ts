@@ -19,6 +19,7 @@ import {
   renderLocals,
   renderServices,
   renderSessions,
+  renderThresholds,
   renderTimeouts,
 } from './render.js';
 import { save, saveFiles } from './save.js';
@@ -150,6 +151,7 @@ const list = async (c: ToolContext, socket: string, l: Listing): Promise<void> =
     c.print(l.json ? json(rates) : renderCounts(v, rates, 'rate', l.exact));
   } else if (l.json) c.print(json(l.show === 'timeouts' ? v.timeouts : { ...v, services: shown }));
   else if (l.show === 'timeouts') c.print(renderTimeouts(v));
+  else if (l.show === 'thresholds') c.print(renderThresholds(v, shown));
   else if (l.show === 'stats') c.print(renderCounts(v, counted(shown), 'stats', l.exact));
   else c.print(renderServices(v, shown));
 };

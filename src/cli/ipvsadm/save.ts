@@ -1,6 +1,7 @@
 /** Commands as ipvsadm lines: -S. Law: parseSaved(save(c)) is c. */
 import type {
   RuntimeCommand,
+  ServerSettings,
   ServiceSettings,
   ServiceView,
   ServiceWords,
@@ -58,6 +59,20 @@ const settings = (s: ServiceSettings, v6: boolean): readonly string[] => {
   ];
 };
 
+const tunnel = (t: ServerSettings['tunnel']): readonly string[] => {
+  if (t === undefined || t === null) return [];
+  const port = t.type === 'gue' ? [`--tun-port ${t.port}`] : [];
+  return [`--tun-type ${t.type}`, ...port, ...(t.checksum ? ['--tun-csum'] : [])];
+};
+
+const serverSettings = (s: ServerSettings): readonly string[] => [
+  modes[s.forwarding ?? 'DR'] ?? '-g',
+  `-w ${s.weight ?? 1}`,
+  ...(s.upperThreshold === undefined ? [] : [`-x ${s.upperThreshold}`]),
+  ...(s.lowerThreshold === undefined ? [] : [`-y ${s.lowerThreshold}`]),
+  ...tunnel(s.tunnel),
+];
+
 /** null: dpip's, not ipvsadm's. */
 const line = (c: RuntimeCommand): string | null => {
   switch (c.op) {
@@ -70,7 +85,7 @@ const line = (c: RuntimeCommand): string | null => {
     case 'server.add': {
       const { address, port } = c.server;
       const at = port === null ? address : endpoint(address, port);
-      return `-a ${selector(c.service)} -r ${at} ${modes[c.set.forwarding ?? 'DR']} -w ${c.set.weight ?? 1}`;
+      return ['-a', selector(c.service), `-r ${at}`, ...serverSettings(c.set)].join(' ');
     }
     case 'timeouts.set':
       return `--set ${c.tcp} ${c.tcpFin} ${c.udp}`;

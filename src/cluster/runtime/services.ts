@@ -8,6 +8,7 @@ import {
   realServerKey,
   type ServiceEntry,
   serviceKey,
+  type Tunnel,
 } from '../../dataplane/snapshot.js';
 import { type Identity, identity, serviceName } from './identity.js';
 import { ownersOf } from './owners.js';
@@ -177,6 +178,20 @@ const checkPort = (s: ServiceEntry, r: RealServerEntry): void => {
     );
 };
 
+const checkThresholds = (r: RealServerEntry): void => {
+  const { upperThreshold: upper = 0, lowerThreshold: lower = 0 } = r;
+  if (lower > upper)
+    refuse(
+      `${serverName(r)}: the lower threshold (-y), ${lower}, is above the upper (-x), ${upper === 0 ? 'which is not set' : upper}`,
+    );
+};
+
+/** Without what is not set, so that the same state is the same value. */
+const plain = (r: RealServerEntry): RealServerEntry =>
+  Object.fromEntries(
+    Object.entries(r).filter(([, x]) => x !== undefined),
+  ) as unknown as RealServerEntry;
+
 const checkServer = (s: ServiceEntry, r: RealServerEntry): RealServerEntry => {
   if ((s.match !== null) !== (r.forwarding === 'SNAT'))
     refuse(
@@ -184,16 +199,37 @@ const checkServer = (s: ServiceEntry, r: RealServerEntry): RealServerEntry => {
         ? `${serverName(r)}: SNAT (-J) goes with a match service (-H)`
         : `${serverName(r)}: a match service (-H) forwards by SNAT (-J)`,
     );
+  if (r.tunnel !== undefined && r.forwarding !== 'TUN')
+    refuse(`${serverName(r)}: a kind of tunnel (--tun-type) goes with -i`);
   checkFamilies(s, r);
   checkPort(s, r);
-  return r;
+  checkThresholds(r);
+  return plain(r);
 };
 
+/** As a command reads it: null is IP in IP, which an entry does not name. */
+const tunnel = (x: unknown): Tunnel | undefined => {
+  if (x === null) return undefined;
+  const f = fieldsOf(x, 'tunnel');
+  onlyFields(f, ['type', 'port', 'checksum'], 'tunnel');
+  const type = oneOf(f['type'], 'kind of tunnel', ['gre', 'gue'] as const);
+  const checksum = flag(f['checksum'], 'checksum of the tunnel');
+  if (type === 'gue')
+    return { type, port: integer(f['port'], 'port of the tunnel', 1, 65_535), checksum };
+  return f['port'] === undefined ? { type, checksum } : refuse('a GRE tunnel has no port');
+};
+
+const threshold = (x: unknown): number | undefined =>
+  integer(x, 'threshold', 0, 0x7fffffff) || undefined;
+
 const serverSettings: {
-  readonly [K in keyof RealServerEntry]?: (x: unknown) => RealServerEntry[K];
+  readonly [K in keyof RealServerEntry]?: (x: unknown) => RealServerEntry[K] | undefined;
 } = {
   forwarding: (x) => oneOf(x, 'forwarding', forwardings),
   weight: (x) => integer(x, 'weight', 0, heaviest),
+  upperThreshold: threshold,
+  lowerThreshold: threshold,
+  tunnel,
 };
 
 const configuredServer = (s: ServiceEntry, r: RealServerEntry, x: unknown): RealServerEntry => {
@@ -202,7 +238,16 @@ const configuredServer = (s: ServiceEntry, r: RealServerEntry, x: unknown): Real
   const read = Object.entries(serverSettings).flatMap(([name, reader]) =>
     f[name] === undefined ? [] : [[name, reader(f[name])] as const],
   );
-  return checkServer(s, { ...r, ...Object.fromEntries(read) });
+  const next: RealServerEntry = { ...r, ...Object.fromEntries(read) };
+  // what only meant something together with what is taken back goes with it
+  const { tunnel: kind, lowerThreshold: lower, ...other } = next;
+  const noTunnel = next.forwarding !== 'TUN' && f['tunnel'] === undefined;
+  const noLimit = next.upperThreshold === undefined && f['lowerThreshold'] === undefined;
+  return checkServer(s, {
+    ...other,
+    ...(noTunnel || kind === undefined ? {} : { tunnel: kind }),
+    ...(noLimit || lower === undefined ? {} : { lowerThreshold: lower }),
+  });
 };
 
 const findServer = (s: ServiceEntry, id: ServerId): RealServerEntry =>

@@ -10,6 +10,7 @@ import {
   routeKey,
   type ServiceEntry,
   serviceKey,
+  type Tunnel,
 } from '../../dataplane/snapshot.js';
 
 /** `link` and `global` are both routes of the data plane; `kni_host` says what the kernel's interface has, which is known anyway. */
@@ -112,6 +113,12 @@ export interface ServerWords {
 export interface ServerSettings {
   readonly forwarding?: string;
   readonly weight?: number;
+  /** Sessions; 0: no limit. */
+  readonly upperThreshold?: number;
+  /** Sessions; 0: three quarters of the upper one. */
+  readonly lowerThreshold?: number;
+  /** null: IP in IP. */
+  readonly tunnel?: Tunnel | null;
 }
 
 export type RuntimeCommand =

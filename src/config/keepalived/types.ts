@@ -190,6 +190,10 @@ export interface RealServer {
   readonly address: string;
   readonly port: number;
   readonly weight: number;
+  /** Sessions from which on it takes no new ones; 0: no limit. */
+  readonly upperThreshold: number;
+  /** Sessions below which it takes them again; 0: three quarters of the upper one. */
+  readonly lowerThreshold: number;
   readonly inhibitOnFailure: boolean;
   readonly checkers: readonly Checker[];
   /** Of the real_server only; the virtual_server's is used where null. */

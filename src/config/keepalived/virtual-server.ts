@@ -86,7 +86,13 @@ const realServer = (c: Context, n: Node, vs: TimingWords): RealServer | null => 
   }
   noMore(c, n, 2);
   const own: TimingWords = {};
-  const d = { weight: 1, inhibitOnFailure: false, virtualhost: null as string | null };
+  const d = {
+    weight: 1,
+    upperThreshold: 0,
+    lowerThreshold: 0,
+    inhibitOnFailure: false,
+    virtualhost: null as string | null,
+  };
   const found: { readonly kind: CheckerKind; readonly node: Node }[] = [];
   const kinds: Readers = Object.fromEntries(
     checkerKinds.map((kind) => [kind, (node: Node) => void found.push({ kind, node })]),
@@ -99,6 +105,12 @@ const realServer = (c: Context, n: Node, vs: TimingWords): RealServer | null => 
       ...kinds,
       weight: integer(c, 0, 2_147_483_647, (x) => {
         d.weight = x;
+      }),
+      uthreshold: integer(c, 0, 2_147_483_647, (x) => {
+        d.upperThreshold = x;
+      }),
+      lthreshold: integer(c, 0, 2_147_483_647, (x) => {
+        d.lowerThreshold = x;
       }),
       inhibit_on_failure: boolean(c, (b) => {
         d.inhibitOnFailure = b;
@@ -120,6 +132,11 @@ const realServer = (c: Context, n: Node, vs: TimingWords): RealServer | null => 
     c.report.add('warning', 'KS_CONF_WEIGHT', place, 'weights above 65535 count as 65535');
     d.weight = 65_535;
   }
+  if (d.lowerThreshold > d.upperThreshold)
+    c.report.add('error', 'KS_CONF_THRESHOLD', n.args[0] ?? n.keyword, 'thresholds the wrong way', {
+      found: `lthreshold ${d.lowerThreshold} and ${d.upperThreshold === 0 ? 'no uthreshold' : `uthreshold ${d.upperThreshold}`}`,
+      expected: 'a uthreshold not below it',
+    });
   return { ...where, ...d, checkers, place: n.keyword.place };
 };
 

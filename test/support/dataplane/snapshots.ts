@@ -20,12 +20,19 @@ const address = fc.nat(5).map((n) => `192.0.2.${n + 1}`);
 const device = fc.constantFrom('dpdk0', 'dpdk1');
 const port = fc.constantFrom(80, 443, 8080);
 
-const realServer = fc.record({
-  address,
-  port,
-  forwarding: fc.constantFrom('FNAT' as const, 'DR' as const),
-  weight: fc.nat(3),
-});
+const thresholds = fc.constantFrom<{ upperThreshold?: number; lowerThreshold?: number }>(
+  {},
+  { upperThreshold: 9 },
+  { upperThreshold: 9, lowerThreshold: 4 },
+);
+const realServer = fc
+  .record({
+    address,
+    port,
+    forwarding: fc.constantFrom('FNAT' as const, 'DR' as const),
+    weight: fc.nat(3),
+  })
+  .chain((r) => thresholds.map((x) => ({ ...r, ...x })));
 const localAddress = fc.record({ device, address });
 const end: fc.Arbitrary<MatchEnd> = fc.record({
   first: fc.constantFrom(null, '10.0.0.0'),

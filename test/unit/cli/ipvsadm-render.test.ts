@@ -19,6 +19,9 @@ const none = {
   outPackets: 0,
   inBytes: 0,
   outBytes: 0,
+  upperThreshold: 0,
+  lowerThreshold: 0,
+  full: false,
 };
 const plain: ServiceView = {
   service: { protocol: 'TCP', address: '203.0.113.9', port: 443, match: null },

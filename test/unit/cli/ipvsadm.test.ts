@@ -5,6 +5,7 @@ import { parse, parseSaved } from '../../../src/cli/ipvsadm/parse.js';
 import { save, selector } from '../../../src/cli/ipvsadm/save.js';
 import { words } from '../../../src/cli/ipvsadm/words.js';
 import { UsageError } from '../../../src/cli/usage.js';
+import type { Tunnel } from '../../../src/dataplane/snapshot.js';
 
 const line = (text: string) => parse(text.split(' ').filter((w) => w !== '')).request;
 const why = (text: string): string => {
@@ -76,6 +77,28 @@ test('real servers in every mode; without a port the service has it', (t) => {
       set: { weight: 0 },
     },
   ]);
+  t.deepEqual(commands('-e -t 192.0.2.1:80 -r 10.0.0.1:80 -x 100 -y50'), [
+    {
+      op: 'server.edit',
+      service: web,
+      server: { address: '10.0.0.1', port: 80 },
+      set: { upperThreshold: 100, lowerThreshold: 50 },
+    },
+  ]);
+  const tunnels = {
+    ipip: null,
+    'gre --tun-csum': { type: 'gre', checksum: true },
+    'gue --tun-port 5555 --tun-nocsum': { type: 'gue', port: 5555, checksum: false },
+  };
+  for (const [words, tunnel] of Object.entries(tunnels))
+    t.deepEqual(commands(`-a -t 192.0.2.1:80 -r 10.0.0.1 -i --tun-type ${words}`), [
+      {
+        op: 'server.add',
+        service: web,
+        server: { address: '10.0.0.1', port: null },
+        set: { forwarding: 'TUN', tunnel: tunnel as null },
+      },
+    ]);
   t.deepEqual(commands('-d -t 192.0.2.1:80 -r fd00::1'), [
     { op: 'server.delete', service: web, server: { address: 'fd00::1', port: null } },
   ]);
@@ -129,6 +152,7 @@ test('listings, with letters joined or apart', (t) => {
   t.like(line('-Ln --stats --exact'), { show: 'stats', exact: true });
   t.like(line('-Ln --rate -X --nosort --json'), { show: 'rate', nosort: true, json: true });
   t.like(line('-L --timeout'), { show: 'timeouts' });
+  t.like(line('-Ln --thresholds'), { show: 'thresholds' });
   t.like(line('-Ln -t 192.0.2.1:80'), { service: web });
   t.like(line('-lnc --sockpair tcp:1.2.3.4:5:192.0.2.1:80'), {
     show: 'sessions',
@@ -156,10 +180,23 @@ test('what is wrong is told with the word, what was found, and what to do', (t) 
     ['-A -t 192.0.2.1:80 --scheduled rr', /unknown word '--scheduled'; did you mean --scheduler\?/],
     ['-A -t 192.0.2.1:80 --expire-quiescent=yes', /--expire-quiescent takes no value, found 'yes'/],
     ['-E -u 192.0.2.1:80 --ops --no-ops', /--ops and --no-ops contradict/],
-    ['-A -t 192.0.2.1:80 --sched-flags mh-fallback', /'mh-fallback' is not there yet/],
+    [
+      '-A -t 192.0.2.1:80 --sched-flags flag-3',
+      /'flag-3' is not there yet; there is sh-port, mh-p/,
+    ],
     ['-a -t 192.0.2.1:80', /^-a needs -r: real server ADDRESS\[:PORT\]$/],
     ['-a -t 192.0.2.1:80 -r 10.0.0.1 -g -b', /two forwarding modes are named/],
     ['-a -t 192.0.2.1:80 -r 10.0.0.1 -w -3', /-w: found '-3', expected a whole number/],
+    ['-a -t 192.0.2.1:80 -r 10.0.0.1 -x many', /-x: found 'many', expected a whole number/],
+    [
+      '-a -t 192.0.2.1:80 -r 10.0.0.1 -i --tun-type l2tp',
+      /found 'l2tp', expected ipip, gre or gue/,
+    ],
+    ['-a -t 192.0.2.1:80 -r 10.0.0.1 -i --tun-type gue', /--tun-type gue needs --tun-port/],
+    ['-a -t 192.0.2.1:80 -r 10.0.0.1 -i --tun-type gre --tun-port 1', /goes with --tun-type gue/],
+    ['-a -t 192.0.2.1:80 -r 10.0.0.1 -i --tun-type ipip --tun-csum', /IP in IP has no checksum/],
+    ['-a -t 192.0.2.1:80 -r 10.0.0.1 -i --tun-csum', /--tun-csum and --tun-nocsum go with --tun-t/],
+    ['-a -t 192.0.2.1:80 -r 10.0.0.1 -i --tun-type gre --tun-csum --tun-nocsum', /contradict/],
     ['-P -t 192.0.2.1:80 -z 10.0.0.9', /^-P needs -F: its device$/],
     ['-L -c --stats', /two listings are asked for/],
     ['-Q@', /unknown word '-@' in '-Q@'/],
@@ -176,6 +213,12 @@ test('what is wrong is told with the word, what was found, and what to do', (t) 
 });
 
 test('words which say what is so anyway are taken', (t) => {
+  t.deepEqual(commands('-A -t 192.0.2.1:80 -s mh --sched-flags mh-fallback,mh-port'), [
+    { op: 'service.add', service: web, set: { scheduler: 'mh', schedulerPort: true } },
+  ]);
+  t.deepEqual(commands('-A -t 192.0.2.1:80 -s sh --sched-flags sh-fallback'), [
+    { op: 'service.add', service: web, set: { scheduler: 'sh', schedulerPort: false } },
+  ]);
   t.deepEqual(commands('-A -t 192.0.2.1:80 -j disable --dest-check disable --hash-target sip'), [
     { op: 'service.add', service: web, set: {} },
   ]);
@@ -250,6 +293,18 @@ const service: fc.Arbitrary<ServiceWords> = fc.oneof(
     }),
   }),
 );
+const limits = fc.record(
+  {
+    upperThreshold: fc.integer({ min: 1, max: 0x7fffffff }),
+    lowerThreshold: fc.integer({ min: 1, max: 0x7fffffff }),
+    tunnel: fc.constantFrom<Tunnel>(
+      { type: 'gre', checksum: true },
+      { type: 'gre', checksum: false },
+      { type: 'gue', port: 5555, checksum: true },
+    ),
+  },
+  { requiredKeys: [] },
+);
 /** As the state gives them: everything is named. */
 const command: fc.Arbitrary<RuntimeCommand> = service.chain((s): fc.Arbitrary<RuntimeCommand> => {
   const v6 = s.address.includes(':');
@@ -281,10 +336,12 @@ const command: fc.Arbitrary<RuntimeCommand> = service.chain((s): fc.Arbitrary<Ru
       op: fc.constant('server.add' as const),
       service: fc.constant(s),
       server: fc.record({ address, port }),
-      set: fc.record({
-        forwarding: fc.constantFrom('FNAT', 'NAT', 'DR', 'TUN', 'SNAT'),
-        weight: fc.integer({ min: 0, max: 65_535 }),
-      }),
+      set: fc
+        .record({
+          forwarding: fc.constantFrom('FNAT', 'NAT', 'DR', 'TUN', 'SNAT'),
+          weight: fc.integer({ min: 0, max: 65_535 }),
+        })
+        .chain((set) => limits.map((x) => ({ ...set, ...x }))),
     }),
     fc.record({
       op: fc.constant('local.add' as const),

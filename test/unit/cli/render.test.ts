@@ -23,6 +23,7 @@ const view: StatusView = {
     workers: 2,
     changedWorker: 0.4567,
     leaseLeftMs: 1800,
+    noRoom: { sessionTable: 0, localPorts: 0, serversFull: 0 },
   },
   vrrp: [
     {
@@ -72,6 +73,8 @@ const view: StatusView = {
           inactiveSessions: 1,
           draining: true,
           localPorts: { used: 5, of: 1000 },
+          limit: null,
+          full: false,
           connections: 1200,
         },
       ],
@@ -112,6 +115,7 @@ test('draining shows how many sessions are left, and that none is', (t) => {
   t.regex(text({ weight: 0 }), /:8080 .*draining, 5 left/);
   t.regex(text({ weight: 0, activeSessions: 0, inactiveSessions: 0 }), /draining, drained/);
   t.regex(text({ draining: false }), /:8080 .* up /);
+  t.regex(text({ draining: false, limit: 5, full: true }), /:8080 .* full, limit 5 /);
   t.regex(text({ localPorts: { used: 999, of: 1000 } }), /100 %/);
   t.regex(text({ localPorts: null }), / - +connection refused/);
   const leaving = [{ service: 'TCP 203.0.113.9:80', realServer: '10.1.0.9:80', sessions: 3 }];
@@ -119,6 +123,15 @@ test('draining shows how many sessions are left, and that none is', (t) => {
     renderStatus({ ...view, leaving }, t0),
     /TCP 203\.0\.113\.9:80: 10\.1\.0\.9:80 was removed, 3 sessions left/,
   );
+});
+
+test('what found no room is told, with what to do about it', (t) => {
+  t.notRegex(renderStatus(view, t0), /no room/);
+  const noRoom = { sessionTable: 0, localPorts: 7, serversFull: 2 };
+  const text = renderStatus({ ...view, dataplane: { ...view.dataplane, noRoom } }, t0);
+  t.regex(text, /no room for 7 packets .*: no local port left .*; add local addresses/);
+  t.regex(text, /no room for 2 packets .*: every real server at its threshold/);
+  t.notRegex(text, /session table/);
 });
 
 test('with several workers the share of packets that changed worker is told', (t) => {

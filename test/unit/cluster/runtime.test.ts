@@ -158,6 +158,36 @@ test('an edit keeps what it does not name', (t) => {
   t.like(r.services[0]?.realServers[0], { weight: 0, forwarding: 'FNAT' });
 });
 
+test('thresholds and the kind of a tunnel are set, kept and taken back', (t) => {
+  const edit = (set: object) => ({
+    op: 'server.edit',
+    service: web,
+    server: { address: '10.1.0.9', port: 80 },
+    set,
+  });
+  const gue = { type: 'gue', port: 5555, checksum: true } as const;
+  const added = run(
+    config,
+    [
+      {
+        op: 'server.add',
+        service: web,
+        server: { address: '10.1.0.9', port: null },
+        set: { forwarding: 'TUN', upperThreshold: 100, lowerThreshold: 50, tunnel: gue },
+      },
+    ],
+    run(config, good),
+  );
+  const server = (r: Runtime) => r.services[0]?.realServers.find((x) => x.address === '10.1.0.9');
+  const all = { address: '10.1.0.9', port: 80, forwarding: 'TUN', weight: 1 } as const;
+  t.deepEqual(server(added), { ...all, upperThreshold: 100, lowerThreshold: 50, tunnel: gue });
+  t.deepEqual(run(config, commandsOf(added)), added);
+  const less = run(config, [edit({ lowerThreshold: 0, tunnel: null })], added);
+  t.deepEqual(server(less), { ...all, upperThreshold: 100 });
+  const other = run(config, [edit({ forwarding: 'FNAT', upperThreshold: 0 })], added);
+  t.deepEqual(server(other), { address: '10.1.0.9', port: 80, forwarding: 'FNAT', weight: 1 });
+});
+
 test('all or nothing: the command at fault is told', (t) => {
   const r = applyCommands(config, emptyRuntime, [
     ...good,
@@ -250,6 +280,27 @@ test('what cannot be is refused with what was found and what to do', (t) => {
     [
       server('10.1.0.9', 80, { weight: 70_000 }),
       /weight: found 70000, expected a whole number from 0 to 65535/,
+    ],
+    [
+      server('10.1.0.9', 80, { upperThreshold: 5, lowerThreshold: 6 }),
+      /10\.1\.0\.9:80: the lower threshold \(-y\), 6, is above the upper \(-x\), 5/,
+    ],
+    [server('10.1.0.9', 80, { lowerThreshold: 6 }), /above the upper \(-x\), which is not set/],
+    [
+      server('10.1.0.9', 80, { upperThreshold: -1 }),
+      /threshold: found -1, expected a whole number/,
+    ],
+    [
+      server('10.1.0.9', 80, { tunnel: { type: 'gre', checksum: false } }),
+      /a kind of tunnel \(--tun-type\) goes with -i/,
+    ],
+    [
+      server('10.1.0.9', 80, { forwarding: 'TUN', tunnel: { type: 'gue', checksum: false } }),
+      /port of the tunnel: found nothing, expected a whole number from 1 to 65535/,
+    ],
+    [
+      server('10.1.0.9', 80, { forwarding: 'TUN', tunnel: { type: 'l2tp', checksum: false } }),
+      /kind of tunnel: found 'l2tp', expected one of gre, gue/,
     ],
     [
       { op: 'server.delete', service: web, server: { address: '10.9.9.9', port: null } },

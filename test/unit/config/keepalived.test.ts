@@ -182,6 +182,19 @@ test('the quorum is clamped to all weights, hysteresis below the quorum', (t) =>
   t.is(v?.hysteresis, 0);
 });
 
+test('thresholds of a real server', (t) => {
+  const rs = (words: string): string => ` real_server 10.1.0.11 80 {\n${words}\n }`;
+  t.like(vs('', rs(' uthreshold 100\n lthreshold 60'))?.realServers[0], {
+    upperThreshold: 100,
+    lowerThreshold: 60,
+  });
+  t.like(vs('', rs(''))?.realServers[0], { upperThreshold: 0, lowerThreshold: 0 });
+  const complaint = (words: string): string => said(load(service('', rs(words)))).join('\n');
+  t.regex(complaint('lthreshold 5'), /error thresholds the wrong way/);
+  t.regex(complaint('uthreshold 4\n lthreshold 5'), /error thresholds the wrong way/);
+  t.is(complaint('uthreshold 4\n lthreshold 4'), '');
+});
+
 test('a real server without a port has its virtual server’s', (t) => {
   t.is(vs('', ' real_server 10.1.0.11 {\n }')?.realServers[0]?.port, 80);
 });

@@ -116,9 +116,16 @@ const operations: readonly (readonly [string, Uint8Array, string])[] = [
     encodeOp({
       type: 'realServerSet',
       service,
-      realServer: { address: '10.0.1.1', port: 8080, forwarding: 'FNAT', weight: 5 },
+      realServer: {
+        address: '10.0.1.1',
+        port: 8080,
+        forwarding: 'FNAT',
+        weight: 5,
+        upperThreshold: 10_000,
+        lowerThreshold: 9,
+      },
     }),
-    `09003400${keyHex}04011f90${'0a000101'.padEnd(32, '0')}0500000000000000`,
+    `09003c00${keyHex}04011f90${'0a000101'.padEnd(32, '0')}05000000000000001027000009000000`,
   ],
   [
     'localSet',
@@ -298,6 +305,6 @@ test('law: random bytes, and random bytes behind a right head, never throw', (t)
 test('the operations have the sizes the data plane insists on', (t) => {
   t.deepEqual(
     [opAddr, opSvc, opRs, opLip, opParam, opMatch].map((c) => c.size),
-    [40, 44, 52, 60, 16, 84],
+    [40, 44, 60, 60, 16, 84],
   );
 });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { readCounters, shmHead, shmRs } from '../../../src/dataplane/counters.js';
+import { isFull, readCounters, shmHead, shmRs } from '../../../src/dataplane/counters.js';
 import { viewOf } from '../../../src/net/codec.js';
 import { compileAndRun } from '../../support/dataplane/cc.js';
 
@@ -29,6 +29,8 @@ int main(void)
 	ks_shm_port(s, 1)[KS_PC_LINK_UP] = 1;
 	ks_shm_rs(s, 0)[KS_RSC_COUNT + KS_RSC_ACTIVE] = 5;
 	ks_shm_rs(s, 1)[KS_RSC_COUNT + KS_RSC_ACTIVE] = 6;
+	ks_shm_rs(s, 0)[KS_RSC_COUNT + KS_RSC_OVERLOAD] = 4;
+	ks_shm_rs(s, 1)[KS_RSC_COUNT + KS_RSC_OVERLOAD] = 3;
 	struct ks_shm_rs *row = (void *)((char *)mem + s->rs_dir_off);
 	row[1] = (struct ks_shm_rs){.seq = 2, .used = 1, .svc = {.af = 4, .proto = 6, .port = htons(80)}, .af = 4, .fwd = 1, .port = htons(8080), .weight = 9};
 	memcpy(row[1].svc.addr, "\\x0a\\0\\0\\x01", 4);
@@ -69,6 +71,27 @@ test('the counters are found by their names where native/core laid them', (t) =>
     weight: 9,
   });
   t.is(c?.realServers[0]?.counters['active'], 11, 'summed over the workers');
+  t.is(c?.realServers[0]?.counters['overload'], 4, 'the last change of any of them');
+});
+
+test('a real server is full from its upper threshold on until it is below its lower one', (t) => {
+  const full = (r: object, sessions: number, overload: number): boolean =>
+    isFull(r, { active: 1, inactive: sessions - 1, overload });
+  t.false(isFull({ upperThreshold: 8 }, undefined));
+  t.false(full({}, 900, 1), 'no limit');
+  t.deepEqual(
+    [7, 8].map((n) => full({ upperThreshold: 8 }, n, 2)),
+    [false, true],
+  );
+  t.deepEqual(
+    [5, 6].map((n) => full({ upperThreshold: 8 }, n, 1)),
+    [false, true],
+    'three quarters',
+  );
+  t.deepEqual(
+    [2, 3].map((n) => full({ upperThreshold: 8, lowerThreshold: 3 }, n, 1)),
+    [false, true],
+  );
 });
 
 test('a row that is being written is left out', (t) => {

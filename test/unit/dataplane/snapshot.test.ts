@@ -77,6 +77,8 @@ test('every field has a part in the digest', (t) => {
     withService({ establishedTimeoutMs: 1 }),
     withService({ realServers: [{ ...rs, weight: 99 }] }),
     withService({ realServers: [{ ...rs, forwarding: 'DR' }] }),
+    withService({ realServers: [{ ...rs, upperThreshold: 9 }] }),
+    withService({ realServers: [{ ...rs, upperThreshold: 9, lowerThreshold: 5 }] }),
     withService({ realServers: [] }),
     withService({ localAddresses: [] }),
     withService({ localAddresses: [{ device: 'dpdk1', address: '10.255.0.1' }] }),
