@@ -70,7 +70,7 @@ unsigned ks_tell_expired(struct ks_worker *w, const struct ks_conf *c, const str
 	    s->flags & (KS_SF_ONE_WAY | KS_SF_TEMPLATE) || c->param[KS_PARAM_RESET_EXPIRED] == 0)
 		return 0;
 	for (unsigned dir = KS_IN; dir <= KS_OUT; dir++)
-		if (ks_may_send_error(w, now) && ask(w, c, s, dir, &out[n], now))
+		if (ks_may_tell(w, KS_TELL_EXPIRY, now) && ask(w, c, s, dir, &out[n], now))
 			n++;
 	return n;
 }

@@ -9,17 +9,20 @@
 #define OWN_TTL 64u
 #define QUOTED  8u /* bytes of the transport header an error carries at least (RFC 792) */
 
-bool ks_may_send_error(struct ks_worker *w, ks_ms now)
+bool ks_may_tell(struct ks_worker *w, enum ks_tell kind, ks_ms now)
 {
-	uint64_t second = now / 1000;
+	static const uint32_t a_second[KS_TELL_KINDS] = {
+		[KS_TELL_ERROR] = 1000,
+		[KS_TELL_RESET] = 10000,
+		[KS_TELL_EXPIRY] = 10000,
+	};
+	struct ks_budget *b = &w->budget[kind];
 
-	if (w->error_second != second) {
-		w->error_second = second;
-		w->error_tokens = KS_ERRORS_PER_SECOND;
-	}
-	if (w->error_tokens == 0)
+	if (b->second != now / 1000)
+		*b = (struct ks_budget){ .second = now / 1000, .left = a_second[kind] };
+	if (b->left == 0)
 		return false;
-	w->error_tokens--;
+	b->left--;
 	return true;
 }
 
@@ -61,7 +64,7 @@ static void icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_p
 	struct ks_icmp *icmp = (void *)(p->data + KS_ETH_LEN + sizeof(struct ks_ip4));
 
 	ks_drop(w, p, otherwise);
-	if (total > (unsigned)p->len + p->tailroom || !ks_may_send_error(w, now))
+	if (total > (unsigned)p->len + p->tailroom || !ks_may_tell(w, KS_TELL_ERROR, now))
 		return;
 	memcpy(quote, p->data + p->l3, n);
 	ks_fill_ip4((void *)(p->data + KS_ETH_LEN), (uint16_t)(total - KS_ETH_LEN), KS_PROTO_ICMP,
@@ -123,7 +126,7 @@ void ks_tcp_reset(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p
 	uint64_t pseudo;
 
 	ks_drop(w, p, otherwise);
-	if (flags & KS_TCP_RST || !ks_may_send_error(w, now))
+	if (flags & KS_TCP_RST || !ks_may_tell(w, KS_TELL_RESET, now))
 		return;
 	if (p->af == 4) {
 		pseudo = ks_csum_pseudo4(src, dst, KS_PROTO_TCP, sizeof(out));

@@ -56,7 +56,7 @@ void ks_icmp6_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt 
 		n = room - (unsigned)(KS_ETH_LEN + sizeof(struct ks_ip6) + sizeof(*icmp));
 	if (room < KS_ETH_LEN + sizeof(struct ks_ip6) + sizeof(*icmp) + sizeof(struct ks_ip6) +
 			    QUOTED ||
-	    !ks_may_send_error(w, now))
+	    !ks_may_tell(w, KS_TELL_ERROR, now))
 		return;
 	memcpy(dst.b, ks_ip6(p)->src, 16);
 	src = own_address(c, p);

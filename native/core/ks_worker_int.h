@@ -11,6 +11,20 @@
 #include "ks_timer.h"
 #include "ks_worker.h"
 
+/* What a worker says of itself, each kind so often a second (RFC 1812 §4.3.2.8), so that a flood of
+ * one does not silence another. */
+enum ks_tell {
+	KS_TELL_ERROR, /* ICMP errors */
+	KS_TELL_RESET, /* RSTs to segments no session knows */
+	KS_TELL_EXPIRY, /* questions to the ends of expired sessions (ks_expire.c) */
+	KS_TELL_KINDS
+};
+
+struct ks_budget {
+	uint64_t second;
+	uint32_t left;
+};
+
 struct ks_worker {
 	struct ks_table table;
 	uint64_t *c; /* counters */
@@ -23,17 +37,13 @@ struct ks_worker {
 	uint32_t index;
 	uint32_t n_workers;
 	uint32_t lport_cursor;
-	uint32_t error_tokens; /* ICMP errors and RSTs this worker may still send this second */
-	uint64_t error_second;
+	struct ks_budget budget[KS_TELL_KINDS];
 	uint32_t hand[2]; /* ks_pressure.c: where to look next, narrow and wide */
 	const struct ks_mem *mem;
 	struct ks_frags *frags;
 	struct ks_worker_opts opts;
 	struct ks_wheel wheel;
 };
-
-/* A worker answers so many packets a second with an ICMP error or a RST (RFC 1812 §4.3.2.8). */
-#define KS_ERRORS_PER_SECOND 1000u
 
 static inline struct ks_ip4 *ks_ip(const struct ks_pkt *p)
 {
@@ -72,8 +82,8 @@ static inline uint64_t *ks_rs_row(struct ks_worker *w, uint32_t slot)
 	return &w->rs[(size_t)slot * KS_RSC_COUNT];
 }
 
-/* Uses up one token; false = none left in this second. */
-bool ks_may_send_error(struct ks_worker *w, ks_ms now);
+/* Uses up one of the kind's; false = none left in this second. */
+bool ks_may_tell(struct ks_worker *w, enum ks_tell kind, ks_ms now);
 
 /* ks_parse.c: checks everything up to the ports. */
 enum ks_class {

@@ -59,11 +59,11 @@ const answer = async (sim: Sim, f: Frame, device: string, part: Partial<Segment>
   return sent(await sim.frame(device, encodeFrame(macOf(s.src), port, s)));
 };
 
-const established = async (sim: Sim, k: Kind): Promise<Frame> => {
-  const [syn] = await fromClient(sim, k, { flags: 'S' });
+const established = async (sim: Sim, k: Kind, sport = 40_000): Promise<Frame> => {
+  const [syn] = await fromClient(sim, k, { sport, flags: 'S' });
   if (syn === undefined) throw new Error('the SYN was not forwarded');
   await answer(sim, syn, 'dpdk0', { flags: 'SA', seq: 9000, ack: 1001 });
-  const [ack] = await fromClient(sim, k, { flags: 'A', seq: 1001, ack: 9001 });
+  const [ack] = await fromClient(sim, k, { sport, flags: 'A', seq: 1001, ack: 9001 });
   if (ack === undefined) throw new Error('the ACK was not forwarded');
   return ack;
 };
@@ -117,6 +117,19 @@ for (const k of expiring)
       t.deepEqual(toServer?.faults, []);
     });
   });
+
+test('of a thousand connections that expire together both ends of each learn it', async (t) => {
+  const k: Kind = { mode: 'FNAT', protocol: 'TCP', outside: 4, inside: 4 };
+  await withSim(k, 1, async (sim) => {
+    // soon enough that the neighbours are known, and nothing waits for an answer of theirs
+    await sim.apply({ ...wanted(k), params: { tcpEstablished: 5000 } });
+    for (let i = 0; i < 1000; i++) await established(sim, k, 10_000 + i);
+    const asked = sent(await settle(sim, await sim.advance(7000)));
+    t.is(asked.length, 2000);
+    const clients = asked.filter((f) => f.device === 'dpdk1').map((f) => f.dport);
+    t.is(new Set(clients).size, 1000);
+  });
+});
 
 test('nobody is told where that is switched off, or when a connection was never established', async (t) => {
   const k: Kind = { mode: 'FNAT', protocol: 'TCP', outside: 4, inside: 4 };
