@@ -63,7 +63,7 @@ struct ks_worker_opts {
 	X(OUT_BYTES, "out_bytes")     \
 	X(ACTIVE, "active")           \
 	X(INACTIVE, "inactive")       \
-	X(OVERLOAD, "overload") /* see ks_sched.h */
+	X(OVERLOAD, "overload") /* see ks_counts.h */
 enum ks_rs_counter {
 #define X(sym, name) KS_RSC_##sym,
 	KS_RS_COUNTERS(X)
