@@ -9,8 +9,6 @@
 /* Ports tried for one packet before it is dropped; the next packet goes on where this one stopped,
  * so every free port is found. */
 #define LPORT_TRIES 512u
-/* Neighbouring ports differ in few bits, and so do their hashes: steps of a prime change many. */
-#define AIMED_STEP 1021u
 
 struct ks_port_class ks_own_ports(const struct ks_worker *w, const struct ks_conf *c)
 {
@@ -102,7 +100,8 @@ static bool choose_local(struct ks_worker *w, const struct ks_conf *c, const str
 
 		if (++st->lip >= n_lips) {
 			st->lip = 0;
-			w->lport_cursor = (w->lport_cursor + (aimed ? AIMED_STEP : 1)) % pc.count;
+			w->lport_cursor =
+				(w->lport_cursor + (aimed ? KS_AIMED_STEP : 1)) % pc.count;
 		}
 		set_addr(out, KS_DST, &lip->addr);
 		out->t.dport = ks_hton16(

@@ -121,6 +121,10 @@ struct ks_pair {
 };
 struct ks_session *ks_make_session(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 				   const struct ks_pair *pair, ks_ms now);
+/* Between ports tried for their hash: neighbouring ones differ in few bits, and so do their hashes;
+ * steps of a prime change many. */
+#define KS_AIMED_STEP 1021u
+
 /* Ports of [min, max] that this worker owns: first + k * n_workers, k < count. */
 struct ks_port_class {
 	uint32_t first;

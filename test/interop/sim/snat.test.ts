@@ -2,6 +2,7 @@
  * SNAT packet by packet: any history of hosts that speak to others through us, held against a table of who has which address and port. It
  * shares nothing with the packet path but the words of the rule.
  */
+import { createHash } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { emptySnapshot, matchAddress, type Snapshot } from '../../../src/dataplane/snapshot.js';
@@ -16,6 +17,7 @@ import {
   packetOf,
 } from '../../support/sim/frames.js';
 import { type Outcome, type Sim, startSim } from '../../support/sim/sim.js';
+import { delivered } from '../../support/sim/toeplitz.js';
 import {
   type Family,
   macOf,
@@ -81,8 +83,14 @@ const wanted = (f: Family, kind: Kind): Snapshot => {
   };
 };
 
-const started = async (f: Family, kind: Kind, workers: number, seed: number): Promise<Sim> => {
-  const sim = startSim({ ports, addresses: simAddresses, workers, seed });
+const started = async (
+  f: Family,
+  kind: Kind,
+  workers: number,
+  seed: number,
+  rss: { readonly rssKey?: Uint8Array } = {},
+): Promise<Sim> => {
+  const sim = startSim({ ports, addresses: simAddresses, workers, seed, ...rss });
   await sim.apply(wanted(f, kind));
   for (const i of [0, 1, 2, 3]) {
     const to = { mac: ports.dpdk0, address: sides[f].lan };
@@ -278,6 +286,37 @@ for (const f of [4, 6] as const)
       );
       t.true(sessions > 100, `${sessions} sessions`);
     });
+
+const rssKey = Uint8Array.from(createHash('sha512').update('snat').digest().subarray(0, 40));
+
+for (const f of [4, 6] as const)
+  for (const kind of ['TCP', 'UDP'] as const)
+    for (const workers of [2, 3, 8])
+      test(`answers arrive at their session's worker where the NIC spreads them: IPv${f} ${kind}, ${workers} workers`, async (t) => {
+        const sim = await started(f, kind, workers, 7, { rssKey });
+        t.teardown(() => sim.close());
+        const seen = new Set<number>();
+        for (let i = 0; i < 60; i++) {
+          const inner = { src: hostOf(f, i % 3), sport: 2000 + i, dst: remoteOf(f, 0), dport: 53 };
+          const frame = frameOf(kind, inner, ports.dpdk0, false, 'S');
+          const [o] = sent(await sim.frame('dpdk0', frame, i % workers));
+          const left = o === undefined ? null : decodeFrame(o.bytes);
+          if (left === null) return void t.fail('nothing left');
+          const answer = {
+            ...left,
+            src: left.dst,
+            sport: left.dport,
+            dst: left.src,
+            dport: left.sport,
+          };
+          const at = delivered(rssKey, workers, answer);
+          const bytes = frameOf(kind, answer, ports.dpdk1, true, 'SA');
+          const [back] = sent(await sim.frame('dpdk1', bytes, at));
+          t.like(back, { fate: 'tx', device: 'dpdk0', worker: at });
+          seen.add(at);
+        }
+        t.is(seen.size, workers, 'and every worker has some');
+      });
 
 test('an echo of zeros comes back with a right checksum', async (t) => {
   const sim = await started(4, 'ICMP', 1, 1);
