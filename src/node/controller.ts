@@ -27,6 +27,7 @@ import { type Driver, drive } from '../kernel/driver.js';
 import { loadAddon } from '../kernel/io/addon.js';
 import { monotonicClock } from '../kernel/io/clock.js';
 import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
+import { changesBetween } from './changes.js';
 import { type Child, keepRunning } from './child.js';
 import type { ControllerOptions, FromController, ToController } from './controller-messages.js';
 import { dataplaneArgs } from './dataplane-args.js';
@@ -221,65 +222,6 @@ const dataplane: Dataplane = connectDataplane({
       `data plane: ${eventNames[e.type] ?? `event ${e.type}`} ${e.text}`.trim(),
     ),
 });
-
-/** A part of the configuration under its name, as a text that is the same when nothing of it changed. */
-interface Named {
-  readonly name: string;
-  readonly text: string;
-}
-
-/** Where something stands in its file is no part of what it says. */
-const textOf = (value: unknown): string =>
-  JSON.stringify(value, (key, v) => (key === 'place' ? undefined : v));
-
-const serviceTexts = (s: State): readonly Named[] =>
-  (s.plan?.snapshot.services ?? []).map((v) => ({
-    name: `${v.protocol} ${v.address}:${v.port}`,
-    text: textOf(v),
-  }));
-const instanceTexts = (s: State): readonly Named[] =>
-  s.facts.config.keepalived.vrrpInstances.map((i) => ({
-    name: `vrrp_instance ${i.name}`,
-    text: textOf(i),
-  }));
-const otherTexts = (s: State): readonly Named[] => {
-  const { vrrpInstances: _, virtualServers, ...rest } = s.facts.config.keepalived;
-  const checks = virtualServers.map((v) =>
-    v.realServers.map((r) => [r.address, r.port, r.checkers]),
-  );
-  const { timeoutsMs, vipLeaseMs, neighbourTimeoutMs, defaultTtl, maglevSize } =
-    s.facts.config.dpvs;
-  return [
-    { name: 'health checks', text: textOf(checks) },
-    { name: 'addresses, routes, groups and global_defs', text: textOf(rest) },
-    {
-      name: 'timeouts and parameters of dpvs.conf',
-      text: textOf([timeoutsMs, vipLeaseMs, neighbourTimeoutMs, defaultTtl, maglevSize]),
-    },
-  ];
-};
-
-const changesBetween = (before: State, after: State): readonly string[] => {
-  const names = (s: State): ReadonlySet<string> =>
-    new Set((s.plan?.snapshot.services ?? []).map((v) => `${v.protocol} ${v.address}:${v.port}`));
-  const instances = (s: State): ReadonlySet<string> =>
-    new Set(s.facts.config.keepalived.vrrpInstances.map((i) => `vrrp_instance ${i.name}`));
-  const changed = (a: readonly Named[], b: readonly Named[]): readonly string[] =>
-    b
-      .filter((x) => a.some((y) => y.name === x.name && y.text !== x.text))
-      .map((x) => `~ ${x.name}`);
-  const compare = (a: ReadonlySet<string>, b: ReadonlySet<string>): readonly string[] => [
-    ...[...a].filter((x) => !b.has(x)).map((x) => `- ${x}`),
-    ...[...b].filter((x) => !a.has(x)).map((x) => `+ ${x}`),
-  ];
-  return [
-    ...compare(names(before), names(after)),
-    ...changed(serviceTexts(before), serviceTexts(after)),
-    ...compare(instances(before), instances(after)),
-    ...changed(instanceTexts(before), instanceTexts(after)),
-    ...changed(otherTexts(before), otherTexts(after)),
-  ];
-};
 
 const reload = (): ReloadView => {
   const loaded = load();
