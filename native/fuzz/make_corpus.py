@@ -153,10 +153,19 @@ ops = [
     op(1, b"dpdk1".ljust(16, b"\0") + struct.pack("<BBH", 4, 32, 1) + addr(vip)),
     op(7, key + bytes([1, 0, 0, 0]) + struct.pack("<III", 0, 0, 0) + bytes(4)),
     op(11, key + b"dpdk0".ljust(16, b"\0") + bytes([4, 0, 0, 0]) + addr(lip)),
-    op(9, key + bytes([4, 1]) + struct.pack("!H", 8080) + addr(rs) + struct.pack("<II", 10, 0)),
+    op(9, key + bytes([4, 1]) + struct.pack("!H", 8080) + addr(rs) + struct.pack("<IIII", 10, 0, 100, 50)),
     op(13, struct.pack("<III", 1, 60000, 0)),
     op(3, b"dpdk1".ljust(16, b"\0") + struct.pack("<BBHII", 4, 0, 0, 0, 0) + addr("0.0.0.0") + addr("198.51.100.1") + bytes(16)),
 ]
+any_key = bytes([4, 6]) + struct.pack("!H", 0) + addr("0.1.2.3")
+matched = [
+    op(1, b"dpdk1".ljust(16, b"\0") + struct.pack("<BBH", 4, 24, 0) + addr("198.51.100.40")),
+    op(7, any_key + bytes([1, 0, 0, 0]) + struct.pack("<III", 0, 0, 0) + bytes(4)),
+    op(9, any_key + bytes([4, 5]) + struct.pack("!H", 0) + addr("198.51.100.40") + struct.pack("<IIII", 1, 0, 0, 0)),
+    op(14, any_key + bytes([0, 0, 0, 0]) + struct.pack("<I", 3) + struct.pack("!HH", 1, 9) + bytes(16) + addr("10.0.0.0") + addr("10.0.0.255")),
+    op(14, any_key + bytes([1, 0, 0, 0]) + struct.pack("<I", 3) + bytes(4) + b"dpdk1".ljust(16, b"\0") + bytes(32)),
+]
+put("control", "match", message(3, struct.pack("<Q", 0)) + message(4, b"".join(matched)) + message(5, struct.pack("<QQII", 1, 5, len(matched), 0)))
 whole = message(3, struct.pack("<Q", 0)) + message(4, b"".join(ops)) + message(5, struct.pack("<QQII", 1, 5, len(ops), 0))
 put("control", "generation", whole)
 put("control", "requests", message(8, struct.pack("<II", 2000, 0)) + message(14, b"") + message(10, struct.pack("<IIII", 0, 0, 64, 0))
