@@ -135,6 +135,32 @@ for port in range(1025, 1041):
     put("modes", f"snat-error-{port}", record(3, frame(ip(1, "198.51.100.99", "198.51.100.80", b"\x0b\0\0\0\0\0\0\0" + quoted))))
 
 
+# histories of wishes and packets (history_fuzz.c): steps of four bytes
+ADDRESSES = [bytes([3, vip_, 3 if vip_ < 4 else 7, 0]) for vip_ in range(4)]
+NEIGHBOURS = [bytes([5, n, d, 1]) for n, d in ((0, 0), (1, 0), (2, 0), (3, 0), (4, 1), (5, 1))]
+COMMIT, LATER = bytes([8, 1, 0, 0, 15, 10, 10, 0]), bytes([15, 200, 250, 0])
+for proto in range(3):
+    for vip_ in range(4):
+        for fwd, server in [(f, vip_ // 2 * 2) for f in range(1, 5)] + [(1, 2 - vip_ // 2 * 2)] + [(4, 0)] * (vip_ // 2):
+            key_ = vip_ | proto << 2 | proto << 4
+            steps = ADDRESSES + NEIGHBOURS + [
+                bytes([0, key_, 1 + (vip_ + fwd) % 12, 0]),
+                bytes([1, key_, server | fwd << 4 | 8, 1]), bytes([1, key_, server + 1 | fwd << 4 | 8, 2]),
+                bytes([2, key_, server, 0]), COMMIT]
+            steps += [bytes([10, key_ & 15, proto | n << 3, (n % 3) * 16 + (proto == 2)]) for n in range(4)]
+            steps += [bytes([13, n, 4, n % 3]) for n in range(4)] + [bytes([10, key_ & 15, proto | n << 3, 1]) for n in range(4)]
+            steps += [bytes([1, key_, server | fwd << 4 | 8, 0xc0]), COMMIT, bytes([10, key_ & 15, proto | 16, 0]), LATER]
+            put("history", f"mode-{proto}-{vip_}-{fwd}-{server}", b"".join(steps))
+for proto in range(5):
+    six_ = proto == 4
+    key_ = 0x80 | (2 if six_ else 0) | proto << 4
+    own = 5 if six_ else 6
+    steps = NEIGHBOURS + [bytes([3, own, 2, 8]), bytes([0, key_, 1, 0]), bytes([1, key_, own | 5 << 4, 1]),
+                          bytes([6, key_, 8, 0]), COMMIT]
+    steps += [bytes([11, 0x80 | (1 if six_ else 0), proto | n << 3, 0 if proto == 0 else 1]) for n in range(3)] + [bytes([13, n, 1, n]) for n in range(3)] + [LATER]
+    put("history", f"snat-{proto}", b"".join(steps))
+
+
 def message(kind, body, seq=2):
     data = struct.pack("<HBBIII", 0x534B, 1, kind, seq, len(body), 0) + body
     return struct.pack("!H", len(data)) + data
