@@ -10,7 +10,9 @@
 #include <rte_launch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "ahead.h"
 #include "sections.h"
 
 #define ESTABLISHED 10000u
@@ -21,6 +23,7 @@ struct flood {
 	struct stage s;
 	struct gen_tuple *syn;
 	uint32_t n, room;
+	bool ahead; /* memory is touched ahead of the worker, as keelson-dataplane does */
 	struct gen_clock clock;
 	ks_ms now;
 	uint64_t turns;
@@ -130,6 +133,7 @@ static void put(struct flood *f)
 	out_num(o, "sources", f->n, 0);
 	out_num(o, "established", ESTABLISHED, 0);
 	out_num(o, "table_room", f->room, 0);
+	out_flag(o, "ahead", f->ahead);
 	out_num(o, "before_cycles", before, 1);
 	out_num(o, "during_cycles", during, 1);
 	out_num(o, "during_cycles_max", f->during[SLICES - 1], 1);
@@ -164,10 +168,19 @@ static bool name_sources(struct flood *f)
 	return f->syn != NULL;
 }
 
-static bool one(struct bench *b, uint32_t sources, uint32_t room, char err[KS_ERR_LEN])
+/* As the main lcore of keelson-dataplane, this one sleeps meanwhile. */
+static bool finished(unsigned lcore)
 {
-	struct flood f = { .b = b, .n = sources, .room = room };
+	while (rte_eal_get_lcore_state(lcore) == RUNNING)
+		usleep(1000);
+	return rte_eal_wait_lcore(lcore) == 0;
+}
+
+static bool one(struct bench *b, uint32_t sources, uint32_t room, bool ahead, char err[KS_ERR_LEN])
+{
+	struct flood f = { .b = b, .n = sources, .room = room, .ahead = ahead };
 	struct options o = { .n_ports = 0 };
+	struct ahead *a = NULL;
 	struct worker_opts *w = &o.worker[0];
 	bool ok;
 
@@ -177,10 +190,12 @@ static bool one(struct bench *b, uint32_t sources, uint32_t room, char err[KS_ER
 		w = &f.s.r.s->o.worker[0];
 		w->poll[w->n_polls++] = (struct poll_opts){ .port = 0, .queue = 1 };
 		f.now = shell_now(f.s.r.s);
+		a = ahead ? ahead_start(f.s.r.s) : NULL;
 		queue(&f, 0, 0)->clock = queue(&f, 1, 0)->clock = queue(&f, 0, 1)->clock = &f.clock;
 		ok = rte_eal_remote_launch(run, &f, f.s.r.s->lcore[0].lcore_id) == 0 &&
-			rte_eal_wait_lcore(f.s.r.s->lcore[0].lcore_id) == 0;
+			finished(f.s.r.s->lcore[0].lcore_id);
 	}
+	ahead_stop(a);
 	if (ok)
 		put(&f);
 	stage_close(&f.s);
@@ -195,8 +210,9 @@ bool section_flood(struct bench *b, char err[KS_ERR_LEN])
 
 	out_section(
 		&b->out, "flood",
-		"A SYN flood, every third packet, beside established sessions; cycles a packet of theirs. Room for all, then for a third");
-	ok = one(b, sources, sources, err) && one(b, sources, sources / 3, err);
+		"A SYN flood, every third packet, beside established sessions; cycles a packet of theirs. Room for all, then for a third; with memory touched ahead of the worker, and without");
+	ok = one(b, sources, sources, true, err) && one(b, sources, sources, false, err) &&
+		one(b, sources, sources / 3, true, err);
 	out_section_end(&b->out);
 	return ok;
 }

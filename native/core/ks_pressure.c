@@ -7,7 +7,10 @@
  */
 #include "ks_worker_int.h"
 
-#define LOOKED_AT 32u /* lines a new session may cost here */
+/* Lines a new session may cost here; and of how many that may go the oldest does. What is looked at
+ * pushes something else out of the caches, and the hand comes by in the order of age anyway. */
+#define LOOKED_AT 32u
+#define CHOICE    4u
 
 static bool is_embryonic(const struct ks_session *s)
 {
@@ -28,8 +31,9 @@ static struct ks_session *look_round(struct ks_table *t, uint32_t *hand, uint32_
 {
 	struct ks_session *oldest = NULL;
 	uint32_t longest = 0;
+	unsigned found = 0;
 
-	for (unsigned i = 0; i < LOOKED_AT; i++) {
+	for (unsigned i = 0; i < LOOKED_AT && found < CHOICE; i++) {
 		struct ks_session *s;
 		uint32_t idle;
 
@@ -39,6 +43,7 @@ static struct ks_session *look_round(struct ks_table *t, uint32_t *hand, uint32_
 		*hand += step;
 		if ((s->flags & (KS_SF_USED | KS_SF_TEMPLATE)) != KS_SF_USED || !is_embryonic(s))
 			continue;
+		found++;
 		idle = (uint32_t)now - s->last_seen;
 		if (oldest == NULL || idle > longest) {
 			oldest = s;

@@ -304,3 +304,41 @@ uint64_t ks_table_bytes(const struct ks_table *t)
 	return ((uint64_t)t->fresh + t->max - t->fresh_wide) * sizeof(struct ks_session) +
 		((uint64_t)t->low + t->split + t->fresh_overflow) * sizeof(struct ks_bucket);
 }
+
+/* ---- memory ahead --------------------------------------------------------------------------------------------------- */
+
+static uint32_t now(const uint32_t *v)
+{
+	return __atomic_load_n(v, __ATOMIC_RELAXED);
+}
+
+static struct ks_span span_of(const void *first, size_t size, uint64_t from, uint64_t n,
+			      uint64_t end)
+{
+	uint64_t to = from + n < end ? from + n : end;
+	uintptr_t base = (uintptr_t)first;
+
+	return (struct ks_span){ .at = (uint8_t *)(base + from * size),
+				 .len = to > from ? (size_t)(to - from) * size : 0 };
+}
+
+void ks_table_ahead(const struct ks_table *t, uint32_t sessions,
+		    struct ks_span span[KS_AHEAD_KINDS])
+{
+	uint32_t fresh = now(&t->fresh), wide = now(&t->fresh_wide);
+	uint32_t buckets = now(&t->low) + now(&t->split);
+	uint32_t overflow = now(&t->fresh_overflow);
+	/* who has no IPv6 need not pay for it; who has begun is worth it */
+	uint32_t want = wide == t->max ? sessions / 4 : 2 * sessions;
+	uint32_t lines = want < wide - fresh ? want : wide - fresh;
+	/* two entries a session */
+	uint64_t more = 2ull * sessions * FILL_DEN / FILL_NUM;
+
+	span[KS_AHEAD_NARROW] = span_of(t->session, sizeof(*t->session), fresh, sessions, wide);
+	span[KS_AHEAD_WIDE] = span_of(t->session, sizeof(*t->session), wide - lines, lines, wide);
+	span[KS_AHEAD_INDEX] =
+		span_of(t->bucket, sizeof(*t->bucket), buckets, more, t->max_buckets);
+	span[KS_AHEAD_OVERFLOW] =
+		span_of(t->bucket, sizeof(*t->bucket), (uint64_t)t->max_buckets + overflow,
+			more / 16, (uint64_t)t->max_buckets + t->n_overflow);
+}

@@ -20,6 +20,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "ks_ahead.h"
 #include "ks_conf.h"
 #include "ks_mem.h"
 #include "ks_pkt.h"
@@ -128,6 +129,10 @@ struct ks_table {
 	uint64_t k0, k1; /* of the hash */
 	const struct ks_mem *mem;
 };
+
+/* For another thread than the table's own: it may be out of date by what happens meanwhile. */
+void ks_table_ahead(const struct ks_table *t, uint32_t sessions,
+		    struct ks_span span[KS_AHEAD_KINDS]);
 
 bool ks_table_init(struct ks_table *t, const struct ks_mem *mem, uint32_t max, uint32_t expected,
 		   uint64_t seed);

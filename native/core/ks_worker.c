@@ -325,6 +325,12 @@ unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_
 	return n;
 }
 
+void ks_worker_ahead(const struct ks_worker *w, uint32_t sessions,
+		     struct ks_span span[KS_AHEAD_KINDS])
+{
+	ks_table_ahead(&w->table, sessions, span);
+}
+
 ks_ms ks_worker_deadline(const struct ks_worker *w)
 {
 	return w->table.used == 0 ? UINT64_MAX : w->wheel.turn << KS_WHEEL_SHIFT;

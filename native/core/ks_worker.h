@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ks_ahead.h"
 #include "ks_conf.h"
 #include "ks_drop.h"
 #include "ks_ipc.h"
@@ -88,6 +89,10 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
  */
 unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *out,
 			unsigned max_out, unsigned max_work, ks_ms now);
+
+/* What so many sessions more will touch for the first time (ks_table_ahead); from any thread. */
+void ks_worker_ahead(const struct ks_worker *w, uint32_t sessions,
+		     struct ks_span span[KS_AHEAD_KINDS]);
 
 /* When the next timer is due, UINT64_MAX = never: how long an idle worker may sleep. */
 ks_ms ks_worker_deadline(const struct ks_worker *w);

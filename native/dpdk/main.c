@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ahead.h"
 #include "devargs.h"
 #include "log.h"
 #include "shell.h"
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
 	static struct shell shell;
 	char err[KS_ERR_LEN] = "";
 	struct shell *s = &shell;
+	struct ahead *ahead = NULL;
 	int rc = 1;
 
 	switch (options_parse(&s->o, argc, argv, err)) {
@@ -211,7 +213,10 @@ int main(int argc, char **argv)
 	block_signals();
 	if (socket_dir_ok(s->o.socket, err) && bring_up(s, err)) {
 		tell(s);
+		if (!s->o.check)
+			ahead = ahead_start(s);
 		rc = s->o.check ? 0 : main_loop(s, err);
+		ahead_stop(ahead);
 	}
 	if (rc != 0)
 		ks_log(KS_LOG_ERROR, "cannot start: %s", err);

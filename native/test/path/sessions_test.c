@@ -408,6 +408,54 @@ static void no_family_keeps_the_table_to_itself(void)
 	CHECK_EQ(tm.live, 0);
 }
 
+static bool within(const struct ks_span *s, const void *first, size_t size)
+{
+	const uint8_t *from = first;
+
+	return s->len == 0 || (s->at >= from && s->at + s->len <= from + size);
+}
+
+/* What is said to be touched next is what is touched next, and never beyond the table. */
+static void memory_ahead_is_that_of_the_next_sessions(void)
+{
+	enum { MAX = 4096, AHEAD = 256 };
+	struct test_mem tm = { 0 };
+	struct ks_mem mem = test_mem_of(&tm);
+	struct ks_span span[KS_AHEAD_KINDS];
+	struct ks_table t;
+	uint64_t seed = 9;
+	size_t index;
+
+	CHECK(ks_table_init(&t, &mem, MAX, 64, 1));
+	index = ((size_t)t.max_buckets + t.n_overflow) * sizeof(*t.bucket);
+	ks_table_ahead(&t, AHEAD, span);
+	CHECK(span[KS_AHEAD_NARROW].at == (uint8_t *)t.session);
+	CHECK_EQ(span[KS_AHEAD_NARROW].len, AHEAD * 64);
+	CHECK(span[KS_AHEAD_WIDE].at + span[KS_AHEAD_WIDE].len == (uint8_t *)(t.session + MAX));
+	CHECK_EQ(span[KS_AHEAD_WIDE].len, AHEAD / 4 * 64);
+	CHECK(span[KS_AHEAD_INDEX].at == (uint8_t *)(t.bucket + t.low));
+	CHECK(span[KS_AHEAD_INDEX].len >= AHEAD * 2 / 7 * 64);
+	for (;;) {
+		struct ks_session *s = ks_table_alloc(&t, below(&seed, 3) == 0);
+		unsigned kind;
+
+		if (s == NULL)
+			break;
+		kind = s->flags & KS_SF_WIDE ? KS_AHEAD_WIDE : KS_AHEAD_NARROW;
+		CHECK((uint8_t *)s >= span[kind].at &&
+		      (uint8_t *)s < span[kind].at + span[kind].len);
+		ks_table_ahead(&t, AHEAD, span);
+		CHECK(within(&span[KS_AHEAD_NARROW], t.session, MAX * sizeof(*t.session)));
+		CHECK(within(&span[KS_AHEAD_WIDE], t.session, MAX * sizeof(*t.session)));
+		CHECK(within(&span[KS_AHEAD_INDEX], t.bucket, index));
+		CHECK(within(&span[KS_AHEAD_OVERFLOW], t.bucket, index));
+	}
+	CHECK(t.used > MAX / 2);
+	CHECK(span[KS_AHEAD_NARROW].len <= 64);
+	ks_table_fini(&t);
+	CHECK_EQ(tm.live, 0);
+}
+
 static void a_table_of_established_ones_refuses(void)
 {
 	enum { MAX = 256 };
@@ -593,6 +641,7 @@ int main(void)
 	RUN(the_table_grows_and_loses_nobody);
 	RUN(the_established_stay_when_the_table_is_full);
 	RUN(no_family_keeps_the_table_to_itself);
+	RUN(memory_ahead_is_that_of_the_next_sessions);
 	RUN(a_table_of_established_ones_refuses);
 	RUN(schedulers_share_as_they_should);
 	RUN(weight_zero_everywhere_is_no_server);
