@@ -101,6 +101,18 @@ const checkFamilies = (v: VirtualServer, address: string, error: Say): void => {
   }
 };
 
+/** DR and TUN do not touch the port: a real server is reached at the virtual server's, whatever its own says. */
+const checkPorts = (v: VirtualServer, port: number, warn: Say): void => {
+  if (v.forwarding !== 'DR' && v.forwarding !== 'TUN') return;
+  for (const r of v.realServers)
+    if (r.port !== port)
+      warn(
+        r.place,
+        `${r.address} ${r.port}: lb_kind ${v.forwarding} leaves the port as it is, clients come to port ${port}`,
+        'checks without connect_port go to the port named here; NAT and FNAT translate',
+      );
+};
+
 /** What the data plane would refuse with the whole generation: not an address of a host. */
 const isHost = (address: string): boolean => {
   const first = Number(address.split('.')[0]);
@@ -251,6 +263,7 @@ const checkVirtualServers = (config: Config, error: Say, warn: Say): void => {
       checkTwice(`${v.protocol} ${address}:${port}`, v, seen, error);
       if (port === 0) error(v.place, 'a virtual server on all ports is not supported yet');
       checkFamilies(v, address, error);
+      checkPorts(v, port, warn);
       checkHosts(v, address, locals, error);
     }
   }

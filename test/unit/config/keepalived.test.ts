@@ -182,6 +182,25 @@ test('the quorum is clamped to all weights, hysteresis below the quorum', (t) =>
   t.is(v?.hysteresis, 0);
 });
 
+test('another port than the virtual server’s means nothing in DR and TUN, which is told', (t) => {
+  const told = (kind: string, port: number) =>
+    said(
+      load(
+        service('', ` real_server 10.1.0.11 ${port} {\n }`)
+          .replace('lb_kind FNAT', `lb_kind ${kind}`)
+          .replace(/laddr_group_name.*/, ''),
+      ),
+    );
+  for (const kind of ['DR', 'TUN']) {
+    t.deepEqual(told(kind, 80), []);
+    t.regex(
+      told(kind, 8080).join(),
+      /warning 10\.1\.0\.11 8080: lb_kind .* clients come to port 80$/,
+    );
+  }
+  t.deepEqual(told('NAT', 8080), []);
+});
+
 test('thresholds of a real server', (t) => {
   const rs = (words: string): string => ` real_server 10.1.0.11 80 {\n${words}\n }`;
   t.like(vs('', rs(' uthreshold 100\n lthreshold 60'))?.realServers[0], {
