@@ -11,6 +11,7 @@ import type { VirtualServer, VrrpInstance } from '../config/keepalived/types.js'
 import { type Counters, isFull, type RealServerCounters } from '../dataplane/counters.js';
 import { paramDefaults } from '../dataplane/diff.js';
 import { type ServiceEntry, serviceKey } from '../dataplane/snapshot.js';
+import { endpoint } from '../net/endpoint.js';
 import { runtimeView } from './runtime.js';
 import type {
   LeavingView,
@@ -160,8 +161,8 @@ const protocolNames: ReadonlyMap<number, string> = new Map(
 
 const leavingViews = (c: Counters | null): readonly LeavingView[] =>
   (c?.leaving ?? []).map((r) => ({
-    service: `${protocolNames.get(r.protocol) ?? r.protocol} ${r.vip}:${r.vport}`,
-    realServer: `${r.address}:${r.port}`,
+    service: `${protocolNames.get(r.protocol) ?? r.protocol} ${endpoint(r.vip, r.vport)}`,
+    realServer: endpoint(r.address, r.port),
     sessions: (r.counters['active'] ?? 0) + (r.counters['inactive'] ?? 0),
   }));
 

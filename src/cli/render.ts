@@ -1,4 +1,5 @@
 /** The API's answers as text for a person. Pure: `now` comes in. */
+
 import type {
   DropsView,
   RealServerView,
@@ -7,6 +8,7 @@ import type {
   StatusView,
   VirtualServerView,
 } from '../api/views.js';
+import { endpoint } from './endpoint.js';
 import { table } from './table.js';
 
 /** `3s`, `4m10s`, `2h05m`, `3d04h` */
@@ -32,11 +34,12 @@ const portsOf = ({ localPorts: p }: RealServerView): string =>
   p === null ? '-' : `${((100 * p.used) / p.of).toFixed(p.used * 100 >= p.of ? 0 : 1)} %`;
 
 const virtualServer = (v: VirtualServerView, nowMs: number): string => {
-  const head = `${v.protocol} ${v.address}:${v.port}  ${v.scheduler} ${v.forwarding}  ${
+  const where = /^match /i.test(v.address) ? v.address : endpoint(v.address, v.port);
+  const head = `${v.protocol} ${where}  ${v.scheduler} ${v.forwarding}  ${
     v.origin === 'runtime' ? v.reason : v.quorumUp ? 'quorum up' : `QUORUM LOST: ${v.reason}`
   }\n`;
   const rows = v.realServers.map((r) => [
-    `${r.address}:${r.port}`,
+    endpoint(r.address, r.port),
     String(r.weight),
     stateOf(r),
     ago(r.since, nowMs),

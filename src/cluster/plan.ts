@@ -2,6 +2,7 @@
  * From facts to everything that shall be: one pure function. First start, reload, a server that fails, a reconnect and the end of the node
  * all go through here; diff.ts turns two plans into what must be done.
  */
+
 import type { StaticAddress, StaticRoute, VrrpInstance } from '../config/keepalived/types.js';
 import { stateNames } from '../dataplane/codec.js';
 import {
@@ -12,6 +13,7 @@ import {
   serviceKey,
 } from '../dataplane/snapshot.js';
 import type { VirtualServerConfig } from '../healthcheck/types.js';
+import { endpoint } from '../net/endpoint.js';
 import type { Facts } from './facts.js';
 import { healthPlan } from './health-input.js';
 import { withRuntime } from './runtime/merge.js';
@@ -86,7 +88,7 @@ const serviceable = (f: Facts, i: VrrpInstance, wanted: Snapshot): Serviceable =
   );
   if (missing !== undefined)
     return no(
-      `${missing.protocol} ${missing.address}:${missing.port} is in no acknowledged generation`,
+      `${missing.protocol} ${endpoint(missing.address, missing.port)} is in no acknowledged generation`,
     );
   for (const address of addresses) {
     const lost = lostQuorum(f, address);

@@ -1,4 +1,5 @@
 /** What only both files together can tell: names that must exist, things that must not be there twice, forms not supported yet. */
+import { endpoint } from '../net/endpoint.js';
 import type { Config } from './config.js';
 import type { Place } from './diagnostics.js';
 import { matchFamily } from './keepalived/match.js';
@@ -260,7 +261,7 @@ const checkVirtualServers = (config: Config, error: Say, warn: Say): void => {
     if (v.forwarding === 'SNAT' && v.target.kind !== 'match')
       error(v.place, 'lb_kind SNAT needs a virtual_server match', 'it takes what passes through');
     for (const { address, port } of checkTarget(config, v, error, warn)) {
-      checkTwice(`${v.protocol} ${address}:${port}`, v, seen, error);
+      checkTwice(`${v.protocol} ${endpoint(address, port)}`, v, seen, error);
       if (port === 0) error(v.place, 'a virtual server on all ports is not supported yet');
       checkFamilies(v, address, error);
       checkPorts(v, port, warn);

@@ -7,7 +7,9 @@
  *
  * In: the connection's fate, answers, wishes. Out: connect, close, commit, ping, and news for the planner. Time is the caller's.
  */
+
 import { after, type Machine, type Millis, type Step, unreachable } from '../kernel/machine.js';
+import { endpoint } from '../net/endpoint.js';
 import { type Ack, type HelloAck, noOp, status, statusNames } from './codec.js';
 import { diff, type Op } from './diff.js';
 import { digest, emptySnapshot, type Snapshot } from './snapshot.js';
@@ -165,7 +167,9 @@ const silent = (s: State, now: Millis): Next =>
 
 const opText = (op: Op): string => {
   const service =
-    'service' in op ? ` ${op.service.protocol} ${op.service.address}:${op.service.port}` : '';
+    'service' in op
+      ? ` ${op.service.protocol} ${endpoint(op.service.address, op.service.port)}`
+      : '';
   switch (op.type) {
     case 'addressSet':
     case 'addressDel':
@@ -178,7 +182,7 @@ const opText = (op: Op): string => {
       return `${op.type} ${op.neighbour.address} on ${op.neighbour.device}`;
     case 'realServerSet':
     case 'realServerDel':
-      return `${op.type}${service} ${op.realServer.address}:${op.realServer.port}`;
+      return `${op.type}${service} ${endpoint(op.realServer.address, op.realServer.port)}`;
     case 'localSet':
     case 'localDel':
       return `${op.type}${service} ${op.local.address}`;

@@ -4,6 +4,7 @@
  *
  * Forked by the supervisor with KEELSON_CONTROLLER (ControllerOptions as JSON). When the supervisor's channel closes, it yields and ends.
  */
+
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type SessionQuery, serveApi } from '../api/server.js';
@@ -14,7 +15,7 @@ import { realServerId } from '../cluster/facts.js';
 import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
 import { realServerName } from '../cluster/names.js';
 import type { KernelPlan } from '../cluster/plan.js';
-import type { ConfigPaths, LoadedConfig } from '../config/config.js';
+import type { Config, ConfigPaths, LoadedConfig } from '../config/config.js';
 import { renderDiagnostics } from '../config/diagnostics.js';
 import { fileSource } from '../config/io.js';
 import { loadConfig } from '../config/load.js';
@@ -26,6 +27,7 @@ import type { FromHealthcheck, ToHealthcheck } from '../healthcheck/messages.js'
 import { type Driver, drive } from '../kernel/driver.js';
 import { loadAddon } from '../kernel/io/addon.js';
 import { monotonicClock } from '../kernel/io/clock.js';
+import { endpoint } from '../net/endpoint.js';
 import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
 import { changesBetween } from './changes.js';
 import { type Child, keepRunning } from './child.js';
@@ -72,7 +74,12 @@ if (first.config === null)
 const addonOrWhy = loadAddon();
 const addon = typeof addonOrWhy === 'string' ? fatal(addonOrWhy) : addonOrWhy;
 
-let config = first.config as NonNullable<LoadedConfig['config']>;
+/** A configuration without errors, and the texts it was read from. */
+interface InUse {
+  readonly config: Config;
+  readonly files: LoadedConfig['files'];
+}
+let inUse: InUse = { config: first.config as Config, files: first.files };
 let configLoadedAt = startedAt;
 let configError: string | null = null;
 let stopping = false;
@@ -80,12 +87,16 @@ let kernelDone: KernelPlan | null = null;
 let kernelQueue: Promise<void> = Promise.resolve();
 const journal = openJournal(`${options.runDir}/journal.jsonl`, { ...paths, files: first.files });
 
-const leaseMs = (): number => config.dpvs.vipLeaseMs;
+const leaseMs = (): number => inUse.config.dpvs.vipLeaseMs;
+
+const protocolNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(protocols).map(([name, n]) => [n, name.toLowerCase()]),
+);
 
 /** What the data plane held when it was found: the real servers that were in service. */
 const heldServers = (c: Counters | null, generation: bigint): ReadonlySet<string> | null => {
   if (c === null || generation === 0n) return null;
-  const name = (p: number): string => (p === 6 ? 'TCP' : 'UDP');
+  const name = (p: number): string => protocolNames.get(p)?.toUpperCase() ?? String(p);
   return new Set(
     c.realServers
       .filter((r) => r.weight > 0)
@@ -151,7 +162,7 @@ let revision = 0;
 // First of all: the children and the connection report to it as soon as they begin. Nothing is performed before `start`.
 const machine: Driver<State, ClusterInput> = drive({
   machine: cluster,
-  initial: initialState(config),
+  initial: initialState(inUse.config),
   clock: monotonicClock,
   perform,
   journal: journal.write,
@@ -223,48 +234,60 @@ const dataplane: Dataplane = connectDataplane({
     ),
 });
 
-const reload = (): ReloadView => {
+const notReloaded = (why: string, text: string): ReloadView => {
+  configError = `${why} at ${new Date().toISOString()}`;
+  log.error(`reload refused, the running configuration stays: ${why}\n${text}`);
+  return { ok: false, text, changes: [] };
+};
+
+const reload = async (): Promise<ReloadView> => {
   const loaded = load();
   const text = renderDiagnostics(loaded.diagnostics, loaded.files);
-  if (loaded.config === null) {
+  const next = loaded.config;
+  if (next === null) {
     const errors = loaded.diagnostics.filter((d) => d.severity === 'error').length;
-    configError = `${errors} error${errors === 1 ? '' : 's'} at ${new Date().toISOString()}`;
-    log.error({ errors }, `reload refused, the running configuration stays\n${text}`);
-    return { ok: false, text, changes: [] };
+    return notReloaded(`${errors} error${errors === 1 ? '' : 's'}`, text);
   }
-  const initOnly = dataplaneArgs(config.dpvs, '').join(' ');
-  const initNow = dataplaneArgs(loaded.config.dpvs, '').join(' ');
-  const before = machine.state();
-  config = loaded.config;
+  const use = (l: InUse): void => {
+    inUse = l;
+    journal.files({ ...paths, files: l.files });
+    feed({ type: 'config', config: l.config });
+  };
+  let before = inUse;
+  let stateBefore = machine.state();
+  const outcome = await changes.configure(
+    () => {
+      before = inUse;
+      stateBefore = machine.state();
+      use({ config: next, files: loaded.files });
+    },
+    () => use(before),
+  );
+  if (!outcome.ok) return notReloaded(outcome.reason, `${text}${outcome.reason}\n`);
   configLoadedAt = Date.now();
   configError = null;
-  journal.files({ ...paths, files: loaded.files });
-  feed({ type: 'config', config });
-  const changes = [
-    ...changesBetween(before, machine.state()),
-    ...(initOnly === initNow
+  const args = (c: Config): string => dataplaneArgs(c.dpvs, '').join(' ');
+  const told = [
+    ...changesBetween(stateBefore, machine.state()),
+    ...(args(before.config) === args(next)
       ? []
       : [
           '! devices, workers, pools and eal_args of dpvs.conf change when the node is started again',
         ]),
   ];
-  log.info({ changes }, 'reloaded');
-  return { ok: true, text, changes };
+  log.info({ changes: told }, 'reloaded');
+  return { ok: true, text, changes: told };
 };
-
-const protocolNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(protocols).map(([name, n]) => [n, name.toLowerCase()]),
-);
 
 const sessionView = (r: SessionRow): SessionView => ({
   worker: r.worker,
   protocol: protocolNames.get(r.proto) ?? String(r.proto),
   state: stateNames[r.state] ?? String(r.state),
   expiresMs: r.expiresMs,
-  client: `${r.client}:${r.cport}`,
-  vip: `${r.vip}:${r.vport}`,
-  lip: `${r.lip}:${r.lport}`,
-  realServer: `${r.rs}:${r.rport}`,
+  client: endpoint(r.client, r.cport),
+  vip: endpoint(r.vip, r.vport),
+  lip: endpoint(r.lip, r.lport),
+  realServer: endpoint(r.rs, r.rport),
 });
 
 const counters = (): Counters => {
@@ -319,7 +342,7 @@ const api = serveApi(dirs.apiSocket, {
     const { workers, ports } = counters();
     return { workers, ports };
   },
-  reload: async () => reload(),
+  reload,
   ...toolsBackend({
     state: () => machine.state(),
     dataplane,
@@ -359,7 +382,7 @@ const stop = async (): Promise<void> => {
 };
 
 process.on('message', (m: ToController) => {
-  if (m.type === 'reload') reload();
+  if (m.type === 'reload') void reload();
   else void stop();
 });
 process.on('disconnect', () => {
@@ -369,14 +392,14 @@ process.on('disconnect', () => {
 // The terminal's signals reach the whole process group; the supervisor tells when to stop.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => void stop());
-process.on('SIGHUP', () => reload());
+process.on('SIGHUP', () => void reload());
 
 const warnings = renderDiagnostics(first.diagnostics, first.files);
 if (warnings !== '') log.warn(`configuration:\n${warnings}`);
 log.info({ version }, 'controller started');
 feed({
   type: 'runtime',
-  runtime: loadRuntime(dirs.runtimeFile, config, (problem) =>
+  runtime: loadRuntime(dirs.runtimeFile, inUse.config, (problem) =>
     log.error(`what commands had set: ${problem}`),
   ),
 });

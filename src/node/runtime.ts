@@ -14,7 +14,13 @@ import { digest, type Snapshot } from '../dataplane/snapshot.js';
 /** What a transaction comes to: the generation that has it, or why nothing changed. */
 export type Outcome =
   | { readonly ok: true; readonly generation: number }
-  | { readonly ok: false; readonly index: number | null; readonly reason: string };
+  | {
+      readonly ok: false;
+      readonly index: number | null;
+      readonly reason: string;
+      /** The data plane has said no, so that asking again would not help. */
+      readonly refused?: true;
+    };
 
 const acknowledgeMs = 10_000;
 const version = 1;
@@ -105,6 +111,11 @@ export interface TransactionsOptions {
 
 export interface Transactions {
   readonly run: (commands: readonly unknown[]) => Promise<Outcome>;
+  /**
+   * Another configuration, in its turn: `set` makes it part of the facts, and `undo` takes it back when the data plane refuses it. Without a data plane it
+   * is taken as it is (generation 0): that comes up with it.
+   */
+  readonly configure: (set: () => void, undo: () => void) => Promise<Outcome>;
   /** News of the data plane's generations. */
   readonly desired: (s: Snapshot) => void;
   readonly acked: (generation: number, s: Snapshot) => void;
@@ -121,10 +132,10 @@ export const transactions = (o: TransactionsOptions): Transactions => {
     waiting = null;
     w?.done(outcome);
   };
-  const failed = (reason: string): Outcome => ({ ok: false, index: null, reason });
+  const failed = (reason: string) => ({ ok: false, index: null, reason }) as const;
 
-  /** Until a generation with the change is acknowledged, refused, or the time is over. */
-  const acknowledgement = (runtime: Runtime): Promise<Outcome> =>
+  /** Until a generation with what `set` changes is acknowledged, refused, or the time is over. */
+  const acknowledgement = (set: () => void): Promise<Outcome> =>
     new Promise((resolve) => {
       const timer = setTimeout(
         () =>
@@ -139,7 +150,7 @@ export const transactions = (o: TransactionsOptions): Transactions => {
           resolve(outcome);
         },
       };
-      o.set(runtime);
+      set();
       const { plan, facts } = o.state();
       if (plan !== null) wanted.add(digest(plan.snapshot));
       const acked = facts.dataplane.state === 'up' ? facts.dataplane.acked : null;
@@ -163,25 +174,42 @@ export const transactions = (o: TransactionsOptions): Transactions => {
       return failed(`the data plane is not connected (${facts.dataplane.reason}); nothing changed`);
     const next = applyCommands(facts.config, before, commands);
     if (!next.ok) return { ok: false, ...next.error };
-    const acked = await acknowledgement(next.value);
+    const acked = await acknowledgement(() => o.set(next.value));
     const outcome = acked.ok ? write(next.value, acked) : acked;
     if (!outcome.ok) o.set(before);
     return outcome;
   };
 
+  const configured = async (set: () => void, undo: () => void): Promise<Outcome> => {
+    if (o.state().facts.dataplane.state !== 'up') {
+      set();
+      return { ok: true, generation: 0 };
+    }
+    const outcome = await acknowledgement(set);
+    // One that is gone, or slow, will find it; one that says no has said so for good.
+    if (!outcome.ok && outcome.refused === true) {
+      undo();
+      return outcome;
+    }
+    return outcome.ok ? outcome : { ok: true, generation: 0 };
+  };
+
+  const inTurn = (work: () => Promise<Outcome>): Promise<Outcome> => {
+    const result = queue.then(work);
+    queue = result.catch(() => undefined);
+    return result;
+  };
+
   return {
-    run: (commands) => {
-      const result = queue.then(() => one(commands));
-      queue = result.catch(() => undefined);
-      return result;
-    },
+    run: (commands) => inTurn(() => one(commands)),
+    configure: (set, undo) => inTurn(() => configured(set, undo)),
     desired: (s) => void waiting?.wanted.add(digest(s)),
     acked: (generation, s) => {
       if (waiting?.wanted.has(digest(s)) === true) finish({ ok: true, generation });
     },
     rejected: (reason, s) => {
       if (waiting?.wanted.has(digest(s)) === true)
-        finish(failed(`the data plane refuses it: ${reason}`));
+        finish({ ...failed(`the data plane refuses it: ${reason}`), refused: true });
     },
     lost: (reason) => finish(failed(`the data plane is gone: ${reason}`)),
   };

@@ -6,6 +6,7 @@ import { type KeelsonNode, keelsonNode } from '../support/lab/keelson.js';
 import { createLab, type Lab } from '../support/lab/lab.js';
 import { realServer } from '../support/lab/nginx.js';
 import { run, until } from '../support/lab/programs.js';
+import { toolsOf } from '../support/lab/tools.js';
 
 const conf = fileURLToPath(new URL('../../../conf/dual-stack', import.meta.url));
 
@@ -65,7 +66,20 @@ test('clients and servers of either family meet', async (t) => {
       / 0% packet loss/,
     );
     t.regex(node.command('sessions'), /\[?2001:db8:1::10\]?[.: ].*10\.1\.0\.1[12]/);
-    t.regex(node.command('status'), /2001:db8:1::80/);
+    t.regex(node.command('status'), /TCP \[2001:db8:1::80\]:80 /);
+    const tools = toolsOf(node.runDir);
+    const [row = ''] = tools.sh('ipvsadm -lnc -t [2001:db8:1::80]:80').split('\n');
+    const client = /tcp \d+s \S+ (\[2001:db8:1::10\]:\d+) \[2001:db8:1::80\]:80 /.exec(row)?.[1];
+    t.is(
+      tools.sh(`ipvsadm -lnc --sockpair tcp:${client}:[2001:db8:1::80]:80`).trim().split('\n')
+        .length,
+      1,
+      row,
+    );
+    t.regex(
+      tools.sh(`ipvsadm -lnc --sockpair tcp:${client}:[2001:db8:1::80]:80`),
+      /2001:db8:1::10/,
+    );
     // What no route can be is answered, and the node lives on; a reload says what it changed.
     t.regex(
       run(

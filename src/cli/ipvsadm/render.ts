@@ -1,4 +1,5 @@
 /** ipvsadm's listings, column by column as people's scripts read them. Pure. */
+
 import type {
   ServerCountsView,
   ServerView,
@@ -6,6 +7,7 @@ import type {
   ServiceView,
   SessionView,
 } from '../../api/views.js';
+import { endpoint } from '../endpoint.js';
 
 const forwardings: Readonly<Record<string, string>> = {
   NAT: 'Masq',
@@ -14,9 +16,6 @@ const forwardings: Readonly<Record<string, string>> = {
   FNAT: 'FullNat',
   SNAT: 'SNAT',
 };
-
-const endpoint = (address: string, port: number): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 
 /** `TCP  192.0.2.1:80`, `MATCH tcp,from=...` */
 const nameOf = (s: ServiceView): string => {

@@ -1,4 +1,5 @@
 /** The program ipvsadm: one command line, one answer. Exit code 0: done, 1: refused by the node, 2: not understood. */
+
 import type {
   RuntimeCommand,
   RuntimeView,
@@ -9,6 +10,7 @@ import type {
   TransactionView,
 } from '../../api/views.js';
 import { ApiError, callApi } from '../client.js';
+import { endpoint } from '../endpoint.js';
 import { UsageError } from '../usage.js';
 import { type Listing, type Parsed, parse, parseSaved, type Request } from './parse.js';
 import {
@@ -53,7 +55,9 @@ const isThat = (s: ServiceView, wanted: ServiceWords | null): boolean =>
           JSON.stringify({ ...s.service.match, family: wanted.match.family })));
 
 const nameOf = (s: ServiceWords): string =>
-  s.match === null ? `${s.protocol} ${s.address}:${s.port}` : `-H ${JSON.stringify(s.match)}`;
+  s.match === null
+    ? `${s.protocol} ${endpoint(s.address, s.port)}`
+    : `-H ${JSON.stringify(s.match)}`;
 
 const only = (v: ServicesView, wanted: ServiceWords | null): readonly ServiceView[] => {
   const found = v.services.filter((s) => isThat(s, wanted));
@@ -95,9 +99,6 @@ const rated = async (
     })),
   }));
 };
-
-const endpoint = (address: string, port: string): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 
 /** PROTO:CLIENT:PORT:VIP:PORT, IPv6 in brackets. */
 const sockpair = (text: string) => {

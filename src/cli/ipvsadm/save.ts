@@ -1,4 +1,5 @@
 /** Commands as ipvsadm lines: -S. Law: parseSaved(save(c)) is c. */
+
 import type {
   RuntimeCommand,
   ServerSettings,
@@ -6,9 +7,7 @@ import type {
   ServiceView,
   ServiceWords,
 } from '../../api/views.js';
-
-const endpoint = (address: string, port: number): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+import { endpoint } from '../endpoint.js';
 
 const selectors: Readonly<Record<string, string>> = { TCP: '-t', UDP: '-u' };
 const modes: Readonly<Record<string, string>> = {

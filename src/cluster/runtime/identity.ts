@@ -1,4 +1,5 @@
 /** How a service is named: by its address and port, or by what it matches. */
+
 import type { Config } from '../../config/config.js';
 import type { AddressRange } from '../../config/keepalived/types.js';
 import {
@@ -7,6 +8,7 @@ import {
   type Protocol,
   type ServiceEntry,
 } from '../../dataplane/snapshot.js';
+import { endpoint } from '../../net/endpoint.js';
 import {
   device,
   type Fields,
@@ -94,10 +96,7 @@ export const identity = (config: Config, x: unknown): Identity => {
 };
 
 export const serviceName = (s: Identity): string => {
-  if (s.match === null)
-    return isIpv6(s.address)
-      ? `${s.protocol} [${s.address}]:${s.port}`
-      : `${s.protocol} ${s.address}:${s.port}`;
+  if (s.match === null) return `${s.protocol} ${endpoint(s.address, s.port)}`;
   const words = [
     ['from', rangeText(s.match.source)],
     ['to', rangeText(s.match.destination)],

@@ -1,4 +1,5 @@
 /** Commands about services, their real servers and local addresses: what ipvsadm says, checked and done. */
+
 import type { Config } from '../../config/config.js';
 import { schedulers } from '../../dataplane/ops.js';
 import {
@@ -10,6 +11,7 @@ import {
   serviceKey,
   type Tunnel,
 } from '../../dataplane/snapshot.js';
+import { endpoint } from '../../net/endpoint.js';
 import { type Identity, identity, serviceName } from './identity.js';
 import { ownersOf } from './owners.js';
 import {
@@ -22,7 +24,6 @@ import {
   host,
   hostLength,
   integer,
-  isIpv6,
   oneOf,
   onlyFields,
   orNull,
@@ -153,8 +154,7 @@ const serverId = (s: ServiceEntry, x: unknown): ServerId => {
   return { address: at, port: port ?? s.port };
 };
 
-export const serverName = (s: ServerId): string =>
-  isIpv6(s.address) ? `[${s.address}]:${s.port}` : `${s.address}:${s.port}`;
+export const serverName = (s: ServerId): string => endpoint(s.address, s.port);
 
 /** FNAT translates between the families, a tunnel carries IPv6 over IPv4; the rest stays in its own. */
 const checkFamilies = (s: ServiceEntry, r: RealServerEntry): void => {

@@ -1,4 +1,5 @@
 /** virtual_server, real_server and the groups they refer to (keepalived.md 2.10-2.12, dpvs.md 4.1, 4.2). */
+import { endpoint } from '../../net/endpoint.js';
 import { parseIpv4 } from '../../net/ipv4.js';
 import type { Node, Word } from '../text.js';
 import {
@@ -389,7 +390,7 @@ const realServers = (
         'error',
         'KS_CONF_DUPLICATE',
         node.keyword,
-        `${r.address}:${port} is there twice`,
+        `${endpoint(r.address, port)} is there twice`,
       );
     else list.push({ ...r, port });
   }

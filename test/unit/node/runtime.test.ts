@@ -88,6 +88,7 @@ test('what is refused, by us or by the data plane, changes nothing', async (t) =
     ok: false,
     index: null,
     reason: 'the data plane refuses it: no room for more than 0 services',
+    refused: true,
   });
   t.is(b.services(), 0);
   t.deepEqual(readdirSync(join(b.path, '..')), []);
@@ -122,6 +123,52 @@ test('what the files have meanwhile is kept over a restart, and set aside', asyn
   const kept = loadRuntime(b.path, files, (p) => t.fail(p));
   t.is(kept.services.length, 1);
   t.is(shadowedIn(files, kept).length, 1);
+});
+
+/** A reload from no service to one. */
+const reloading = (b: Bench) => {
+  const use = (text: string) => (): void => {
+    for (const e of b.n.tell({ type: 'config', config: configOf(text) }))
+      if (e.type === 'setDesired') b.changes.desired(e.snapshot);
+  };
+  return b.changes.configure(use(service(80)), use(''));
+};
+const served = (b: Bench): number => b.n.state().facts.config.keepalived.virtualServers.length;
+
+test('a configuration is taken when its generation is acknowledged', async (t) => {
+  const b = bench(t);
+  const outcome = reloading(b);
+  await turn();
+  b.changes.acked(7, b.n.wanted());
+  t.deepEqual(await outcome, { ok: true, generation: 7 });
+  t.is(served(b), 1);
+});
+
+test('a configuration the data plane refuses is taken back', async (t) => {
+  const b = bench(t);
+  const outcome = reloading(b);
+  await turn();
+  t.is(served(b), 1);
+  b.changes.rejected('no room for more than 0 services', b.n.wanted());
+  t.like(await outcome, {
+    ok: false,
+    reason: 'the data plane refuses it: no room for more than 0 services',
+  });
+  t.is(served(b), 0);
+});
+
+test('a data plane that is not there, or goes, finds the new configuration when it is back', async (t) => {
+  const alone = node(config);
+  alone.tell({ type: 'start' });
+  const absent = bench(t, alone);
+  t.deepEqual(await reloading(absent), { ok: true, generation: 0 });
+  t.is(served(absent), 1);
+  const b = bench(t);
+  const outcome = reloading(b);
+  await turn();
+  b.changes.lost('it closed the connection');
+  t.deepEqual(await outcome, { ok: true, generation: 0 });
+  t.is(served(b), 1);
 });
 
 test('one at a time, in the order they came', async (t) => {
