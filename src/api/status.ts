@@ -1,5 +1,6 @@
 /** What `keelson status` shows, from the facts and the plan: who is active and why, which VIP is announced and why not, which server is out. */
 
+import type { Facts } from '../cluster/facts.js';
 import type { State } from '../cluster/machine.js';
 import { virtualServerId } from '../cluster/names.js';
 import type { Plan } from '../cluster/plan.js';
@@ -217,6 +218,15 @@ const noRoom = (c: Counters | null): StatusView['dataplane']['noRoom'] => ({
 const forwardingOf = (s: ServiceEntry): string =>
   [...new Set(s.realServers.map((r) => r.forwarding))].join(',') || '-';
 
+/** A service is reached where its address is; nothing says so when that is nowhere. */
+const nowhere = ({ config }: Facts, plan: Plan | null, s: ServiceEntry): string | null => {
+  if (s.match !== null || plan === null) return null;
+  const held = [...plan.snapshot.addresses, ...config.keepalived.staticAddresses];
+  return held.some((a) => a.address === s.address)
+    ? null
+    : `set by a command; ${s.address} is on no device: dpip addr add ${s.address}/${s.address.includes(':') ? 128 : 32} dev DEVICE`;
+};
+
 /** Nothing checks what a command has set. */
 const runtimeServerViews = (
   { state: { facts: f }, startedAt, iso }: StatusInputs,
@@ -232,7 +242,7 @@ const runtimeServerViews = (
       scheduler: s.scheduler,
       forwarding: forwardingOf(s),
       quorumUp: true,
-      reason: 'set by a command',
+      reason: nowhere(f, live.plan, s) ?? 'set by a command',
       origin: 'runtime' as const,
       realServers: s.realServers.map((r): RealServerView => {
         return {

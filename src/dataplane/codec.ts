@@ -218,6 +218,14 @@ export const eventNames: Readonly<Record<number, string>> = {
   7: 'log',
 };
 
+/** What it says, for a person. */
+export const eventText = (e: Pick<Event, 'type' | 'a' | 'text'>): string => {
+  const name = eventNames[e.type] ?? `event ${e.type}`;
+  return [name, e.type === 1 ? (e.a === 0 ? 'down' : 'up') : '', e.text]
+    .filter((w) => w !== '')
+    .join(' ');
+};
+
 /** The names DPVS prints, by `enum ks_state`. */
 export const stateNames = [
   'NONE',

@@ -19,7 +19,7 @@ import type { Config, ConfigPaths, LoadedConfig } from '../config/config.js';
 import { renderDiagnostics } from '../config/diagnostics.js';
 import { fileSource } from '../config/io.js';
 import { loadConfig } from '../config/load.js';
-import { eventNames, type SessionRow, stateNames } from '../dataplane/codec.js';
+import { eventText, type SessionRow, stateNames } from '../dataplane/codec.js';
 import type { Counters } from '../dataplane/counters.js';
 import { connectDataplane, type Dataplane } from '../dataplane/io.js';
 import { protocols } from '../dataplane/ops.js';
@@ -47,7 +47,8 @@ const childStopMs = 1500;
 const heartbeatMs = 1000;
 
 const options = JSON.parse(process.env['KEELSON_CONTROLLER'] ?? 'null') as ControllerOptions;
-const log = createLogger(options.log).child({ component: 'controller' });
+const allLogs = createLogger(options.log);
+const log = allLogs.child({ component: 'controller' });
 const dirs = runDir(options.runDir);
 const startedAt = Date.now();
 
@@ -153,7 +154,7 @@ function perform(e: Effect): void {
       dataplane.garp(e.device, e.address, e.repeat);
       break;
     case 'log':
-      log[e.message.level]({ component: e.source, ...e.message.fields }, e.message.msg);
+      allLogs[e.message.level]({ component: e.source, ...e.message.fields }, e.message.msg);
       break;
   }
 }
@@ -185,7 +186,7 @@ const vrrp: Child<ToVrrp> = keepRunning<FromVrrp, ToVrrp>(
     onMessage: (message) => feed({ type: 'vrrp', message }),
     onDeath: (reason) => feed({ type: 'vrrpGone', reason }),
   },
-  log,
+  allLogs,
 );
 const health: Child<ToHealthcheck> = keepRunning<FromHealthcheck, ToHealthcheck>(
   {
@@ -198,7 +199,7 @@ const health: Child<ToHealthcheck> = keepRunning<FromHealthcheck, ToHealthcheck>
     onMessage: (message) => feed({ type: 'healthcheck', message }),
     onDeath: () => undefined,
   },
-  log,
+  allLogs,
 );
 const dataplane: Dataplane = connectDataplane({
   addon,
@@ -207,7 +208,7 @@ const dataplane: Dataplane = connectDataplane({
   pid: process.pid,
   onUp: (hello) => {
     toSupervisor({ type: 'dataplaneUp' });
-    log.info({ pid: hello.pid, workers: hello.workers }, 'data plane connected');
+    log.info({ dataplane: hello.pid, workers: hello.workers }, 'data plane connected');
     kernelDone = null;
     const adopted = heldServers(dataplane.counters(), hello.generation);
     feed({ type: 'dataplaneUp', pid: hello.pid, workers: hello.workers, adopted });
@@ -230,7 +231,7 @@ const dataplane: Dataplane = connectDataplane({
   onEvent: (e) =>
     log.warn(
       { device: e.dev, address: e.af === 4 ? e.addr : undefined },
-      `data plane: ${eventNames[e.type] ?? `event ${e.type}`} ${e.text}`.trim(),
+      `data plane: ${eventText(e)}`,
     ),
 });
 

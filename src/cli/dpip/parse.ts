@@ -106,7 +106,7 @@ const scan = (argv: readonly string[]): Scanned => {
   for (let token = rest.shift(); token !== undefined; token = rest.shift()) {
     const reader = Object.hasOwn(readers, token) ? readers[token] : undefined;
     if (reader !== undefined) reader();
-    else if (token === '--help') asked = 'help';
+    else if (token === '--help' || (token === 'help' && plain.length === 0)) asked = 'help';
     else if (token === '--version') asked = 'version';
     else if (token.startsWith('-'))
       bad(`unknown option '${token}'; there is ${Object.keys(readers).join(' ')}`);

@@ -32,7 +32,9 @@ const routeLine = (r: TableRowView): string => {
     : `inet ${prefix(r)} via ${r.gateway ?? unset} src ${r.source ?? unset} dev ${r.device} mtu ${r.mtu} tos 0 scope ${scope} metric ${r.metric} proto ${by}\n`;
 };
 
-export const renderRoutes = (rows: readonly TableRowView[]): string => rows.map(routeLine).join('');
+/** The kernel has a route for each of its addresses, and the address by itself means the same one: shown once. */
+export const renderRoutes = (rows: readonly TableRowView[]): string =>
+  [...new Set(rows.map(routeLine))].join('');
 
 export const renderNeighbours = (rows: readonly TableRowView[], verbose: boolean): string =>
   rows

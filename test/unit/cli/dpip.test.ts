@@ -167,7 +167,7 @@ const row: TableRowView = {
 
 test('rows as dpip prints them', (t) => {
   t.is(
-    renderRoutes([row, { ...row, family: 6, address: '2001:db8::', prefixLength: 64 }]),
+    renderRoutes([row, { ...row }, { ...row, family: 6, address: '2001:db8::', prefixLength: 64 }]),
     'inet 10.0.0.0/16 via 0.0.0.0 src 0.0.0.0 dev dpdk0 mtu 1500 tos 0 scope link metric 0 proto static\n' +
       'inet6 2001:db8::/64 dev dpdk0 mtu 1500 scope link metric 0 proto static\n',
   );

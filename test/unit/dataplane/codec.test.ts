@@ -10,6 +10,7 @@ import {
   encodePing,
   encodeSessions,
   event,
+  eventText,
   header,
   helloAck,
   ipcEndian,
@@ -307,4 +308,11 @@ test('the operations have the sizes the data plane insists on', (t) => {
     [opAddr, opSvc, opRs, opLip, opParam, opMatch].map((c) => c.size),
     [40, 44, 60, 60, 16, 84],
   );
+});
+
+test('an event is a sentence', (t) => {
+  t.is(eventText({ type: 1, a: 0, text: '' }), 'link down');
+  t.is(eventText({ type: 1, a: 1, text: '' }), 'link up');
+  t.is(eventText({ type: 5, a: 3, text: '3 times' }), 'session table full 3 times');
+  t.is(eventText({ type: 99, a: 0, text: '' }), 'event 99');
 });
