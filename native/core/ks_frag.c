@@ -79,8 +79,25 @@ static bool same(const struct ks_frag_entry *e, const struct fragment *f, const 
 		memcmp(&e->dst, &f->dst, sizeof(e->dst)) == 0;
 }
 
+/* Where ports would be, an echo has its identifier at the end that asked (ks_snat.c). 0 = no echo,
+ * or one without. */
+static uint32_t echo_ports(const struct ks_pkt *p)
+{
+	const struct ks_icmp *icmp = (const void *)(p->data + p->l4);
+	bool request = icmp->type == (p->af == 4 ? KS_ICMP_ECHO : KS_ICMP6_ECHO);
+	bool reply = icmp->type == (p->af == 4 ? KS_ICMP_ECHO_REPLY : KS_ICMP6_ECHO_REPLY);
+	uint16_t pair[2] = { 0, 0 };
+	uint32_t ports;
+
+	if (request || reply)
+		memcpy(&pair[request ? 0 : 1], icmp->rest, sizeof(pair[0]));
+	memcpy(&ports, pair, sizeof(ports));
+	return ports;
+}
+
 /* Ports of the packet this is a fragment of; 0 = they are not known, and the packet is dropped. */
-static uint32_t ports_of(struct ks_worker *w, struct ks_pkt *p, const struct fragment *f, ks_ms now)
+static uint32_t ports_of(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
+			 const struct fragment *f, ks_ms now)
 {
 	struct ks_frag_entry *e = &w->frags->entry[hash_of(f, p->proto) % ENTRIES];
 	unsigned least = p->proto == KS_PROTO_TCP ? sizeof(struct ks_tcp) : sizeof(struct ks_udp);
@@ -98,6 +115,8 @@ static uint32_t ports_of(struct ks_worker *w, struct ks_pkt *p, const struct fra
 		return 0;
 	}
 	memcpy(&ports, p->data + p->l4, sizeof(ports));
+	if (ks_is_icmp(p->proto))
+		ports = echo_ports(p);
 	*e = (struct ks_frag_entry){ .src = f->src,
 				     .dst = f->dst,
 				     .id = f->id,
@@ -105,7 +124,9 @@ static uint32_t ports_of(struct ks_worker *w, struct ks_pkt *p, const struct fra
 				     .seen = (uint32_t)now,
 				     .af = p->af,
 				     .proto = p->proto };
-	if (ports == 0)
+	if (ports == 0 && ks_is_icmp(p->proto))
+		ks_leave_to_kernel(w, c, p, KS_DROP_FRAGMENT);
+	else if (ports == 0)
 		ks_drop(w, p, KS_DROP_L4_HEADER);
 	return ports;
 }
@@ -132,7 +153,7 @@ bool ks_fragment(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p,
 		return false;
 	}
 	if (p->ports == 0) {
-		p->ports = ports_of(w, p, &f, now);
+		p->ports = ports_of(w, c, p, &f, now);
 		if (p->ports == 0)
 			return false;
 	}

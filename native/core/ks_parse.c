@@ -151,9 +151,22 @@ static enum ks_class parse_l4(struct ks_worker *w, const struct ks_conf *c, stru
 	return KS_CLASS_FLOW;
 }
 
+/* An echo that SNAT lets out, or its answer; what is the kernel's own stays so. */
+static bool is_echo_of_snat(const struct ks_conf *c, const struct ks_pkt *p)
+{
+	const struct ks_local *l;
+
+	if (c->n_match == 0 || p->proto != (p->af == 4 ? KS_PROTO_ICMP : KS_PROTO_ICMPV6))
+		return false;
+	l = local_target(c, p);
+	return l == NULL || (l->flags & KS_LOCAL_SNAT) != 0;
+}
+
+/* Of SCTP none can be followed: its sum is over the whole packet, so that other ports need all of
+ * it. */
 static enum ks_class fragment(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 {
-	if (p->proto == KS_PROTO_TCP || p->proto == KS_PROTO_UDP)
+	if (p->proto == KS_PROTO_TCP || p->proto == KS_PROTO_UDP || is_echo_of_snat(c, p))
 		return KS_CLASS_FRAGMENT;
 	return kernel_or(w, c, p, KS_DROP_FRAGMENT);
 }

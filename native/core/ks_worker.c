@@ -194,7 +194,13 @@ __attribute__((noinline)) static void known_or_not(struct ks_worker *w, const st
 	unknown_flow(w, c, f, now);
 }
 
-/* Rare enough to be taken one by one. A later fragment makes no session. */
+/* An answer makes no session, as little as a fragment other than the first does. */
+static bool may_begin(const struct flow *f)
+{
+	return f->p->frag == KS_FRAG_FIRST && (!ks_is_icmp(f->p->proto) || f->key.t.sport != 0);
+}
+
+/* Rare enough to be taken one by one. */
 __attribute__((noinline, cold)) static void one_fragment(struct ks_worker *w,
 							 const struct ks_conf *c, struct flow *f,
 							 struct ks_pkt *p, ks_ms now)
@@ -203,8 +209,7 @@ __attribute__((noinline, cold)) static void one_fragment(struct ks_worker *w,
 
 	f->p = p;
 	p->hash = ks_key_hash(&w->table, &f->key, p->proto);
-	if (p->frag == KS_FRAG_FIRST ||
-	    ks_table_find_key(&w->table, &f->key, p->proto, p->hash, &dir) != NULL)
+	if (may_begin(f) || ks_table_find_key(&w->table, &f->key, p->proto, p->hash, &dir) != NULL)
 		known_or_not(w, c, f, now);
 	else if (service_of(c, &f->key, p->proto) != NULL)
 		ks_drop(w, p, KS_DROP_FRAGMENT);

@@ -125,6 +125,12 @@ put("modes", "snat4", b"".join(record(2, frame(ip(p, inner, client, b))) for p, 
     (6, tcp(40000, 80, 2)), (6, tcp(40000, 80, 16)), (17, udp(40000, 53)), (1, echo(8, 77)), (1, echo(0, 77)))))
 put("modes", "snat6", b"".join(record(2, six(ip6(p, inner6, client6, b))) for p, b in (
     (6, tcp(40000, 80, 2)), (6, tcp(40000, 80, 16)), (17, udp(40000, 53)), (58, echo(128, 77)), (58, echo(129, 77)))))
+
+# a long ping: its first part names it, a later one follows
+put("modes", "snat-long-ping4", b"".join(record(how, frame(ip(1, inner, client, body, off))) for how, body, off in (
+    (2, echo(8, 77) + bytes(28), 0x2000), (2, bytes(40), 5), (0x82, bytes(40), 5), (2, bytes(40), 6))))
+put("modes", "snat-long-ping6", b"".join(record(how, six(ip6(44, inner6, client6, bytes([58, 0]) + struct.pack("!HI", off, 9) + body))) for how, body, off in (
+    (2, echo(128, 77) + bytes(28), 1), (2, bytes(40), 40), (0x82, bytes(40), 40))))
 for port in range(1025, 1041):
     put("modes", f"snat-back-{port}", b"".join([
         record(3, frame(ip(6, client, "198.51.100.80", tcp(80, port, 18)))),

@@ -14,7 +14,9 @@ import {
   encodeFrame,
   encodeGreeting,
   encodeIcmpError,
+  fragment,
   packetOf,
+  reassemble,
 } from '../../support/sim/frames.js';
 import { type Outcome, type Sim, startSim } from '../../support/sim/sim.js';
 import { delivered } from '../../support/sim/toeplitz.js';
@@ -337,6 +339,42 @@ test('an echo of zeros comes back with a right checksum', async (t) => {
   const [back] = sent(await sim.frame('dpdk1', answer));
   t.like(back === undefined ? null : decodeEcho(back.bytes), { dst: zeros.src, id: 0, data: '' });
 });
+
+for (const f of [4, 6] as const)
+  for (const workers of [1, 3])
+    test(`a long ping leaves and comes back in fragments: IPv${f}, ${workers} workers`, async (t) => {
+      const sim = await started(f, 'ICMP', workers, 3);
+      t.teardown(() => sim.close());
+      const data = 'keelson '.repeat(150);
+      /** Each part at another worker; the packet that came out of them. */
+      const pass = async (device: 'dpdk0' | 'dpdk1', frame: Uint8Array, id: number) => {
+        const out: Uint8Array[] = [];
+        for (const [i, part] of fragment(frame, id, 400).entries())
+          for (const o of sent(await sim.frame(device, part, i % workers))) out.push(o.bytes);
+        const whole = reassemble(out);
+        return whole === null ? null : decodeEcho(whole);
+      };
+      const request = {
+        src: hostOf(f, 0),
+        dst: remoteOf(f, 0),
+        ttl: 64,
+        request: true,
+        id: 77,
+        data,
+      };
+      const asked = await pass('dpdk0', encodeEcho(macOf(request.src), ports.dpdk0, request), 9);
+      if (asked === null) return void t.fail('the request did not leave whole');
+      t.like(asked, { dst: request.dst, request: true, data });
+      t.true((ways[f].out as readonly string[]).includes(asked.src));
+      const answer = { ...asked, src: asked.dst, dst: asked.src, request: false };
+      const back = await pass('dpdk1', encodeEcho(macOf(answer.src), ports.dpdk1, answer), 11);
+      t.like(back, { src: request.dst, dst: request.src, request: false, id: 77, data });
+      // What nobody asked for comes from nowhere and makes no session.
+      const stray = encodeEcho(macOf(answer.src), ports.dpdk1, { ...answer, id: asked.id ^ 0x800 });
+      t.is(await pass('dpdk1', stray, 12), null);
+      const inside = { ...request, request: false, id: 78 };
+      t.is(await pass('dpdk0', encodeEcho(macOf(request.src), ports.dpdk0, inside), 13), null);
+    });
 
 const routers = { 4: '198.51.100.99', 6: '2001:db8:1::99' } as const;
 const exceeded = { 4: { type: 11, code: 0, rest: 0 }, 6: { type: 3, code: 0, rest: 0 } } as const;
