@@ -87,12 +87,8 @@ static union ks_addr far_end(const struct ks_session *s, unsigned dir)
 static uint64_t flow_of(const struct ks_session *s)
 {
 	const struct ks_key k = ks_session_key(s, KS_IN);
-	uint64_t ports = (uint64_t)k.t.sport << 16 | k.t.dport;
 
-	if (k.af == 4)
-		return ks_hops_mix(ks_hops_mix((uint64_t)k.t.src << 32 | k.t.dst) + ports);
-	return ks_hops_mix(ks_hops_mix(ks_hops_mix(k.a[KS_SRC].q[0] + ports) + k.a[KS_SRC].q[1]) +
-			   ks_hops_mix(k.a[KS_DST].q[0] ^ k.a[KS_DST].q[1]));
+	return ks_key_flow(&k);
 }
 
 static unsigned ip_header(uint8_t af)

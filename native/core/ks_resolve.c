@@ -254,6 +254,7 @@ static void follow_shared(struct ks_main *m, const struct ks_conf *c, uint8_t af
 
 void ks_resolve_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now)
 {
+	ks_ms timeout = c->param[KS_PARAM_NEIGH_TIMEOUT];
 	const struct ks_static_neigh *n;
 	uint32_t count;
 
@@ -262,8 +263,14 @@ void ks_resolve_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now)
 	m->seen_conf = true;
 	m->generation = c->generation;
 	m->epoch = c->epoch;
-	for (uint32_t i = 0; i < m->high; i++)
-		m->nud[i].seen = m->nud[i].shared = false;
+	for (uint32_t i = 0; i < m->high; i++) {
+		struct ks_nud_entry *e = &m->nud[i];
+
+		e->seen = e->shared = false;
+		/* the timeout may be a shorter one now */
+		if (e->state == KS_NUD_REACHABLE && e->due > now + timeout)
+			set_due(m, e, now + timeout);
+	}
 	n = ks_conf_neighs(c, &count);
 	for (uint32_t i = 0; i < count; i++)
 		ks_resolve_static(m, c, n[i].port, n[i].af, &n[i].addr, n[i].mac, true, now);

@@ -140,10 +140,12 @@ bool ks_snat(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, con
 {
 	union ks_addr dst = k->af == 4 ? ks_addr4(k->t.dst) : k->a[KS_DST];
 	const struct ks_route *r = ks_conf_route(c, k->af, &dst);
-	const struct ks_match *m =
-		ks_conf_match(c, k, p->proto, p->in_port, r != NULL ? r->port : KS_ANY_PORT);
+	const struct ks_match *m;
 	struct ks_session *s;
 
+	if (r != NULL) /* the way its session will take */
+		r = ks_route_pick(&w->shared->neigh, r, k->af, ks_key_flow(k));
+	m = ks_conf_match(c, k, p->proto, p->in_port, r != NULL ? r->port : KS_ANY_PORT);
 	if (m == NULL)
 		return false;
 	if (r == NULL) {

@@ -6,6 +6,7 @@
 
 #include "ks_csum.h"
 #include "ks_hdr.h"
+#include "ks_hops.h"
 #include "ks_sched.h"
 #include "ks_session.h"
 #include "ks_timer.h"
@@ -75,6 +76,17 @@ static inline void ks_drop(struct ks_worker *w, struct ks_pkt *p, enum ks_drop r
 	p->verdict = KS_V_DROP;
 	p->reason = (uint8_t)reason;
 	w->c[KS_C_DROP_FIRST + reason]++;
+}
+
+/* What the packets of one client's connection choose among equal ways by (ks_hops.h). */
+static inline uint64_t ks_key_flow(const struct ks_key *k)
+{
+	uint64_t ports = (uint64_t)k->t.sport << 16 | k->t.dport;
+
+	if (k->af == 4)
+		return ks_hops_mix(ks_hops_mix((uint64_t)k->t.src << 32 | k->t.dst) + ports);
+	return ks_hops_mix(ks_hops_mix(ks_hops_mix(k->a[KS_SRC].q[0] + ports) + k->a[KS_SRC].q[1]) +
+			   ks_hops_mix(k->a[KS_DST].q[0] ^ k->a[KS_DST].q[1]));
 }
 
 static inline uint64_t *ks_rs_row(struct ks_worker *w, uint32_t slot)

@@ -35,6 +35,7 @@ void publish(void *ctx, struct ks_conf *conf)
 	old = atomic_exchange_explicit(&s->conf, conf, memory_order_acq_rel);
 	atomic_fetch_add_explicit(&s->published, 1, memory_order_seq_cst);
 	m->retired = old;
+	m->fresh = true;
 }
 
 bool quiesced(void *ctx)

@@ -22,6 +22,8 @@ struct mainloop {
 	struct sessions_ask asks[KS_MAX_WORKERS];
 	struct pressure pressure;
 	int epoll_fd, signal_fd;
+	bool fresh; /* a generation whose neighbours are to be known before the first packet for
+		       them */
 	bool rebuild; /* mirror or link has changed: a generation of our own is due */
 	bool stopping;
 	ks_ms stop_at;

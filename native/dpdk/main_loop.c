@@ -133,8 +133,10 @@ static void turn(struct mainloop *m)
 
 	transfer_flush(m->self);
 	busy = answer_sessions(m) || busy;
-	if (now >= ks_main_deadline(m->core))
+	if (m->fresh || now >= ks_main_deadline(m->core)) {
+		m->fresh = false;
 		ks_main_tick(m->core, current(m), now);
+	}
 	note_outdated(m);
 	if (ks_control_waiting(m->control) || now >= ks_control_deadline(m->control))
 		ks_control_poll(m->control, now);

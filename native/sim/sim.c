@@ -286,6 +286,7 @@ static bool build(struct sim *s, char reason[KS_REASON_LEN])
 		return false;
 	ks_conf_free(s->conf);
 	s->conf = conf;
+	ks_main_tick(s->main, conf, s->now); /* as the shell does with a new generation */
 	return true;
 }
 

@@ -376,6 +376,48 @@ for (const f of [4, 6] as const)
       t.is(await pass('dpdk0', encodeEcho(macOf(request.src), ports.dpdk0, inside), 13), null);
     });
 
+test('of several ways oif means the one a session takes', async (t) => {
+  const gateways = { dpdk0: '10.1.0.98', dpdk1: '198.51.100.98' } as const;
+  const sim = startSim({ ports, addresses: simAddresses, workers: 3, seed: 5 });
+  t.teardown(() => sim.close());
+  const devices = ['dpdk0', 'dpdk1'] as const;
+  await sim.apply({
+    ...wanted(4, 'UDP'),
+    routes: devices.map((device) => ({
+      device,
+      destination: '203.0.113.0',
+      prefixLength: 24,
+      gateway: gateways[device],
+      source: null,
+      mtu: 0,
+      metric: 0,
+    })),
+    neighbours: devices.map((device) => ({
+      device,
+      address: gateways[device],
+      mac: macOf(gateways[device]),
+    })),
+  });
+  await sim.advance(100); // the main lcore gets to know its neighbours
+  const seen = { dpdk1: 0, dropped: 0 };
+  for (let i = 0; i < 60; i++) {
+    const inner = { src: hostOf(4, 0), sport: 5000 + i, dst: '203.0.113.7', dport: 53 };
+    const out = await sim.frame('dpdk0', frameOf('UDP', inner, ports.dpdk0, false, ''), i % 3);
+    const [o] = out.filter((x) => decodeAsk(x.bytes) === null);
+    if (o?.fate === 'drop') seen.dropped += 1;
+    else {
+      t.is(o?.device, 'dpdk1', 'what has another source leaves where the rule says');
+      t.true(
+        (ways[4].out as readonly string[]).includes(
+          decodeFrame(o?.bytes ?? new Uint8Array(0))?.src ?? '',
+        ),
+      );
+      seen.dpdk1 += 1;
+    }
+  }
+  t.true(seen.dpdk1 > 15 && seen.dropped > 15, JSON.stringify(seen));
+});
+
 const routers = { 4: '198.51.100.99', 6: '2001:db8:1::99' } as const;
 const exceeded = { 4: { type: 11, code: 0, rest: 0 }, 6: { type: 3, code: 0, rest: 0 } } as const;
 

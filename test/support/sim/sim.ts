@@ -123,9 +123,11 @@ export function startSim(o: SimOptions): Sim {
   return {
     apply: async (s) => {
       const ops = Buffer.concat(diff(before, s).map(encodeOp));
-      const [answer] = await ask(1, 0, 0, 0, ops);
-      if (answer?.fate !== 'ack')
-        throw new Error(`refused: ${new TextDecoder().decode(answer?.bytes)}`);
+      // what the new generation asks its neighbours may come first
+      const answers = await ask(1, 0, 0, 0, ops);
+      const refused = answers.find((o) => o.fate === 'refused');
+      if (refused !== undefined || !answers.some((o) => o.fate === 'ack'))
+        throw new Error(`refused: ${new TextDecoder().decode(refused?.bytes)}`);
       before = s;
     },
     frame: (device, frame, worker = 0) => ask(3, devices.indexOf(device), worker, 0, frame),
