@@ -9,7 +9,7 @@
 
 /* Lines a new session may cost here; and of how many that may go the oldest does. What is looked at
  * pushes something else out of the caches, and the hand comes by in the order of age anyway. */
-#define LOOKED_AT 32u
+#define LOOKED_AT 32u /* in each of two places */
 #define CHOICE    4u
 
 static bool is_embryonic(const struct ks_session *s)
@@ -53,6 +53,19 @@ static struct ks_session *look_round(struct ks_table *t, uint32_t *hand, uint32_
 	return oldest;
 }
 
+/* Established sessions may stand in a row: a second look is taken somewhere else. */
+static struct ks_session *look_twice(struct ks_table *t, uint32_t *hand, uint32_t from, uint32_t to,
+				     uint32_t step, ks_ms now)
+{
+	struct ks_session *s = look_round(t, hand, from, to, step, now);
+	uint32_t places = (to - from) / step;
+
+	if (s != NULL || places == 0)
+		return s;
+	*hand = from + (uint32_t)((*hand + now) * 0x9e3779b97f4a7c15ull >> 33) % places * step;
+	return look_round(t, hand, from, to, step, now);
+}
+
 static void evict(struct ks_worker *w, struct ks_session *s)
 {
 	ks_close(w, s);
@@ -88,8 +101,8 @@ bool ks_make_room(struct ks_worker *w, bool wide, ks_ms now)
 
 	if (wide ? t->fresh_wide >= t->max : t->fresh == 0)
 		return end_at_border(w, wide);
-	s = wide ? look_round(t, &w->hand[1], t->fresh_wide, t->max, 2, now)
-		 : look_round(t, &w->hand[0], 0, t->fresh, 1, now);
+	s = wide ? look_twice(t, &w->hand[1], t->fresh_wide, t->max, 2, now)
+		 : look_twice(t, &w->hand[0], 0, t->fresh, 1, now);
 	if (s == NULL)
 		return end_at_border(w, wide);
 	evict(w, s);
