@@ -51,6 +51,9 @@ const answerDirectly = (lab: Lab): void => {
     lab.exec(rs, 'ip', 'address', 'add', `${vip[4]}/32`, 'dev', 'lo');
     lab.exec(rs, 'ip', 'route', 'add', `${client[4]}/32`, 'via', clientOnLan[4]);
     lab.exec(rs, 'ip', '-6', 'route', 'add', `${client[6]}/128`, 'via', clientOnLan[6]);
+    // The kernels find each other first: one that is asked just after it has joined its group may miss it, and the next question comes a second later.
+    for (const address of [clientOnLan[4], clientOnLan[6]])
+      lab.exec(rs, 'ping', '-c', '1', '-w', '10', address);
   }
 };
 
