@@ -167,36 +167,40 @@ static bool entry_add(struct ks_table *t, struct ks_bucket *b, uint32_t hash, ui
 	}
 }
 
+/* The chain's last entry fills the hole, so that only its last bucket has room: else chains would
+ * stay as long as they ever were, and a table that is full and in use would run out of buckets. */
 static void entry_remove(struct ks_table *t, uint32_t hash, uint32_t ref)
 {
-	struct ks_bucket *prev = NULL;
+	struct ks_bucket *prev = NULL, *hole = NULL;
 	struct ks_bucket *b = ks_table_bucket(t, hash);
+	unsigned at = 0, last = BUCKET_SLOTS;
 
 	for (;;) {
-		bool empty = true;
-		bool found = false;
-
-		for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+		for (unsigned i = 0; hole == NULL && i < BUCKET_SLOTS; i++) {
 			if (b->tag[i] == hash && b->ref[i] == ref) {
-				b->tag[i] = 0;
-				found = true;
-			} else if (b->tag[i] != 0) {
-				empty = false;
+				hole = b;
+				at = i;
 			}
-		}
-		if (found) {
-			if (prev != NULL && empty) {
-				uint32_t at = prev->next;
-
-				prev->next = b->next;
-				overflow_give(t, at);
-			}
-			return;
 		}
 		if (b->next == 0)
-			return;
+			break;
 		prev = b;
 		b = &t->bucket[b->next - 1];
+	}
+	if (hole == NULL)
+		return;
+	while (last > 0 && b->tag[last - 1] == 0)
+		last--;
+	if (last == 0) /* never: a bucket of a chain has an entry */
+		return;
+	hole->tag[at] = b->tag[last - 1];
+	hole->ref[at] = b->ref[last - 1];
+	b->tag[last - 1] = 0;
+	if (last == 1 && prev != NULL) {
+		uint32_t mine = prev->next;
+
+		prev->next = 0;
+		overflow_give(t, mine);
 	}
 }
 
