@@ -10,6 +10,8 @@
 #include <rte_launch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ahead.h"
@@ -32,6 +34,7 @@ struct flood {
 	double bytes;
 	double longest_turn_us;
 	unsigned switches;
+	uint64_t faults;
 	uint64_t longest; /* TSC of a turn while the flood goes on */
 };
 
@@ -83,6 +86,14 @@ static void slice(struct flood *f, uint32_t turns, double *established, double *
 		*syn = cost(f, &q[2]->spent, rx[2]);
 }
 
+/* Page faults of this thread so far. */
+static uint64_t thread_faults(void)
+{
+	struct rusage u;
+
+	return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)(u.ru_minflt + u.ru_majflt) : 0;
+}
+
 static void note_most(struct flood *f)
 {
 	uint64_t n = rig_counter(&f->s.r, KS_C_SESSIONS);
@@ -103,10 +114,12 @@ static int run(void *arg)
 	q->list = (struct gen_list){ .t = f->syn, .n = f->n, .kind = GEN_SYN };
 	f->longest = 0;
 	f->switches = thread_switches();
+	f->faults = thread_faults();
 	for (unsigned i = 0; i < SLICES; i++) {
 		slice(f, turns, &f->during[i], &f->syn_cycles[i]);
 		note_most(f);
 	}
+	f->faults = thread_faults() - f->faults;
 	f->switches = thread_switches() - f->switches;
 	f->longest_turn_us = (double)f->longest * 1e6 / f->b->m.tsc_hz;
 	f->bytes = rig_session_bytes(&f->s.r, 1);
@@ -142,6 +155,7 @@ static void put(struct flood *f)
 	out_num(o, "syn_cycles", median(f->syn_cycles, SLICES), 1);
 	out_num(o, "longest_turn_us", f->longest_turn_us, 1);
 	out_num(o, "switches", f->switches, 0);
+	out_num(o, "faults", (double)f->faults, 0);
 	out_num(o, "sessions_most", (double)f->most_sessions, 0);
 	out_num(o, "table_mb", f->bytes / 1048576, 1);
 	out_num(o, "refused",
@@ -168,6 +182,24 @@ static bool name_sources(struct flood *f)
 	return f->syn != NULL;
 }
 
+/* A table's memory may be that of the row before, present already (native/dpdk/memory.c keeps large
+ * pieces): what this one has not used goes back to the kernel, so that every row's first touch is
+ * one. In whole huge pages, which else would be broken up. */
+static void untouch(struct ks_worker *w)
+{
+	const uintptr_t huge = (uintptr_t)2 << 20;
+	struct ks_span span[KS_AHEAD_KINDS];
+
+	ks_worker_ahead(w, 1u << 29, span);
+	for (unsigned k = 0; k < KS_AHEAD_KINDS; k++) {
+		uintptr_t from = ((uintptr_t)span[k].at + huge - 1) & ~(huge - 1);
+		uintptr_t to = ((uintptr_t)span[k].at + span[k].len) & ~(huge - 1);
+
+		if (from < to)
+			madvise((void *)from, to - from, MADV_DONTNEED);
+	}
+}
+
 /* As the main lcore of keelson-dataplane, this one sleeps meanwhile. */
 static bool finished(unsigned lcore)
 {
@@ -190,6 +222,7 @@ static bool one(struct bench *b, uint32_t sources, uint32_t room, bool ahead, ch
 		w = &f.s.r.s->o.worker[0];
 		w->poll[w->n_polls++] = (struct poll_opts){ .port = 0, .queue = 1 };
 		f.now = shell_now(f.s.r.s);
+		untouch(f.s.r.s->lcore[0].core);
 		a = ahead ? ahead_start(f.s.r.s) : NULL;
 		queue(&f, 0, 0)->clock = queue(&f, 1, 0)->clock = queue(&f, 0, 1)->clock = &f.clock;
 		ok = rte_eal_remote_launch(run, &f, f.s.r.s->lcore[0].lcore_id) == 0 &&

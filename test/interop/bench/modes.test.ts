@@ -159,6 +159,7 @@ test('dataplane-modes: established sessions live through a SYN flood', (t) => {
       'syn_cycles',
       'longest_turn_us',
       'switches',
+      'faults',
       'sessions_most',
       'table_mb',
       'refused',
