@@ -1,0 +1,66 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { connectLink, type LinkEnd, listenLink } from '../../../src/kernel/io/link.js';
+
+interface Word {
+  readonly word: string;
+}
+
+test('a client that lost its server connects to the next one and learns whole levels', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'link-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const path = join(dir, 's.sock');
+  const heard: string[] = [];
+  let wake: () => void = () => undefined;
+  const until = async (isSo: () => boolean): Promise<void> => {
+    while (!isSo())
+      await new Promise<void>((r) => {
+        wake = r;
+      });
+  };
+  const serve = (level: string) => {
+    const peers: LinkEnd<Word>[] = [];
+    return listenLink<Word, Word>({
+      path,
+      onError: (reason) => t.log(reason),
+      onPeer: (peer) => {
+        peers.push(peer);
+        peer.send({ word: level });
+        return { onMessage: (m) => peer.send({ word: `${m.word}!` }), onClose: () => undefined };
+      },
+    }).then((server) => ({
+      end: () =>
+        new Promise<void>((r) => {
+          server.close(() => r());
+          for (const p of peers) p.close();
+        }),
+    }));
+  };
+  let closes = 0;
+  // First nobody listens.
+  const client = connectLink<Word, Word>({
+    path,
+    onOpen: (link) => void link.send({ word: 'hello' }),
+    onMessage: (m) => {
+      heard.push(m.word);
+      wake();
+    },
+    onClose: () => {
+      closes++;
+      wake();
+    },
+  });
+  const first = await serve('one');
+  await until(() => heard.length === 2);
+  t.deepEqual(heard, ['one', 'hello!']);
+  await first.end();
+  await until(() => closes === 1);
+  t.false(client.send({ word: 'lost' }));
+  const second = await serve('two');
+  await until(() => heard.length === 4);
+  t.deepEqual(heard.slice(2), ['two', 'hello!']);
+  client.close();
+  await second.end();
+});
