@@ -57,22 +57,30 @@ export const frameReader = (maxBytes: number): FrameReader => {
     return { kind: 'tooLong', why: `a message of ${wanted} bytes, at most ${maxBytes} allowed` };
   };
 
+  /** The next whole message, null when it is not complete yet. */
+  const next = (): Result<{ readonly message: unknown } | null, FrameError> => {
+    const wrong = readHeader();
+    if (wrong !== null) return err(wrong);
+    if (wanted === null || held < wanted) return ok(null);
+    const body = take(wanted);
+    wanted = null;
+    try {
+      return ok({ message: JSON.parse(new TextDecoder().decode(body)) });
+    } catch (e) {
+      return err({ kind: 'notJson', why: e instanceof Error ? e.message : String(e) });
+    }
+  };
+
   return {
     push: (chunk) => {
       chunks.push(chunk);
       held += chunk.length;
       const messages: unknown[] = [];
       for (;;) {
-        const wrong = readHeader();
-        if (wrong !== null) return err(wrong);
-        if (wanted === null || held < wanted) return ok(messages);
-        const body = take(wanted);
-        wanted = null;
-        try {
-          messages.push(JSON.parse(new TextDecoder().decode(body)));
-        } catch (e) {
-          return err({ kind: 'notJson', why: e instanceof Error ? e.message : String(e) });
-        }
+        const read = next();
+        if (!read.ok) return read;
+        if (read.value === null) return ok(messages);
+        messages.push(read.value.message);
       }
     },
   };
