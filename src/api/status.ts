@@ -15,9 +15,15 @@ import { type ServiceEntry, serviceKey } from '../dataplane/snapshot.js';
 import { endpoint } from '../net/endpoint.js';
 import { runtimeView } from './runtime.js';
 import type {
+  ConfigurationView,
+  JournalView,
+  LeaseView,
   LeavingView,
+  LoopView,
+  ProcessView,
   RealServerView,
   StatusView,
+  SummaryView,
   VipView,
   VirtualServerView,
   VrrpView,
@@ -32,9 +38,30 @@ export interface StatusInputs {
   readonly startedAt: number;
   readonly configLoadedAt: number;
   readonly configError: string | null;
+  readonly more: StatusMore;
   /** Milliseconds since the epoch as ISO 8601. */
   readonly iso: (ms: number) => string;
 }
+
+/** What the controller process knows beside the machine. */
+export interface StatusMore {
+  readonly processes: readonly ProcessView[];
+  readonly leases: readonly LeaseView[];
+  readonly journals: readonly JournalView[];
+  readonly loop: LoopView;
+  readonly configuration: Pick<ConfigurationView, 'source' | 'refused'>;
+  /** Counters of the VRRP process, by instance name. */
+  readonly vrrpCounters: ReadonlyMap<string, Readonly<Record<string, number>>>;
+}
+
+export const nothingMore: StatusMore = {
+  processes: [],
+  leases: [],
+  journals: [],
+  loop: { longestTurnMs: 0, at: null, over50Ms: 0 },
+  configuration: { source: 'files', refused: null },
+  vrrpCounters: new Map(),
+};
 
 const protocolNumbers: Readonly<Record<string, number>> = {
   TCP: 6,
@@ -44,8 +71,23 @@ const protocolNumbers: Readonly<Record<string, number>> = {
   ICMPV6: 58,
 };
 
+/** Counters of things that are not errors. */
+const normal = new Set([
+  'advertsReceived',
+  'advertsSent',
+  'becameActive',
+  'releasedActive',
+  'priorityZeroReceived',
+  'priorityZeroSent',
+]);
+
+const errorsOf = (
+  counters: Readonly<Record<string, number>> | undefined,
+): Readonly<Record<string, number>> =>
+  Object.fromEntries(Object.entries(counters ?? {}).filter(([k, n]) => n > 0 && !normal.has(k)));
+
 const vrrpView = (
-  { state: { facts: f }, startedAt, iso }: StatusInputs,
+  { state: { facts: f }, startedAt, iso, more }: StatusInputs,
   i: VrrpInstance,
 ): VrrpView => {
   const fact = f.vrrp.get(i.name);
@@ -53,6 +95,8 @@ const vrrpView = (
     name: i.name,
     interface: i.interface,
     vrid: i.vrid,
+    family: 4,
+    errors: errorsOf(more.vrrpCounters.get(i.name)),
     state: fact?.state ?? 'initialize',
     reason: fact?.reason ?? 'starting',
     since: iso(fact === undefined || fact.since === 0 ? startedAt : fact.since),
@@ -264,11 +308,27 @@ const runtimeServerViews = (
     }));
 };
 
+const summaryOf = (all: readonly VirtualServerView[]): SummaryView => {
+  const servers = all.flatMap((v) => v.realServers);
+  return {
+    virtualServers: all.length,
+    realServers: servers.length,
+    quorumLost: all.filter((v) => !v.quorumUp).length,
+    out: servers.filter((r) => !r.up).length,
+    draining: servers.filter((r) => r.up && r.draining).length,
+    full: servers.filter((r) => r.full).length,
+  };
+};
+
 export const statusView = (x: StatusInputs): StatusView => {
   const { facts, plan } = x.state;
   const d = facts.dataplane;
   const { keepalived } = facts.config;
   const live = liveOf(x);
+  const virtualServers = [
+    ...keepalived.virtualServers.flatMap((v) => virtualServerViews(x, v, live)),
+    ...runtimeServerViews(x, live),
+  ];
   return {
     node: {
       routerId: keepalived.globalDefs.routerId,
@@ -278,6 +338,17 @@ export const statusView = (x: StatusInputs): StatusView => {
       configLoadedAt: x.iso(x.configLoadedAt),
       configError: x.configError,
     },
+    serving: null,
+    configuration: {
+      ...x.more.configuration,
+      loadedAt: x.iso(x.configLoadedAt),
+      error: x.configError,
+    },
+    processes: x.more.processes,
+    leases: x.more.leases,
+    journals: x.more.journals,
+    loop: x.more.loop,
+    summary: summaryOf(virtualServers),
     dataplane: {
       state: d.state,
       reason: d.state === 'up' ? d.rejected : d.reason,
@@ -290,11 +361,8 @@ export const statusView = (x: StatusInputs): StatusView => {
     },
     vrrp: keepalived.vrrpInstances.map((i) => vrrpView(x, i)),
     vips: keepalived.vrrpInstances.flatMap((i) => vipViews(x.state, i)),
-    virtualServers: [
-      ...keepalived.virtualServers.flatMap((v) => virtualServerViews(x, v, live)),
-      ...runtimeServerViews(x, live),
-    ],
     leaving: leavingViews(x.counters),
     runtime: runtimeView(x.state),
+    virtualServers,
   };
 };

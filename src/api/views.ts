@@ -31,16 +31,87 @@ export interface DataplaneView {
   };
 }
 
+/** One process of the node, as the process that watches it knows it. */
+export interface ProcessView {
+  readonly name: 'supervisor' | 'controller' | 'vrrp' | 'healthcheck' | 'dataplane';
+  readonly state: 'starting' | 'running' | 'gone';
+  /** null while it is not running. */
+  readonly pid: number | null;
+  /** Version of the program; null when unknown. */
+  readonly version: string | null;
+  /** ISO time of the last change of `state`; null when unknown. */
+  readonly since: string | null;
+  /** Starts after the first one, since the supervisor started. */
+  readonly restarts: number;
+  /** Why it is not running, or why it was last restarted; null: neither. */
+  readonly reason: string | null;
+}
+
+/** The lease of one virtual address: the data plane answers for it while the lease lasts. */
+export interface LeaseView {
+  readonly device: string;
+  readonly address: string;
+  /** 0: not held. */
+  readonly leftMs: number;
+  /** Since its last renewal; null: it was never renewed. */
+  readonly renewedMsAgo: number | null;
+}
+
+export interface ConfigurationView {
+  /** `accepted`: the files cannot be used, and the last accepted configuration is in force. */
+  readonly source: 'files' | 'accepted';
+  /** ISO time since which it is in force. */
+  readonly loadedAt: string;
+  /** Why the files on disk are not in force; null when they are. */
+  readonly error: string | null;
+  /** The newest generation that the data plane refused, while it is still desired. */
+  readonly refused: { readonly reason: string; readonly at: string } | null;
+}
+
+export interface JournalView {
+  readonly process: string;
+  readonly path: string;
+  readonly bytes: number;
+  /** Why nothing is being written; null when all is well. */
+  readonly error: string | null;
+}
+
+/** The event loop of the controller. */
+export interface LoopView {
+  readonly longestTurnMs: number;
+  /** ISO time of the longest turn; null: none was measured. */
+  readonly at: string | null;
+  /** Turns longer than 50 ms since the start. */
+  readonly over50Ms: number;
+}
+
+/** Numbers of servers, so that a client need not read all of them. */
+export interface SummaryView {
+  readonly virtualServers: number;
+  readonly realServers: number;
+  /** Virtual servers that have lost their quorum. */
+  readonly quorumLost: number;
+  /** Real servers whose checks fail. */
+  readonly out: number;
+  /** Real servers in service with weight 0. */
+  readonly draining: number;
+  /** Real servers at their upper threshold. */
+  readonly full: number;
+}
+
 export interface VrrpView {
   readonly name: string;
   readonly interface: string;
   readonly vrid: number;
+  readonly family: 4 | 6;
   readonly state: 'initialize' | 'backup' | 'active' | 'fault';
   readonly reason: string;
   /** ISO time of the last transition. */
   readonly since: string;
   readonly priority: number;
   readonly activeAddress: string | null;
+  /** What was received and not used, by name, rows at 0 left out. */
+  readonly errors: Readonly<Record<string, number>>;
 }
 
 export interface VipView {
@@ -92,6 +163,9 @@ export interface VirtualServerView {
   readonly realServers: readonly RealServerView[];
 }
 
+/**
+ * The answer to `GET /v1/status`. `virtualServers` comes last: it is written in pieces, and the query says how much of it.
+ */
 export interface StatusView {
   readonly node: {
     readonly routerId: string;
@@ -101,13 +175,28 @@ export interface StatusView {
     readonly configLoadedAt: string;
     readonly configError: string | null;
   };
+  /** null: there is nothing to serve. */
+  readonly serving: ServingView | null;
+  readonly configuration: ConfigurationView;
+  readonly processes: readonly ProcessView[];
+  readonly leases: readonly LeaseView[];
+  readonly journals: readonly JournalView[];
+  readonly loop: LoopView;
+  readonly summary: SummaryView;
   readonly dataplane: DataplaneView;
   readonly vrrp: readonly VrrpView[];
   readonly vips: readonly VipView[];
-  readonly virtualServers: readonly VirtualServerView[];
   readonly leaving: readonly LeavingView[];
   /** What commands have set beside the files. */
   readonly runtime: RuntimeView;
+  readonly virtualServers: readonly VirtualServerView[];
+}
+
+/** Whether the node does its work, in one line. */
+export interface ServingView {
+  readonly ok: boolean;
+  /** What it serves, or what is in the way. */
+  readonly text: string;
 }
 
 export interface SessionView {

@@ -7,9 +7,9 @@
 
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type SessionQuery, serveApi } from '../api/server.js';
-import { statusView } from '../api/status.js';
-import type { ReloadView, SessionView } from '../api/views.js';
+import { serveApi } from '../api/server.js';
+import { nothingMore } from '../api/status.js';
+import type { ReloadView } from '../api/views.js';
 import type { Effect } from '../cluster/diff.js';
 import { realServerId } from '../cluster/facts.js';
 import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
@@ -19,7 +19,7 @@ import type { Config, ConfigPaths, LoadedConfig } from '../config/config.js';
 import { renderDiagnostics } from '../config/diagnostics.js';
 import { fileSource } from '../config/io.js';
 import { loadConfig } from '../config/load.js';
-import { eventText, type SessionRow, stateNames } from '../dataplane/codec.js';
+import { eventText } from '../dataplane/codec.js';
 import type { Counters } from '../dataplane/counters.js';
 import { connectDataplane, type Dataplane } from '../dataplane/io.js';
 import { protocols } from '../dataplane/ops.js';
@@ -27,8 +27,8 @@ import type { FromHealthcheck, ToHealthcheck } from '../healthcheck/messages.js'
 import { type Driver, drive } from '../kernel/driver.js';
 import { loadAddon } from '../kernel/io/addon.js';
 import { monotonicClock } from '../kernel/io/clock.js';
-import { endpoint } from '../net/endpoint.js';
 import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
+import { apiBackend } from './api-backend.js';
 import { changesBetween } from './changes.js';
 import { type Child, keepRunning } from './child.js';
 import type { ControllerOptions, FromController, ToController } from './controller-messages.js';
@@ -38,7 +38,6 @@ import { applyKernelPlan } from './kernel-addresses.js';
 import { createLogger } from './logger.js';
 import { runDir } from './run-dir.js';
 import { loadRuntime, type Transactions, transactions } from './runtime.js';
-import { toolsBackend } from './tools.js';
 import { version } from './version.js';
 
 /** The children say a heartbeat a second; silence for so long is a hang. */
@@ -280,78 +279,20 @@ const reload = async (): Promise<ReloadView> => {
   return { ok: true, text, changes: told };
 };
 
-const sessionView = (r: SessionRow): SessionView => ({
-  worker: r.worker,
-  protocol: protocolNames.get(r.proto) ?? String(r.proto),
-  state: stateNames[r.state] ?? String(r.state),
-  expiresMs: r.expiresMs,
-  client: endpoint(r.client, r.cport),
-  vip: endpoint(r.vip, r.vport),
-  lip: endpoint(r.lip, r.lport),
-  realServer: endpoint(r.rs, r.rport),
-});
-
-const counters = (): Counters => {
-  const c = dataplane.counters();
-  if (c === null) throw new Error('the data plane is not connected');
-  return c;
-};
-
-const sessionsOf = async ({
-  limit,
-  client,
-  vip,
-}: SessionQuery): Promise<readonly SessionView[]> => {
-  const rows =
-    client === null && vip === null
-      ? await dataplane.sessions(limit)
-      : await dataplane.sessions(limit, (r) => {
-          const v = sessionView(r);
-          return (client ?? v.client) === v.client && (vip ?? v.vip) === v.vip;
-        });
-  return rows.map(sessionView);
-};
-
-const api = serveApi(dirs.apiSocket, {
-  status: () =>
-    statusView({
-      state: machine.state(),
-      counters: dataplane.counters(),
-      pid: process.pid,
-      version,
-      startedAt,
-      configLoadedAt,
-      configError,
-      iso: (ms) => new Date(ms).toISOString(),
-    }),
-  sessions: sessionsOf,
-  drops: (all) => {
-    const c = counters();
-    const rows = [...c.workers, c.main];
-    const names = Object.keys(c.main).filter((n) => n.startsWith('drop.'));
-    const drops = names.map((n) => {
-      const perWorker = rows.map((w) => w[n] ?? 0);
-      return {
-        reason: n.slice('drop.'.length),
-        total: perWorker.reduce((a, b) => a + b, 0),
-        perWorker,
-      };
-    });
-    return { drops: drops.filter((d) => all || d.total > 0).sort((a, b) => b.total - a.total) };
-  },
-  counters: () => {
-    const { workers, ports } = counters();
-    return { workers, ports };
-  },
-  reload,
-  ...toolsBackend({
+const api = serveApi(
+  dirs.apiSocket,
+  apiBackend({
     state: () => machine.state(),
     dataplane,
+    startedAt,
+    configuration: () => ({ loadedAt: configLoadedAt, error: configError }),
+    more: () => nothingMore,
+    reload,
     change: (commands) => changes.run(commands),
     isStopping: () => stopping,
     log,
   }),
-});
+);
 api.catch((e: unknown) => fatal(`API: ${dirs.apiSocket}: ${String(e)}`));
 
 // The lease and its mirror image: the data plane answers for the VIPs, and vrrp holds them, only while this loop turns.

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { statusView } from '../../../src/api/status.js';
+import { nothingMore, statusView } from '../../../src/api/status.js';
 import type { VirtualServerView } from '../../../src/api/views.js';
 import { applyCommands } from '../../../src/cluster/runtime/apply.js';
 import { emptyRuntime } from '../../../src/cluster/runtime/types.js';
@@ -25,6 +25,7 @@ const views = (...commands: readonly object[]): readonly VirtualServerView[] => 
     startedAt: 0,
     configLoadedAt: 0,
     configError: null,
+    more: nothingMore,
     iso: (ms) => new Date(ms).toISOString(),
   }).virtualServers;
 };
