@@ -15,8 +15,11 @@ export interface Source {
   ) =>
     | { readonly ok: true; readonly text: string }
     | { readonly ok: false; readonly error: string };
-  /** Paths that match, sorted; relative patterns start at `dir`. */
-  readonly glob: (pattern: string, dir: string) => readonly string[];
+  /**
+   * What matches, sorted; relative patterns start at `dir`. Only patterns that glob.ts finds well
+   * formed are asked for.
+   */
+  readonly glob: (pattern: string, dir: string) => readonly string[] | { readonly error: string };
 }
 
 export interface ConfigPaths {

@@ -4,6 +4,7 @@
  */
 import type { Source } from '../config.js';
 import type { Place } from '../diagnostics.js';
+import { faultOf } from '../glob.js';
 import { columnOf, columnsOf, lineOf, type Report, type SourceLine } from '../text.js';
 
 interface Definition {
@@ -100,7 +101,16 @@ const include = (r: Reading, l: SourceLine, keyword: string, pattern: string): v
   const place = at(l, l.text.indexOf(pattern), pattern.length);
   const strict = keyword !== 'include';
   const unquoted = pattern.replace(/^"(.*)"$/, '$1');
+  const fault = faultOf(unquoted);
+  if (fault !== null) {
+    r.report.add('error', 'KS_CONF_INCLUDE', place, `the pattern is not well formed: ${fault}`);
+    return;
+  }
   const paths = r.source.glob(unquoted, dirOf(l.file));
+  if ('error' in paths) {
+    r.report.add('error', 'KS_CONF_INCLUDE', place, paths.error);
+    return;
+  }
   if (paths.length === 0) {
     r.report.add(
       strict ? 'error' : 'warning',
