@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { drops, reload, sessions, status } from './cli/commands.js';
+import { version } from './kernel/io/version.js';
 import { check } from './node/check.js';
 import { replayFile } from './node/replay.js';
 import { defaultConfDir, defaultRunDir, runDir } from './node/run-dir.js';
 import { start } from './node/start.js';
-import { version } from './node/version.js';
 
 const built = fileURLToPath(new URL('../../build/native/dpdk/keelson-dataplane', import.meta.url));
 

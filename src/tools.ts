@@ -4,8 +4,8 @@ import { dirname, resolve } from 'node:path';
 import { dpip } from './cli/dpip/run.js';
 import { ipvsadm, type ToolContext } from './cli/ipvsadm/run.js';
 import { UsageError } from './cli/usage.js';
+import { version } from './kernel/io/version.js';
 import { defaultRunDir, runDir } from './node/run-dir.js';
-import { version } from './node/version.js';
 
 /** DPVS's tools find their daemon by DPVS_IPC_FILE; here it names a run-dir, or a socket in one. */
 const fromIpcFile = (path: string): string => {

@@ -7,11 +7,11 @@ import { type SessionRow, stateNames } from '../dataplane/codec.js';
 import type { Counters } from '../dataplane/counters.js';
 import type { Dataplane } from '../dataplane/io.js';
 import { protocols } from '../dataplane/ops.js';
+import type { createLogger } from '../kernel/io/logger.js';
+import { version } from '../kernel/io/version.js';
 import { endpoint } from '../net/endpoint.js';
-import type { createLogger } from './logger.js';
 import type { Outcome } from './runtime.js';
 import { toolsBackend } from './tools.js';
-import { version } from './version.js';
 
 export interface ApiBackendOptions {
   readonly state: () => State;

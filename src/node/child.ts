@@ -3,8 +3,8 @@
  * uses it says everything it must know again in `onStart`, because a new process knows nothing.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import type { Logger } from '../kernel/io/logger.js';
 import { millis } from '../kernel/machine.js';
-import type { Logger } from './logger.js';
 import { died, type RestartState, started } from './restart.js';
 
 export interface ChildOptions<From, To> {

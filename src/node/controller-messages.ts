@@ -1,5 +1,5 @@
 /** What the supervisor and the controller say to each other over the fork's channel. */
-import type { LogOptions } from './logger.js';
+import type { LogOptions } from '../kernel/io/logger.js';
 
 export interface ControllerOptions {
   readonly keepalivedPath: string;

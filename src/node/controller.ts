@@ -27,6 +27,8 @@ import type { FromHealthcheck, ToHealthcheck } from '../healthcheck/messages.js'
 import { type Driver, drive } from '../kernel/driver.js';
 import { loadAddon } from '../kernel/io/addon.js';
 import { monotonicClock } from '../kernel/io/clock.js';
+import { createLogger } from '../kernel/io/logger.js';
+import { version } from '../kernel/io/version.js';
 import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
 import { apiBackend } from './api-backend.js';
 import { changesBetween } from './changes.js';
@@ -35,10 +37,8 @@ import type { ControllerOptions, FromController, ToController } from './controll
 import { dataplaneArgs } from './dataplane-args.js';
 import { openJournal } from './journal.js';
 import { applyKernelPlan } from './kernel-addresses.js';
-import { createLogger } from './logger.js';
 import { runDir } from './run-dir.js';
 import { loadRuntime, type Transactions, transactions } from './runtime.js';
-import { version } from './version.js';
 
 /** The children say a heartbeat a second; silence for so long is a hang. */
 const childSilenceMs = 5000;

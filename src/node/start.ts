@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { renderDiagnostics } from '../config/diagnostics.js';
 import { fileSource } from '../config/io.js';
 import { loadConfig } from '../config/load.js';
+import { createLogger, type LogOptions } from '../kernel/io/logger.js';
 import { dataplaneArgs } from './dataplane-args.js';
-import { createLogger, type LogOptions } from './logger.js';
 import { runDir } from './run-dir.js';
 import { supervise } from './supervisor.js';
 

@@ -10,10 +10,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import type { Logger } from '../kernel/io/logger.js';
 import { millis } from '../kernel/machine.js';
 import { type Child, exited, keepRunning, within } from './child.js';
 import type { ControllerOptions, FromController, ToController } from './controller-messages.js';
-import type { Logger } from './logger.js';
 import { died, type RestartState, started } from './restart.js';
 import type { RunDir } from './run-dir.js';
 

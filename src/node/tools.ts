@@ -14,9 +14,9 @@ import {
 import { type ApiBackend, RequestError } from '../api/server.js';
 import type { State } from '../cluster/machine.js';
 import type { Dataplane } from '../dataplane/io.js';
-import type { createLogger } from './logger.js';
+import type { createLogger } from '../kernel/io/logger.js';
+import { version } from '../kernel/io/version.js';
 import type { Outcome } from './runtime.js';
-import { version } from './version.js';
 
 export interface ToolsOptions {
   readonly state: () => State;
