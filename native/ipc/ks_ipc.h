@@ -48,6 +48,7 @@ enum ks_msg_type {
 	KS_MSG_PING = 14,
 	KS_MSG_LIST = 15,
 	KS_MSG_LIST_ACK = 16,
+	KS_MSG_LEASE_ACK = 17,
 };
 
 struct ks_msg {
@@ -118,10 +119,34 @@ struct ks_ack {
 };
 static_assert(sizeof(struct ks_ack) == 176, "wire size");
 
+/*
+ * Leases of VIPs (KS_ADDR_LEASED), one for each address; `count` x struct ks_lease_addr follow. Each
+ * named address is answered for during `ms` from now; 0: stop at once; KS_LEASE_QUERY: change nothing.
+ * Without addresses and with 0 ms every lease ends.
+ */
+#define KS_LEASE_QUERY 0xffffffffu
 struct ks_lease {
-	uint32_t ms; /* VIPs flagged KS_ADDR_LEASED are answered for so long from now; 0 = stop at
-			once */
-	uint32_t reserved;
+	uint32_t ms;
+	uint32_t count;
+};
+
+struct ks_lease_addr {
+	char dev[KS_DEV_NAME];
+	uint8_t af; /* 4, 6 */
+	uint8_t reserved[3];
+	uint8_t addr[16];
+};
+
+/* The answer to KS_MSG_LEASE; `count` x struct ks_lease_state follow in the order of the request. */
+struct ks_lease_ack {
+	uint32_t count;
+	uint32_t status;
+};
+
+struct ks_lease_state {
+	uint32_t status; /* KS_E_NOT_FOUND: the generation has no such leased address */
+	uint32_t left_ms;
+	uint32_t renewed_ms_ago; /* before this message; UINT32_MAX: never */
 };
 
 /* Send one gratuitous ARP (request form, target hardware address broadcast) or unsolicited NA. */

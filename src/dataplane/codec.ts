@@ -45,6 +45,7 @@ export const messageType = {
   ping: 14,
   list: 15,
   listAck: 16,
+  leaseAck: 17,
 } as const;
 
 /** `enum ks_status` */
@@ -107,7 +108,24 @@ export const status = {
 /** In an acknowledgement: no operation was at fault. */
 export const noOp = 0xffffffff;
 export type Ack = ReturnType<typeof ack.read>;
-export const lease = wireStruct('ks_lease', { ms: le32, reserved: reserved(4) });
+export const lease = wireStruct('ks_lease', { ms: le32, count: le32 });
+export const leaseAddress = wireStruct('ks_lease_addr', {
+  dev: text(16),
+  af: u8,
+  reserved: reserved(3),
+  addr: address(),
+});
+export const leaseAck = wireStruct('ks_lease_ack', { count: le32, status: le32 });
+export const leaseState = wireStruct('ks_lease_state', {
+  status: le32,
+  leftMs: le32,
+  renewedMsAgo: le32,
+});
+export type LeaseState = ReturnType<typeof leaseState.read>;
+/** As `ms` of a lease request: report the leases, change none. */
+export const leaseQuery = 0xffffffff;
+/** As `renewedMsAgo`: the lease was never renewed. */
+export const neverRenewed = 0xffffffff;
 export const garp = wireStruct('ks_garp', {
   dev: text(16),
   af: u8,
@@ -312,8 +330,24 @@ export const encodeGeneration = (
   return out;
 };
 
-export const encodeLease = (seq: number, ms: number): Uint8Array =>
-  simple(messageType.lease, seq, lease, { ms, reserved: null });
+/** An address whose lease is requested. */
+export interface LeaseAddress {
+  readonly device: string;
+  readonly address: string;
+}
+
+/** `ms` 0 ends the leases (of all addresses when none is named), `leaseQuery` only asks. */
+export const encodeLease = (
+  seq: number,
+  ms: number,
+  addresses: readonly LeaseAddress[] = [],
+): Uint8Array =>
+  message(messageType.lease, seq, [
+    encode(lease, { ms, count: addresses.length }),
+    ...addresses.map((a) =>
+      encode(leaseAddress, { dev: a.device, af: afOf(a.address), reserved: null, addr: a.address }),
+    ),
+  ]);
 
 export const encodeGarp = (seq: number, dev: string, addr: string, repeat: number): Uint8Array =>
   simple(messageType.garp, seq, garp, { dev, af: afOf(addr), repeat, reserved: null, addr });
@@ -349,6 +383,13 @@ export type Message =
       /** null: that was all. */
       readonly next: number | null;
       readonly rows: readonly ListRow[];
+    }
+  | {
+      readonly type: 'lease';
+      readonly seq: number;
+      readonly status: number;
+      /** In the order of the request. */
+      readonly states: readonly LeaseState[];
     }
   | { readonly type: 'event'; readonly seq: number; readonly body: Event };
 
@@ -389,6 +430,14 @@ const decodeList = (seq: number, body: Uint8Array): Result<Message, DecodeError>
   return ok({ type: 'list', seq, status, next: next === none ? null : next, rows: rows.value });
 };
 
+const decodeLease = (seq: number, body: Uint8Array): Result<Message, DecodeError> => {
+  const head = decode(leaseAck, body);
+  if (!head.ok) return bad('lease: truncated');
+  const { count, status } = head.value;
+  const states = rowsOf('lease', body, leaseAck.size, count, leaseState);
+  return states.ok ? ok({ type: 'lease', seq, status, states: states.value }) : states;
+};
+
 export const decodeMessage = (bytes: Uint8Array): Result<Message, DecodeError> => {
   const head = decode(header, bytes);
   if (!head.ok) return bad('shorter than a header');
@@ -413,6 +462,8 @@ export const decodeMessage = (bytes: Uint8Array): Result<Message, DecodeError> =
       return decodeSessions(seq, body);
     case messageType.listAck:
       return decodeList(seq, body);
+    case messageType.leaseAck:
+      return decodeLease(seq, body);
     case messageType.event:
       return as(event, 'event');
     default:

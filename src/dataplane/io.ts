@@ -1,6 +1,7 @@
 /**
- * The data plane's client: runs the generation machine on the addon's socket, and carries the single requests (lease, gratuitous ARP,
- * sessions). Whoever uses it says what is wanted and hears what was acknowledged.
+ * The data plane's client: runs the generation machine on the addon's socket and carries single
+ * requests (leases, gratuitous ARP, sessions, tables). A caller sets the desired snapshot and is
+ * called back with what was acknowledged, refused or lost.
  */
 import { closeSync } from 'node:fs';
 import { type Clock, drive, type Entry } from '../kernel/driver.js';
@@ -17,6 +18,8 @@ import {
   encodePing,
   encodeSessions,
   type HelloAck,
+  type LeaseAddress,
+  type LeaseState,
   type ListKind,
   type ListRow,
   type Message,
@@ -42,17 +45,33 @@ export interface DataplaneOptions {
   readonly journal?: (entry: Entry<Input>) => void;
 }
 
+export interface SessionPagesQuery {
+  /** Rows of all pages together; absent: no limit. */
+  readonly limit?: number;
+  readonly wanted?: (r: SessionRow) => boolean;
+}
+
 export interface Dataplane {
   readonly setDesired: (s: Snapshot) => void;
   /** Leased VIPs are answered for so many milliseconds from now. */
   readonly renewLease: (ms: number) => void;
+  /** Leases of single addresses, in their order; rejects as `list` does. `ms` as in `encodeLease`. */
+  readonly lease: (
+    ms: number,
+    addresses: readonly LeaseAddress[],
+  ) => Promise<readonly LeaseState[]>;
   readonly garp: (device: string, address: string, repeat: number) => void;
-  /** At most `limit` sessions over all workers, of those that are `wanted`; rejects when there is no connection or no answer. */
+  /**
+   * Sessions of all workers, a page at a time, so that a caller never holds more than a page;
+   * rejects when there is no connection or no answer.
+   */
+  readonly sessionPages: (query?: SessionPagesQuery) => AsyncIterable<readonly SessionRow[]>;
+  /** At most `limit` sessions over all workers, of those that are `wanted`; rejects likewise. */
   readonly sessions: (
     limit: number,
     wanted?: (r: SessionRow) => boolean,
   ) => Promise<readonly SessionRow[]>;
-  /** A whole table of layer 3; rejects as `sessions` does. */
+  /** A whole table of layer 3; rejects likewise. */
   readonly list: (kind: ListKind) => Promise<readonly ListRow[]>;
   /** null while there is no connection. */
   readonly counters: () => Counters | null;
@@ -70,6 +89,21 @@ const answerMs = 5000;
 /** A worker that lists sessions for somebody else is asked again. */
 const busyMs = 10;
 const busyTries = 100;
+
+/** The rows of `pages` that are wanted, up to the limit; no page more is asked for than it takes. */
+async function* limited(
+  pages: AsyncIterable<readonly SessionRow[]>,
+  { limit = Number.POSITIVE_INFINITY, wanted = () => true }: SessionPagesQuery = {},
+): AsyncGenerator<readonly SessionRow[]> {
+  let left = limit;
+  if (left <= 0) return;
+  for await (const all of pages) {
+    const rows = all.filter(wanted).slice(0, left);
+    left -= rows.length;
+    if (rows.length > 0) yield rows;
+    if (left <= 0) return;
+  }
+}
 
 const because = (e: unknown): string => (e instanceof Error ? e.message : String(e));
 const pause = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
@@ -247,20 +281,15 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
     }
     throw new Error(`sessions of worker ${worker}: ${statusNames[status.busy]}`);
   };
-  const sessionsOf = async (
-    worker: number,
-    limit: number,
-    wanted?: (r: SessionRow) => boolean,
-  ): Promise<readonly SessionRow[]> => {
-    const rows: SessionRow[] = [];
-    for (let cursor: number | null = 0; cursor !== null && rows.length < limit; ) {
-      const most = wanted === undefined ? Math.min(pageRows, limit - rows.length) : pageRows;
-      const m = await page(worker, cursor, most);
-      rows.push(...(wanted === undefined ? m.rows : m.rows.filter(wanted)));
-      cursor = m.next;
-    }
-    return rows.slice(0, limit);
-  };
+  async function* allPages(): AsyncGenerator<readonly SessionRow[]> {
+    if (handle === null) throw new Error('the data plane is not connected');
+    for (let worker = 0; worker < workers; worker++)
+      for (let cursor: number | null = 0; cursor !== null; ) {
+        const m = await page(worker, cursor, pageRows);
+        cursor = m.next;
+        yield m.rows;
+      }
+  }
   const listOf = async (kind: ListKind): Promise<readonly ListRow[]> => {
     const rows: ListRow[] = [];
     for (let cursor: number | null = 0; cursor !== null; ) {
@@ -270,20 +299,31 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
         const why = m.type === 'list' ? statusNames[m.status] : 'another answer';
         throw new Error(`the data plane does not list ${kind}: ${why}`);
       }
-      rows.push(...m.rows);
+      for (const row of m.rows) rows.push(row);
       cursor = m.next;
     }
     return rows;
+  };
+  const leaseOf = async (
+    ms: number,
+    addresses: readonly LeaseAddress[],
+  ): Promise<readonly LeaseState[]> => {
+    const m = await ask((n) => encodeLease(n, ms, addresses));
+    if (m.type === 'lease' && m.status === status.ok) return m.states;
+    const why = m.type === 'lease' ? statusNames[m.status] : 'another answer';
+    throw new Error(`the data plane refuses the lease: ${why}`);
   };
 
   return {
     setDesired: (snapshot) => driver.feed({ type: 'desired', snapshot }),
     renewLease: (ms) => void send(encodeLease(nextSeq(), ms)),
+    lease: leaseOf,
     garp: (device, address, repeat) => void send(encodeGarp(nextSeq(), device, address, repeat)),
+    sessionPages: (query) => limited(allPages(), query),
     sessions: async (limit, wanted) => {
       const rows: SessionRow[] = [];
-      for (let w = 0; w < workers && rows.length < limit; w++)
-        rows.push(...(await sessionsOf(w, limit - rows.length, wanted)));
+      const query = wanted === undefined ? { limit } : { limit, wanted };
+      for await (const page of limited(allPages(), query)) for (const row of page) rows.push(row);
       return rows;
     },
     list: listOf,

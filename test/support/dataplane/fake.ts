@@ -10,10 +10,15 @@ import {
   ipcEndian,
   type ListRow,
   lease,
+  leaseAck,
+  leaseAddress,
+  leaseQuery,
+  leaseState,
   list,
   listAck,
   listRow,
   messageType,
+  neverRenewed,
   noOp,
   type SessionRow,
   sessionRow,
@@ -38,6 +43,8 @@ export interface Behaviour {
   sessions: readonly (readonly SessionRow[])[];
   /** By `enum ks_list_kind`; another kind is refused. */
   tables: ReadonlyMap<number, readonly ListRow[]>;
+  /** Milliseconds left, by leased address of the generation. */
+  leases: Map<string, number>;
   /** So many questions for sessions find the worker busy. */
   busy: number;
 }
@@ -60,7 +67,10 @@ const take = <T>(codec: Codec<T>, body: Uint8Array): T => {
 
 export const answerOf = (type: number, seq: number, body: Uint8Array): Uint8Array => {
   const head = { magic: 0x534b, version: 1, type, seq, len: body.byteLength, reserved: null };
-  return new Uint8Array([...encode(header, head), ...body]);
+  const out = new Uint8Array(header.size + body.byteLength);
+  out.set(encode(header, head));
+  out.set(body, header.size);
+  return out;
 };
 
 const countOps = (body: Uint8Array): number => {
@@ -80,6 +90,7 @@ export const startFake = async (path?: string): Promise<Fake> => {
     counters: new Uint8Array(64),
     sessions: [[]],
     tables: new Map(),
+    leases: new Map(),
     busy: 0,
   };
   const heard: string[] = [];
@@ -146,14 +157,12 @@ export const startFake = async (path?: string): Promise<Fake> => {
       count: rows.length,
       status: isBusy ? status.busy : status.ok,
     };
-    const bytes = rows.flatMap((r) => [...encode(sessionRow, r)]);
-    relay.send(
-      answerOf(
-        messageType.sessionsAck,
-        seq,
-        new Uint8Array([...encode(sessionsAck, head), ...bytes]),
-      ),
-    );
+    const out = new Uint8Array(sessionsAck.size + rows.length * sessionRow.size);
+    sessionsAck.write(viewOf(out), 0, head);
+    rows.forEach((r, i) => {
+      sessionRow.write(viewOf(out), sessionsAck.size + i * sessionRow.size, r);
+    });
+    relay.send(answerOf(messageType.sessionsAck, seq, out));
   };
   const onList = (seq: number, body: Uint8Array): void => {
     const { kind, cursor, max } = take(list, body);
@@ -171,6 +180,23 @@ export const startFake = async (path?: string): Promise<Fake> => {
     relay.send(
       answerOf(messageType.listAck, seq, new Uint8Array([...encode(listAck, head), ...bytes])),
     );
+  };
+  const onLease = (seq: number, body: Uint8Array): void => {
+    const { ms, count } = take(lease, body);
+    heard.push(`lease ${ms}`);
+    const states = Array.from({ length: count }, (_, i) => {
+      const { addr } = take(leaseAddress, body.subarray(lease.size + i * leaseAddress.size));
+      const left = b.leases.get(addr);
+      if (left !== undefined && ms !== leaseQuery) b.leases.set(addr, ms);
+      return {
+        status: left === undefined ? status.notFound : status.ok,
+        leftMs: b.leases.get(addr) ?? 0,
+        renewedMsAgo: left === undefined || left === 0 ? neverRenewed : 0,
+      };
+    });
+    const bytes = states.flatMap((x) => [...encode(leaseState, x)]);
+    const head = encode(leaseAck, { count, status: status.ok });
+    relay.send(answerOf(messageType.leaseAck, seq, new Uint8Array([...head, ...bytes])));
   };
   const onMessage = (m: Uint8Array): void => {
     const { type, seq } = take(header, m);
@@ -196,8 +222,7 @@ export const startFake = async (path?: string): Promise<Fake> => {
         onCommit(seq, body);
         break;
       case messageType.lease:
-        heard.push(`lease ${take(lease, body).ms}`);
-        acknowledge(seq);
+        onLease(seq, body);
         break;
       case messageType.garp: {
         const g = take(garp, body);

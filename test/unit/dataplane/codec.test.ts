@@ -57,6 +57,11 @@ const requests: readonly (readonly [string, Uint8Array, string])[] = [
   ],
   ['lease', encodeLease(8, 3000), '4b53010808000000080000000000000' + '0b80b000000000000'],
   [
+    'lease of an address',
+    encodeLease(8, 3000, [{ device: 'dpdk1', address: '198.51.100.80' }]),
+    `4b530108080000002c00000000000000b80b000001000000${'6470646b31'.padEnd(32, '0')}04000000${'c6336450'.padEnd(32, '0')}`,
+  ],
+  [
     'garp',
     encodeGarp(9, 'dpdk0', '192.0.2.1', 3),
     `4b530109090000002400000000000000${'6470646b30'.padEnd(32, '0')}04030000${'c0000201'.padEnd(32, '0')}`,

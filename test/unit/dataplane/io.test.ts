@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   type ListRow,
+  leaseQuery,
   listFlags,
   listKind,
+  neverRenewed,
   type SessionRow,
   status,
 } from '../../../src/dataplane/codec.js';
@@ -204,6 +206,36 @@ test('sessions of all workers, page by page, up to a limit, also when a worker i
     some.map((r) => r.expiresMs),
     [0, 500, 1000, 5000],
   );
+});
+
+test('200,000 sessions pass through page by page; none is lost and none is kept', async (t) => {
+  const { fake, client } = await pair(t);
+  const many = Array.from({ length: 200_000 }, () => row(1));
+  fake.behaviour.sessions = [many];
+  await client.hears('up 1');
+  let rows = 0;
+  let pages = 0;
+  for await (const page of client.dataplane.sessionPages()) {
+    rows += page.length;
+    pages += 1;
+  }
+  t.is(rows, many.length);
+  t.is(pages, Math.ceil(many.length / 512));
+  t.is((await client.dataplane.sessions(1_000_000)).length, many.length);
+});
+
+test('leases are set and read for each address; one that is not there has its own status', async (t) => {
+  const { fake, client } = await pair(t);
+  fake.behaviour.leases = new Map([['192.0.2.1', 0]]);
+  await client.hears('up');
+  const at = (address: string) => ({ device: 'dpdk0', address });
+  const asked = await client.dataplane.lease(2000, [at('192.0.2.1'), at('192.0.2.2')]);
+  t.deepEqual(asked, [
+    { status: status.ok, leftMs: 2000, renewedMsAgo: neverRenewed },
+    { status: status.notFound, leftMs: 0, renewedMsAgo: neverRenewed },
+  ]);
+  const known = await client.dataplane.lease(leaseQuery, [at('192.0.2.1')]);
+  t.deepEqual(known, [{ status: status.ok, leftMs: 2000, renewedMsAgo: 0 }]);
 });
 
 test('a table of layer 3 comes whole, and one that is not there is told', async (t) => {
