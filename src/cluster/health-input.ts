@@ -92,6 +92,11 @@ const checker = (c: Context, check: Checker): readonly CheckerConfig[] => {
   return [{ probe: spec, delayLoopMs, retry, delayBeforeRetryMs, warmupMs, alpha, logAllFailures }];
 };
 
+const heldBy = (adopted: ReadonlySet<string> | null, id: string): 'up' | 'down' | null => {
+  if (adopted === null) return null;
+  return adopted.has(id) ? 'up' : 'down';
+};
+
 const realServer = (
   vs: VirtualServer,
   rs: RealServer,
@@ -102,7 +107,7 @@ const realServer = (
     id,
     weight: rs.weight,
     checkers: rs.checkers.flatMap((c) => checker({ vs, rs }, c)),
-    adoptUp: adopted === null ? null : adopted.has(realServerId(virtualServerId(vs), id)),
+    held: heldBy(adopted, realServerId(virtualServerId(vs), id)),
   };
 };
 
@@ -115,6 +120,7 @@ export const healthPlan = (
     quorum: v.quorum,
     hysteresis: v.hysteresis,
     alpha: v.alpha,
-    adoptQuorumUp: null,
+    quorumHeld: null,
+    suspended: false,
     realServers: v.realServers.map((r) => realServer(v, r, adopted)),
   }));

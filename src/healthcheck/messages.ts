@@ -1,22 +1,32 @@
 /**
- * What the controller and the healthcheck process say to each other over the fork's channel: plain data, the contract.
+ * The messages between the healthcheck process and its clients, over <run-dir>/healthcheck/link.sock.
  *
- * The controller sends the whole desired set each time; what is known keeps its state. The healthcheck process answers
- * with one `realServer` for each real server it did not know, one `virtualServer` for each virtual server it did not
- * know, then `configured`; afterwards it speaks when something changes. When the channel closes, it ends.
+ * When a client connects, the process first reports its whole state (`states`, `whole: true`); the
+ * controller then sends the whole desired set (`configure`, `whole: true`). Later both sides send
+ * what changed, always as levels. After a `configure` the states it changed are reported before
+ * `configured`, so `configured` means that the revision is in force here.
+ *
+ * Large sets are cut into pages, so that neither side blocks its loop for a set of 100,000: `more`
+ * is true on all pages of a set but the last. The pages of one set are not interleaved with others.
  */
 import type { VirtualServerConfig } from './types.js';
 
 export type ToHealthcheck =
   | {
       readonly type: 'configure';
-      /** Echoed in `configured`. */
+      /** Echoed in `configured`; the same on all pages. */
       readonly revision: number;
+      /** Virtual servers that no page of this set names are removed. */
+      readonly whole: boolean;
+      readonly more: boolean;
+      /** New ones and changed ones; each with all its real servers. */
       readonly virtualServers: readonly VirtualServerConfig[];
+      /** Ids of virtual servers to remove; of use where the set is not whole. */
+      readonly removed: readonly string[];
     }
-  /** ha_suspend: checks of a virtual server rest while its address is served elsewhere; states are kept. */
+  /** Until the controller connects over the socket: ha_suspend, now a level in `configure`. */
   | { readonly type: 'suspend'; readonly virtualServer: string; readonly suspended: boolean }
-  /** Stop every probe, answer `stopped` and end. */
+  /** Until the controller connects over the socket: stop every probe, answer `stopped`, end. */
   | { readonly type: 'shutdown' };
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -28,34 +38,65 @@ export interface HealthcheckCounters {
   readonly probesOk: number;
   readonly probesFailed: number;
   readonly probesInconclusive: number;
-  /** Now on the wire. */
+  /** On the wire now. */
   readonly probesRunning: number;
   /** Due, waiting for one of the bounded number of places. */
   readonly probesQueued: number;
 }
 
+export interface RealServerLevel {
+  readonly vs: string;
+  readonly rs: string;
+  readonly up: boolean;
+  /** Sum of what the checkers add to the configured weight; the receiver computes the weight. */
+  readonly delta: number;
+  readonly reason: string;
+  /** Milliseconds since the epoch of the last change of `up`. */
+  readonly since: number;
+}
+
+export interface VirtualServerLevel {
+  readonly vs: string;
+  readonly quorumUp: boolean;
+  /** Sum of the weights of the real servers that are up. */
+  readonly liveWeight: number;
+  readonly reason: string;
+  /** Milliseconds since the epoch of the last change of `quorumUp`. */
+  readonly since: number;
+}
+
 export type FromHealthcheck =
-  /** The process is up and listens to its channel. */
-  | { readonly type: 'ready'; readonly pid: number }
+  | {
+      readonly type: 'states';
+      /** Real and virtual servers that no page of this set names are unknown to the process. */
+      readonly whole: boolean;
+      readonly more: boolean;
+      readonly realServers: readonly RealServerLevel[];
+      readonly virtualServers: readonly VirtualServerLevel[];
+    }
   | { readonly type: 'configured'; readonly revision: number }
   | {
-      /** Sent when a real server becomes known, goes up or down, or changes its effective weight. */
+      /** About once a second. */
+      readonly type: 'counters';
+      readonly counters: HealthcheckCounters;
+      /** Longest delay of a timer since the last report, ms. */
+      readonly latestTimerMs: number;
+    }
+  // What follows is sent until the controller connects over the socket.
+  | { readonly type: 'ready'; readonly pid: number }
+  | {
       readonly type: 'realServer';
       readonly vs: string;
       readonly rs: string;
       readonly up: boolean;
-      /** Configured weight and the checkers' deltas. */
       readonly weight: number;
       readonly reason: string;
-      /** Milliseconds since the epoch of the last change of `up`. */
       readonly since: number;
     }
   | {
-      /** Sent when a virtual server becomes known and when its quorum is gained or lost. */
       readonly type: 'virtualServer';
       readonly vs: string;
       readonly quorumUp: boolean;
-      /** Sum of the weights of the real servers that are up. */
       readonly liveWeight: number;
       readonly reason: string;
       readonly since: number;
@@ -69,11 +110,8 @@ export type FromHealthcheck =
       readonly fields: LogFields;
     }
   | {
-      /** About once a second; its absence means that the process hangs. */
       readonly type: 'heartbeat';
       readonly counters: HealthcheckCounters;
-      /** Longest delay of a timer since the last heartbeat, ms. */
       readonly latestTimerMs: number;
     }
-  /** Every probe is ended; the process ends. */
   | { readonly type: 'stopped' };

@@ -60,6 +60,8 @@ interface RunningVirtualServer {
   suspended: boolean;
 }
 
+const held = (h: RealServerConfig['held']): boolean | null => (h === null ? null : h === 'up');
+
 export function healthService(o: ServiceOptions): HealthService {
   const servers = new Map<string, RunningVirtualServer>();
   const queue = probeQueue(o.maxProbes, o.begin);
@@ -184,7 +186,7 @@ export function healthService(o: ServiceOptions): HealthService {
       const gone = byKey.get(key);
       if (gone !== undefined) stopChecker(gone);
     }
-    const heldUp = before === undefined ? config.adoptUp : isUp(before);
+    const heldUp = before === undefined ? held(config.held) : isUp(before);
     const running = plan.checkers.map((p): RunningChecker => {
       const c = byKey.get(p.key);
       if (c !== undefined) {
@@ -196,7 +198,7 @@ export function healthService(o: ServiceOptions): HealthService {
       return fresh;
     });
     v.checkers.set(config.id, running);
-    const reason = config.adoptUp === null ? 'start' : 'adopted';
+    const reason = config.held === null ? 'start' : 'adopted';
     const verdicts = new Map(
       running.map((c): [string, Verdict] => {
         const { up, weightDelta } = c.driver.state();
@@ -217,11 +219,11 @@ export function healthService(o: ServiceOptions): HealthService {
     servers.set(c.id, v);
     const wanted = new Set(c.realServers.map((rs) => rs.id));
     for (const rs of [...v.checkers.keys()]) if (!wanted.has(rs)) removeRealServer(v, rs);
-    const { quorum, hysteresis, alpha, adoptQuorumUp } = c;
+    const { quorum, hysteresis, alpha, quorumHeld } = c;
     v.driver.feed({
       type: 'configure',
       config: { quorum, hysteresis, alpha },
-      adoptQuorumUp,
+      adoptQuorumUp: quorumHeld,
       realServers: c.realServers.map((rs) => configureRealServer(c.id, v, rs)),
     });
   };

@@ -92,8 +92,11 @@ export interface RealServerConfig {
   readonly id: string;
   readonly weight: number;
   readonly checkers: readonly CheckerConfig[];
-  /** What the data plane holds when this process begins; null: nothing is known. Ignored for a known real server. */
-  readonly adoptUp: boolean | null;
+  /**
+   * What the controller believes now; null: start it as keepalived starts it. Ignored for a real
+   * server that this process knows already.
+   */
+  readonly held: 'up' | 'down' | null;
 }
 
 export interface VirtualServerConfig {
@@ -102,7 +105,10 @@ export interface VirtualServerConfig {
   readonly hysteresis: number;
   /** The quorum is down until enough real servers are up. */
   readonly alpha: boolean;
-  readonly adoptQuorumUp: boolean | null;
+  /** As `held`: what the controller believes now; null: by `alpha`. */
+  readonly quorumHeld: boolean | null;
+  /** ha_suspend: the checks rest while another node has the address; their states are kept. */
+  readonly suspended: boolean;
   readonly realServers: readonly RealServerConfig[];
 }
 

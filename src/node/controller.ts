@@ -124,7 +124,14 @@ function perform(e: Effect): void {
       break;
     case 'configureHealth':
       revision += 1;
-      health.send({ type: 'configure', revision, virtualServers: e.virtualServers });
+      health.send({
+        type: 'configure',
+        revision,
+        whole: true,
+        more: false,
+        virtualServers: e.virtualServers,
+        removed: [],
+      });
       break;
     case 'restChecks':
       health.send({ type: 'suspend', virtualServer: e.virtualServer, suspended: e.rest });

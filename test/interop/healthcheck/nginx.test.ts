@@ -100,15 +100,26 @@ async function checking(
     ([id, probe]): RealServerConfig => ({
       id,
       weight: 1,
-      adoptUp: null,
+      held: null,
       checkers: [{ ...times, alpha, probe }],
     }),
   );
   h.send({
     type: 'configure',
     revision: 1,
+    whole: true,
+    more: false,
+    removed: [],
     virtualServers: [
-      { id: 'vs', quorum: 1, hysteresis: 0, alpha, adoptQuorumUp: null, realServers },
+      {
+        id: 'vs',
+        quorum: 1,
+        hysteresis: 0,
+        alpha,
+        quorumHeld: null,
+        suspended: false,
+        realServers,
+      },
     ],
   });
   for (const id of Object.keys(probes)) await h.heard(news(!alpha, id), 5000);

@@ -61,7 +61,7 @@ export const realServer: RealServerConfig = {
   id: 'rs1',
   weight: 1,
   checkers: [checkerConfig],
-  adoptUp: null,
+  held: null,
 };
 
 export const virtualServer: VirtualServerConfig = {
@@ -69,7 +69,8 @@ export const virtualServer: VirtualServerConfig = {
   quorum: 1,
   hysteresis: 0,
   alpha: false,
-  adoptQuorumUp: null,
+  quorumHeld: null,
+  suspended: false,
   realServers: [realServer],
 };
 

@@ -45,7 +45,14 @@ function bench(more: Partial<ServiceOptions> = {}) {
     probed,
     service,
     configure: (...virtualServers: VirtualServerConfig[]) =>
-      service.receive({ type: 'configure', revision: ++revision, virtualServers }),
+      service.receive({
+        type: 'configure',
+        revision: ++revision,
+        whole: true,
+        more: false,
+        virtualServers,
+        removed: [],
+      }),
     /** What was said since the last call. */
     heard: () => said.splice(0),
   };
@@ -161,7 +168,7 @@ test('a server that is down by a check that is taken away comes back', (t) => {
 
 test('an adopted server stays as the data plane has it until it has answered', (t) => {
   const b = bench();
-  b.configure(vs(rs('a', { adoptUp: false }), rs('b', { adoptUp: true })));
+  b.configure(vs(rs('a', { held: 'down' }), rs('b', { held: 'up' })));
   t.deepEqual(servers(b.heard()), [
     ['a', false, 'adopted'],
     ['b', true, 'adopted'],
