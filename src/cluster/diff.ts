@@ -2,7 +2,7 @@
 import { digest, type Snapshot } from '../dataplane/snapshot.js';
 import type { FromHealthcheck } from '../healthcheck/messages.js';
 import type { VirtualServerConfig } from '../healthcheck/types.js';
-import type { FromVrrp } from '../vrrp/messages.js';
+import type { FromVrrp } from '../vrrp/legacy-messages.js';
 import type { KernelPlan, Plan, Serviceable } from './plan.js';
 import type { VrrpPlan } from './vrrp-input.js';
 

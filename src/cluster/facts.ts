@@ -6,7 +6,8 @@ import type { Config } from '../config/config.js';
 import type { Snapshot } from '../dataplane/snapshot.js';
 import type { FromHealthcheck } from '../healthcheck/messages.js';
 import { type Millis, unreachable } from '../kernel/machine.js';
-import type { FromVrrp, VrrpState } from '../vrrp/messages.js';
+import type { FromVrrp } from '../vrrp/legacy-messages.js';
+import type { VrrpState } from '../vrrp/messages.js';
 import { emptyRuntime, type Runtime } from './runtime/types.js';
 
 /** Milliseconds since the epoch: for people to read, never compared with a deadline. */

@@ -29,7 +29,7 @@ import { loadAddon } from '../kernel/io/addon.js';
 import { monotonicClock } from '../kernel/io/clock.js';
 import { createLogger } from '../kernel/io/logger.js';
 import { version } from '../kernel/io/version.js';
-import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
+import type { FromVrrp, ToVrrp } from '../vrrp/legacy-messages.js';
 import { apiBackend } from './api-backend.js';
 import { changesBetween } from './changes.js';
 import { type Child, keepRunning } from './child.js';

@@ -1,11 +1,13 @@
 /**
- * What the controller and the vrrp process say to each other over the fork's channel: plain data, the contract.
+ * The contract between the vrrp process and its clients, the controller and the supervisor: JSON
+ * over `<run-dir>/vrrp.sock` (src/kernel/io/link.ts).
  *
- * The controller configures instances by name, says whether the data plane can serve their addresses, and moves the
- * addresses when asked; the vrrp process speaks on the wire and decides who is active. An instance stays out of the
- * election ('initialize') until the first `serviceable` for it arrives. When the channel closes, the vrrp process
- * yields every address with priority 0 and ends.
+ * The vrrp process outlives its clients. When a client connects, the process first reports its whole
+ * state (`states` with `whole: true`); the controller then sends everything that it desires. Messages
+ * carry levels, so a repeated or a lost message does no harm. A dead controller changes nothing: the
+ * configuration, `serviceable` and the priority deltas stay as they were reported last.
  */
+import type { Family, RouterId } from './identity.js';
 
 export type Authentication =
   | { readonly type: 'none' }
@@ -25,11 +27,19 @@ export interface GarpConfig {
   readonly lowerPrioDelayMs: number;
 }
 
+/** A virtual address on a DPDK device: what a lease is for and what gratuitous ARP announces. */
+export interface Vip {
+  readonly device: string;
+  readonly address: string;
+}
+
 export interface InstanceConfig {
+  /** A label for people; the identity is interface, VRID and family. */
   readonly name: string;
   /** Linux interface that carries the adverts: `<dev>.kni`, or any other. */
   readonly interface: string;
   readonly vrid: number;
+  readonly family: Family;
   readonly version: 2 | 3;
   /** 1..255; 255 is the address owner. */
   readonly priority: number;
@@ -43,6 +53,10 @@ export interface InstanceConfig {
   readonly addresses: readonly string[];
   /** virtual_ipaddress_excluded: taken and announced by ARP, not carried in adverts. */
   readonly excludedAddresses: readonly string[];
+  /** Every virtual address, excluded ones too, with the DPDK device that answers for it. */
+  readonly vips: readonly Vip[];
+  /** vip_lease_ms: the data plane answers for a VIP at most this long after the last renewal. */
+  readonly leaseMs: number;
   readonly authentication: Authentication;
   /** mcast_src_ip or unicast_src_ip; null takes the interface's first address. */
   readonly sourceAddress: string | null;
@@ -61,6 +75,7 @@ export interface InstanceConfig {
 
 /** What keepalived does where the file says nothing; spread it and set what is known. */
 export const instanceDefaults: Omit<InstanceConfig, 'name' | 'interface' | 'vrid' | 'addresses'> = {
+  family: 'inet',
   version: 2,
   priority: 100,
   advertMs: 1000,
@@ -69,6 +84,8 @@ export const instanceDefaults: Omit<InstanceConfig, 'name' | 'interface' | 'vrid
   preemptDelayMs: 0,
   downTimerAdverts: 3,
   excludedAddresses: [],
+  vips: [],
+  leaseMs: 2000,
   authentication: { type: 'none' },
   sourceAddress: null,
   multicastGroup: '224.0.0.18',
@@ -92,36 +109,40 @@ export const instanceDefaults: Omit<InstanceConfig, 'name' | 'interface' | 'vrid
 
 /** All or none: members become active, backup and fault together. */
 export interface SyncGroupConfig {
+  /** A label. */
   readonly name: string;
-  readonly members: readonly string[];
+  readonly members: readonly RouterId[];
+}
+
+export interface Serviceable {
+  readonly id: RouterId;
+  readonly ok: boolean;
+  /** Why not, or why. */
+  readonly reason: string;
 }
 
 export type ToVrrp =
   | {
-      /** The whole desired set, every time; instances are matched by interface and VRID, and keep their state. */
+      /** The whole desired set. An instance with a known identity keeps its state. */
       readonly type: 'configure';
+      readonly revision: number;
       readonly instances: readonly InstanceConfig[];
       readonly syncGroups: readonly SyncGroupConfig[];
     }
   | {
-      /** Law 4: may this instance hold its addresses? `reason` says why not (or why so). */
+      /**
+       * Whether the data plane can serve the addresses of each instance (law 4). It holds for the
+       * data plane with this boot id alone. null: the controller has no data plane and reports
+       * nothing; what it reported before stays.
+       */
       readonly type: 'serviceable';
-      readonly instance: string;
-      readonly ok: boolean;
-      readonly reason: string;
+      readonly bootId: string | null;
+      /** Instances that are not named become unknown. */
+      readonly whole: boolean;
+      readonly instances: readonly Serviceable[];
     }
-  /** Sum of the weighted trackers, clamped into the priority by the instance. */
-  | { readonly type: 'priorityDelta'; readonly instance: string; readonly delta: number }
-  /** The data plane acknowledged a generation that has the addresses: ARP may be announced. */
-  | { readonly type: 'vipsTaken'; readonly instance: string; readonly generation: number }
-  | { readonly type: 'vipsReleased'; readonly instance: string }
-  /**
-   * The controller lives and will say so again within `leaseMs`. When it does not (it hangs), the data plane's lease of the
-   * addresses runs out too, so every instance yields until the next `alive`. Without any `alive` there is no lease.
-   */
-  | { readonly type: 'alive'; readonly leaseMs: number }
-  /** Yield with priority 0, then answer `stopped` and end. */
-  | { readonly type: 'shutdown' };
+  /** Sum of the weighted trackers; the instance clamps its priority. */
+  | { readonly type: 'priorityDelta'; readonly id: RouterId; readonly delta: number };
 
 export type VrrpState = 'initialize' | 'backup' | 'active' | 'fault';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -149,54 +170,44 @@ export interface InstanceCounters {
   readonly sendErrors: number;
 }
 
+export interface InstanceState {
+  readonly id: RouterId;
+  readonly interface: string;
+  readonly vrid: number;
+  readonly family: Family;
+  readonly name: string;
+  readonly state: VrrpState;
+  /** The state before the last transition. */
+  readonly previous: VrrpState;
+  readonly reason: string;
+  /** Milliseconds since the epoch of the last transition. */
+  readonly since: number;
+  /** Effective priority. */
+  readonly priority: number;
+  /** The active router as far as this node knows: the peer's address, our own source, or null. */
+  readonly activeAddress: string | null;
+  /** Milliseconds between the adverts of the active router. */
+  readonly intervalMs: number;
+  /** The instance renews the leases of its addresses. */
+  readonly holds: boolean;
+}
+
 export type FromVrrp =
-  /** The process is up and listens to its channel. */
-  | { readonly type: 'ready'; readonly pid: number }
   | {
-      /** Sent at every change of state, priority or active address. */
-      readonly type: 'state';
-      readonly instance: string;
-      readonly interface: string;
-      readonly vrid: number;
-      readonly state: VrrpState;
-      readonly previous: VrrpState;
-      readonly reason: string;
-      /** Milliseconds since the epoch of the last transition. */
-      readonly since: number;
-      /** Effective priority. */
-      readonly priority: number;
-      /** Who is active as far as this node knows: the peer's address, our own source, or null. */
-      readonly activeAddress: string | null;
-      /** Milliseconds between the adverts of the active router. */
-      readonly intervalMs: number;
+      /** Coalesced: one message per turn of the event loop. */
+      readonly type: 'states';
+      /** Instances that are not named do not exist. */
+      readonly whole: boolean;
+      readonly instances: readonly InstanceState[];
     }
-  /** The first advert has left: put the addresses into the data plane, then answer `vipsTaken`. */
-  | { readonly type: 'takeVips'; readonly instance: string; readonly addresses: readonly string[] }
+  /** The answer to `configure`; a whole `states` precedes it. */
+  | { readonly type: 'configured'; readonly revision: number }
   | {
-      readonly type: 'releaseVips';
-      readonly instance: string;
-      readonly addresses: readonly string[];
-    }
-  /** Announce each address `repeat` times by gratuitous ARP. */
-  | {
-      readonly type: 'garp';
-      readonly instance: string;
-      readonly addresses: readonly string[];
-      readonly repeat: number;
-    }
-  | {
-      readonly type: 'log';
-      readonly level: LogLevel;
-      readonly instance: string | null;
-      readonly msg: string;
-      readonly fields: LogFields;
-    }
-  | {
-      /** About once a second; its absence means that the process hangs. */
-      readonly type: 'heartbeat';
-      readonly counters: Readonly<Record<string, InstanceCounters>>;
-      /** Longest delay of a timer since the last heartbeat, ms. */
+      /** About once a second. */
+      readonly type: 'counters';
+      readonly instances: Readonly<Record<RouterId, InstanceCounters>>;
+      /** Longest delay of a timer since the last report, ms. */
       readonly latestTimerMs: number;
-    }
-  /** Every address is yielded; the process ends. */
-  | { readonly type: 'stopped' };
+      /** LEASE messages that went unanswered. */
+      readonly leaseTimeouts: number;
+    };

@@ -9,7 +9,7 @@ import type { Clock } from '../../kernel/driver.js';
 import { loadAddon } from '../../kernel/io/addon.js';
 import { monotonicClock } from '../../kernel/io/clock.js';
 import { encodeLine } from '../journal.js';
-import type { FromVrrp, ToVrrp } from '../messages.js';
+import type { FromVrrp, ToVrrp } from '../legacy-messages.js';
 import { type Routers, type RoutersOptions, routers } from './routers.js';
 import { chooseTransport, type TransportFactory } from './transport.js';
 

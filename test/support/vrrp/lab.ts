@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { FromVrrp, InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
+import type { FromVrrp } from '../../../src/vrrp/legacy-messages.js';
+import type { InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
 import { signalIfThere } from '../lab/programs.js';
 
 const run = (...argv: readonly string[]): string =>

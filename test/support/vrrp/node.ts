@@ -7,12 +7,8 @@
 import { execFile, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type {
-  FromVrrp,
-  InstanceConfig,
-  SyncGroupConfig,
-  ToVrrp,
-} from '../../../src/vrrp/messages.js';
+import type { FromVrrp, ToVrrp } from '../../../src/vrrp/legacy-messages.js';
+import type { InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
 
 const [file = '', ...rest] = process.argv.slice(2);
 const withoutAddresses = rest.includes('--no-addresses');
