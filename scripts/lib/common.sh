@@ -24,3 +24,19 @@ die() {
 }
 
 bin() { printf '%s/node_modules/.bin/%s' "$root" "$1"; }
+
+# with_progress COUNT WANTED WHAT COMMAND...: runs the command; while it runs, prints every two seconds how many of
+# WANTED the function COUNT finds, when that has changed.
+with_progress() {
+  local count=$1 wanted=$2 what=$3 pid done last=-1 status=0
+  shift 3
+  "$@" &
+  pid=$!
+  while sleep 2 && kill -0 "$pid" 2>/dev/null; do
+    done=$("$count")
+    [[ $done == "$last" ]] || say "$what: $done of $wanted"
+    last=$done
+  done
+  wait "$pid" || status=$?
+  return "$status"
+}

@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { outputOf } from '../../support/programs/programs.js';
 
 const program = fileURLToPath(new URL('../../support/addon/interfaces.js', import.meta.url));
 const namespace = `addon-${process.pid}`;
-const ip = (...args: readonly string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
+const ip = (...args: readonly string[]): string => outputOf(['ip', ...args]).toString();
 
 test.before(() => void ip('netns', 'add', namespace));
 test.after.always(() => void ip('netns', 'del', namespace));

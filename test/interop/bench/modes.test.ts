@@ -1,18 +1,14 @@
 /** The benchmarks run and say everything they should; how fast anything is, no test judges. */
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
+import { outputOf } from '../../support/programs/programs.js';
 
 type Row = Readonly<Record<string, unknown>>;
 
 const run = (name: string, args: readonly string[]): Row => {
   const program = fileURLToPath(new URL(`../../../../build/native/bench/${name}`, import.meta.url));
   const all = ['--quick', '--json', ...args, '--', '--file-prefix', `ks-bench-${process.pid}`];
-  const text = execFileSync(program, all, {
-    encoding: 'utf8',
-    timeout: 120_000,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const text = outputOf([program, ...all]).toString();
   return JSON.parse(text) as Row;
 };
 

@@ -1,7 +1,7 @@
 /** The benchmark of schedulers runs and says everything it should; how fast anything is, no test judges. */
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { outputOf } from '../../support/programs/programs.js';
 
 interface Pick {
   readonly scheduler: string;
@@ -15,7 +15,7 @@ test('every scheduler has a cost for every number of real servers', (t) => {
   const program = fileURLToPath(
     new URL('../../../../build/native/bench/schedulers', import.meta.url),
   );
-  const text = execFileSync(program, ['--json', '--quick'], { encoding: 'utf8', timeout: 60_000 });
+  const text = outputOf([program, '--json', '--quick']).toString();
   const { picks } = JSON.parse(text) as { readonly picks: readonly Pick[] };
   t.is(new Set(picks.map((p) => p.scheduler)).size, 12);
   const kinds = picks.map((p) => [p.scheduler, p.workers, p.thresholds, p.real_servers].join());

@@ -2,24 +2,20 @@
  * Two namespaces joined by a veth pair: the health checks run in one, nginx and nftables in the other. Everything is
  * named after this process and taken away by `close`, also when something failed on the way.
  */
-import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { FromHealthcheck, ToHealthcheck } from '../../../src/healthcheck/messages.js';
+import { run } from '../../support/lab/programs.js';
+import { forkModule, spawnProgram } from '../../support/programs/programs.js';
 
 export const checkerAddress = '10.213.0.1';
 export const serverAddress = '10.213.0.2';
 export const httpPort = 8080;
 export const httpsPort = 8443;
-
-/** By its path: npm puts node_modules/.bin first, and a bundler's tool there is called nft too. */
-const nft = '/usr/sbin/nft';
-
-const run = (program: string, ...args: string[]): string =>
-  execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
 export interface Lab {
   readonly startNginx: () => Promise<void>;
@@ -96,7 +92,7 @@ async function answers(ns: string, port: number): Promise<void> {
 const entry = fileURLToPath(new URL('../../../src/healthcheck/process.js', import.meta.url));
 
 function startHealthcheck(ns: string): Healthcheck {
-  const child = fork(entry, [], {
+  const child = forkModule(entry, [], {
     execPath: 'ip',
     execArgv: ['netns', 'exec', ns, process.execPath],
     serialization: 'advanced',
@@ -178,12 +174,9 @@ export function openLab(): Lab {
   };
 
   const startNginx = async (): Promise<void> => {
-    nginx = spawn(
-      'ip',
-      ['netns', 'exec', serverNs, 'nginx', '-p', dir, '-c', `${dir}/nginx.conf`],
-      {
-        stdio: ['ignore', 'ignore', 'inherit'],
-      },
+    nginx = spawnProgram(
+      ['ip', 'netns', 'exec', serverNs, 'nginx', '-p', dir, '-c', `${dir}/nginx.conf`],
+      { stdio: ['ignore', 'ignore', 'inherit'] },
     );
     children.push(nginx);
     await answers(checkerNs, httpPort);
@@ -204,7 +197,7 @@ export function openLab(): Lab {
     const lines = ['flush ruleset', 'table inet lab {', 'chain in {'];
     lines.push('type filter hook input priority 0', rules, '}', '}', '');
     writeFileSync(file, lines.join('\n'));
-    run('ip', 'netns', 'exec', serverNs, nft, '-f', file);
+    run('ip', 'netns', 'exec', serverNs, 'nft', '-f', file);
   };
 
   try {

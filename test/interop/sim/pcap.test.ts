@@ -1,5 +1,4 @@
 /** keelson-sim with pcap files, tshark as the judge of what comes out. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,6 +6,7 @@ import test from 'ava';
 import { diff } from '../../../src/dataplane/diff.js';
 import { encodeOp } from '../../../src/dataplane/ops.js';
 import { emptySnapshot } from '../../../src/dataplane/snapshot.js';
+import { outputOf } from '../../support/programs/programs.js';
 import { encodeFrame, encodeGreeting } from '../../support/sim/frames.js';
 import { simulator } from '../../support/sim/sim.js';
 import {
@@ -74,19 +74,16 @@ test('pcap files go in and come out, and tshark finds them well formed', (t) => 
     path.join(dir, 'wan.pcap'),
     pcapOf([greeting('dpdk1', '198.51.100.10'), ...[1, 2, 3, 4, 5].map((i) => syn(50_000 + i))]),
   );
-  const said = execFileSync(
+  const said = outputOf([
     simulator,
-    [
-      ...Object.entries(ports).map(([device, mac]) => `--port=${device}=${mac}`),
-      ...addresses.map((a) => `--address=${a}`),
-      '--workers=2',
-      `--ops=${path.join(dir, 'ops')}`,
-      `--in=dpdk0=${path.join(dir, 'lan.pcap')}`,
-      `--in=dpdk1=${path.join(dir, 'wan.pcap')}`,
-      `--out=${dir}`,
-    ],
-    { encoding: 'utf8' },
-  );
+    ...Object.entries(ports).map(([device, mac]) => `--port=${device}=${mac}`),
+    ...addresses.map((a) => `--address=${a}`),
+    '--workers=2',
+    `--ops=${path.join(dir, 'ops')}`,
+    `--in=dpdk0=${path.join(dir, 'lan.pcap')}`,
+    `--in=dpdk1=${path.join(dir, 'wan.pcap')}`,
+    `--out=${dir}`,
+  ]).toString();
   t.is(said.match(/sent on dpdk0, 60 bytes|sent on dpdk0, 58 bytes/g)?.length, 5, said);
   const fields = [
     'ip.src',
@@ -96,15 +93,12 @@ test('pcap files go in and come out, and tshark finds them well formed', (t) => 
     'tcp.checksum.status',
     'ip.checksum.status',
   ];
-  const seen = execFileSync(
+  const seen = outputOf([
     'tshark',
-    [
-      ...['-r', path.join(dir, 'dpdk0.pcap'), '-T', 'fields', '-Y', 'tcp'],
-      ...['-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE'],
-      ...fields.flatMap((f) => ['-e', f]),
-    ],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-  );
+    ...['-r', path.join(dir, 'dpdk0.pcap'), '-T', 'fields', '-Y', 'tcp'],
+    ...['-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE'],
+    ...fields.flatMap((f) => ['-e', f]),
+  ]).toString();
   const rows = seen
     .trim()
     .split('\n')
@@ -115,11 +109,13 @@ test('pcap files go in and come out, and tshark finds them well formed', (t) => 
     t.true(service.realServers.includes(dst ?? ''));
     t.deepEqual([port, ttl, tcp, ip], ['8080', '63', '1', '1']);
   }
-  const malformed = execFileSync(
+  const malformed = outputOf([
     'tshark',
-    ['-r', path.join(dir, 'dpdk0.pcap'), '-Y', '_ws.malformed'],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-  );
+    '-r',
+    path.join(dir, 'dpdk0.pcap'),
+    '-Y',
+    '_ws.malformed',
+  ]).toString();
   t.is(malformed, '');
   t.true(readFileSync(path.join(dir, 'dpdk1.pcap')).length >= 24);
   rmSync(dir, { recursive: true });
@@ -130,9 +126,7 @@ test('a file that is no pcap file is named', (t) => {
   const file = path.join(dir, 'x.pcap');
   writeFileSync(file, 'GET / HTTP/1.0\r\n\r\n        ');
   const e = t.throws(() =>
-    execFileSync(simulator, ['--port=dpdk0=02:00:00:00:00:01', `--in=dpdk0=${file}`], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    }),
+    outputOf([simulator, '--port=dpdk0=02:00:00:00:00:01', `--in=dpdk0=${file}`]),
   );
   t.regex(e.message, /x\.pcap is no pcap file/);
   rmSync(dir, { recursive: true });

@@ -1,6 +1,7 @@
 /** Changes interfaces, addresses and routes of the network namespace it runs in, and prints as JSON lines what it saw. */
-import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { type Addon, loadAddon } from '../../../src/kernel/io/addon.js';
+import { outputOf } from '../programs/programs.js';
 
 const loaded = loadAddon();
 if (typeof loaded === 'string') throw new Error(loaded);
@@ -18,7 +19,10 @@ const codeOf = (run: () => void): string => {
   }
 };
 const ip = (...args: readonly string[]): string =>
-  execFileSync('ip', args, { encoding: 'utf8' }).trim().replace(/\s+/g, ' ');
+  outputOf(['ip', ...args])
+    .toString()
+    .trim()
+    .replace(/\s+/g, ' ');
 
 const seen: string[] = [];
 const monitor = addon.netlinkMonitor(
@@ -97,10 +101,7 @@ if (process.argv[2] === 'plain') {
   ]);
   ip('link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1');
   const v0 = addon.linkDump().find((l) => l.name === 'v0');
-  tell(
-    'mac',
-    v0?.mac === execFileSync('cat', ['/sys/class/net/v0/address'], { encoding: 'utf8' }).trim(),
-  );
+  tell('mac', v0?.mac === readFileSync('/sys/class/net/v0/address', 'utf8').trim());
   addon.linkSetUp('v0');
   addon.linkSetUp('v1');
   await pause();

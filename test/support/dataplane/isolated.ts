@@ -1,7 +1,8 @@
 /** The real keelson-dataplane on a port that nothing comes from, for tests of the control socket. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { spawnProgram } from '../programs/programs.js';
 
 export interface DataplaneProcess {
   readonly child: ChildProcess;
@@ -20,7 +21,7 @@ export const startDataplane = (socketPath: string): DataplaneProcess => {
     // Both workers may share what CPUs there are.
     ...['--', '--lcores', '(0-2)@(0,1)'],
   ];
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawnProgram([program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const hear = (d: Buffer): void => {
     output += d.toString();

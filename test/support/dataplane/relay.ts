@@ -1,8 +1,9 @@
 /** A SEQPACKET server for tests: relay.py in front, so that what the server says is decided in the test. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spawnProgram } from '../programs/programs.js';
 
 export interface Relay {
   readonly path: string;
@@ -47,7 +48,9 @@ const pieces = (child: ChildProcess, use: (kind: string, data: Uint8Array) => vo
 export const startRelay = async (events: RelayEvents, path?: string): Promise<Relay> => {
   const dir = path === undefined ? await mkdtemp(join(tmpdir(), 'keelson-relay-')) : null;
   const socket = path ?? join(dir ?? '', 'dataplane.sock');
-  const child = spawn('python3', [script, socket], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawnProgram(['python3', script, socket], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const say = (kind: string, data: Uint8Array = new Uint8Array()): void => {
     child.stdin?.write(piece(kind, data));

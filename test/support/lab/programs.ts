@@ -1,7 +1,8 @@
 /** Programs that are started, listened to and ended by their pid. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { outputOf, spawnProgram } from '../programs/programs.js';
 
 export interface Program {
   readonly name: string;
@@ -16,9 +17,8 @@ export interface Program {
 
 /** Runs a short command to its end and gives its output; its error message is what the command said. */
 export function run(...argv: readonly string[]): string {
-  const [program = '', ...args] = argv;
   try {
-    return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    return outputOf(argv).toString();
   } catch (e) {
     const said = typeof e === 'object' && e !== null ? Reflect.get(e, 'stderr') : '';
     throw new Error(`${argv.join(' ')}: ${String(said).trim() || String(e)}`, { cause: e });
@@ -76,8 +76,7 @@ export function start(
   argv: readonly string[],
   input: 'pipe' | 'ignore' = 'ignore',
 ): Program {
-  const [program = '', ...args] = argv;
-  const child = spawn(program, args, { detached: true, stdio: [input, 'pipe', 'pipe'] });
+  const child = spawnProgram(argv, { detached: true, stdio: [input, 'pipe', 'pipe'] });
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => {

@@ -1,6 +1,6 @@
 /** ipvsadm and dpip against a node of a lab, as a person types them. */
-import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { askProgram } from '../programs/programs.js';
 
 export interface Said {
   readonly code: number;
@@ -23,8 +23,7 @@ const program = (name: string): string =>
 export const toolsOf = (runDir: string): Tools => {
   const ask = (line: string, input = ''): Said => {
     const [name = '', ...argv] = line.trim().split(/\s+/);
-    const r = spawnSync(process.execPath, [program(name), ...argv], {
-      encoding: 'utf8',
+    const r = askProgram([process.execPath, program(name), ...argv], {
       input,
       timeout: 30_000,
       env: { ...process.env, DPVS_IPC_FILE: runDir },

@@ -1,10 +1,11 @@
 /** keelson-sim over its stream of records: frames and virtual time in, the fate of each frame out. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { diff } from '../../../src/dataplane/diff.js';
 import { encodeOp } from '../../../src/dataplane/ops.js';
 import { emptySnapshot, type Snapshot } from '../../../src/dataplane/snapshot.js';
+import { spawnProgram } from '../programs/programs.js';
 
 export const simulator = fileURLToPath(
   new URL('../../../../build/native/sim/keelson-sim', import.meta.url),
@@ -99,7 +100,7 @@ export function startSim(o: SimOptions): Sim {
     `--seed=${o.seed}`,
     ...(o.rssKey === undefined ? [] : [`--rss=${Buffer.from(o.rssKey).toString('hex')}`]),
   ];
-  const child = spawn(simulator, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawnProgram([simulator, ...argv], { stdio: ['pipe', 'pipe', 'inherit'] });
   const next = reading(child, devices);
   const ended = once(child, 'close').then(([code]) => {
     if (code !== 0) throw new Error(`keelson-sim ended with ${code}`);
@@ -116,7 +117,7 @@ export function startSim(o: SimOptions): Sim {
     head.writeUInt8(worker, 6);
     head.writeBigUInt64LE(BigInt(at), 8);
     const answer = next();
-    child.stdin.write(Buffer.concat([head, body]));
+    child.stdin?.write(Buffer.concat([head, body]));
     return Promise.race([answer, ended]);
   };
 
@@ -140,7 +141,7 @@ export function startSim(o: SimOptions): Sim {
       return Object.fromEntries(counters.map((c) => [new TextDecoder().decode(c.bytes), c.at]));
     },
     close: async () => {
-      child.stdin.end();
+      child.stdin?.end();
       await ended;
     },
   };

@@ -1,5 +1,5 @@
 /** A small network of namespaces for VRRP: a bridge in the middle, routers around it, a capture on the bridge. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,13 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { FromVrrp } from '../../../src/vrrp/legacy-messages.js';
 import type { InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
-import { signalIfThere } from '../lab/programs.js';
-
-const run = (...argv: readonly string[]): string =>
-  execFileSync(argv[0] ?? '', argv.slice(1), {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+import { run, signalIfThere } from '../lab/programs.js';
+import { spawnProgram } from '../programs/programs.js';
 
 const nodeEntry = fileURLToPath(new URL('./node.js', import.meta.url));
 
@@ -88,7 +83,7 @@ const childrenOf = (pid: number): readonly number[] => {
 };
 
 function start(argv: readonly string[]): Running {
-  const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawnProgram(argv, { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => {

@@ -4,11 +4,11 @@
  * with --no-addresses nothing holds the virtual addresses, and that is acknowledged.
  * SIGHUP reads the file again.
  */
-import { execFile, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FromVrrp, ToVrrp } from '../../../src/vrrp/legacy-messages.js';
 import type { InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
+import { forkModule, spawnProgram } from '../programs/programs.js';
 
 const [file = '', ...rest] = process.argv.slice(2);
 const withoutAddresses = rest.includes('--no-addresses');
@@ -21,7 +21,7 @@ interface Configuration {
 const read = (): Configuration => JSON.parse(readFileSync(file, 'utf8')) as Configuration;
 let current = read();
 const entry = fileURLToPath(new URL('../../../src/vrrp/process.js', import.meta.url));
-const child = fork(entry, vrrpArguments, { serialization: 'advanced' });
+const child = forkModule(entry, vrrpArguments, { serialization: 'advanced' });
 
 const send = (message: ToVrrp): void => {
   if (child.connected) child.send(message);
@@ -42,7 +42,8 @@ const address = (
     return;
   }
   const lines = m.addresses.map((a) => `addr ${verb} ${a}/32 dev ${deviceOf(m.instance)}\n`);
-  const ip = execFile('ip', ['-force', '-batch', '-'], () => done());
+  const ip = spawnProgram(['ip', '-force', '-batch', '-'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  ip.once('close', done);
   ip.stdin?.end(lines.join(''));
 };
 

@@ -1,8 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { type Addon, loadAddon } from '../../../src/kernel/io/addon.js';
 import { type Relay, startRelay } from '../../support/dataplane/relay.js';
+import { forkModule } from '../../support/programs/programs.js';
 
 const loaded = loadAddon();
 if (typeof loaded === 'string') throw new Error(loaded);
@@ -282,7 +284,7 @@ test('timer slack and parent death signal are taken, nonsense is refused', (t) =
 });
 
 /** The compiled file beside this one: workers and children need a path. */
-const holder = new URL('./holder.js', import.meta.url);
+const holder = fileURLToPath(new URL('./holder.js', import.meta.url));
 
 test('a worker that ends with open handles does not hang', async (t) => {
   const relay = await echo();
@@ -300,7 +302,7 @@ test('a worker that ends with open handles does not hang', async (t) => {
 test('a process that exits with open handles does not hang; one that closes them ends by itself', async (t) => {
   for (const how of ['exit', 'close'] as const) {
     const relay = await echo();
-    const child: ChildProcess = fork(holder, [relay.path, how]);
+    const child: ChildProcess = forkModule(holder, [relay.path, how]);
     const code = await new Promise((r) => child.once('exit', r));
     t.is(code, how === 'exit' ? 7 : 0);
     await relay.close();
@@ -309,7 +311,7 @@ test('a process that exits with open handles does not hang; one that closes them
 
 test('an exception of a listener reaches the process, it is not lost', async (t) => {
   const relay = await echo();
-  const child = fork(holder, [relay.path, 'throw'], { stdio: 'pipe' });
+  const child = forkModule(holder, [relay.path, 'throw'], { stdio: 'pipe' });
   let said = '';
   child.stderr?.on('data', (d: Buffer) => {
     said += d.toString();

@@ -1,7 +1,7 @@
-import { fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import {
   type ListRow,
@@ -16,6 +16,7 @@ import { digest, emptySnapshot, type Snapshot } from '../../../src/dataplane/sna
 import { type Client, connectClient, until } from '../../support/dataplane/client.js';
 import { type Fake, startFake } from '../../support/dataplane/fake.js';
 import { manyServices } from '../../support/dataplane/snapshots.js';
+import { forkModule } from '../../support/programs/programs.js';
 
 /** A client at a fake data plane, both gone when the test ends. */
 const pair = async (
@@ -300,7 +301,7 @@ test('no descriptor is left behind by many connections', async (t) => {
   const fake = await startFake();
   // A process of its own: descriptors are counted in the whole of it.
   const program = new URL('../../support/dataplane/reconnect.js', import.meta.url);
-  const child = fork(program, [fake.relay.path, '20']);
+  const child = forkModule(fileURLToPath(program), [fake.relay.path, '20']);
   t.teardown(async () => {
     child.kill();
     await fake.relay.close();
