@@ -1,10 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { openSink } from '../../../src/kernel/io/log-sink.js';
+import { askProgram, spawnProgram } from '../../support/programs/programs.js';
 
 const droppedLine = (count: number, why: string): string => `${count} dropped: ${why}\n`;
 const until = async (isSo: () => boolean): Promise<void> => {
@@ -39,9 +39,9 @@ const program = (body: string): string =>
    ${body}`;
 
 test('a pipe whose reader is stuck holds nobody up; when it is read again the drops are reported', async (t) => {
-  const child = spawn(
-    process.execPath,
+  const child = spawnProgram(
     [
+      process.execPath,
       '--input-type=module',
       '-e',
       program(
@@ -53,13 +53,13 @@ test('a pipe whose reader is stuck holds nobody up; when it is read again the dr
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   t.teardown(() => void child.kill('SIGKILL'));
-  child.stdout.pause();
-  await new Promise<void>((r) => child.stderr.once('data', () => r()));
+  child.stdout?.pause();
+  await new Promise<void>((r) => child.stderr?.once('data', () => r()));
   let text = '';
-  child.stdout.on('data', (d: Buffer) => {
+  child.stdout?.on('data', (d: Buffer) => {
     text += d.toString();
   });
-  child.stdout.resume();
+  child.stdout?.resume();
   await until(() => /\n\d+ dropped: /.test(text) && text.endsWith('later\n'));
   const dropped = Number(/\n(\d+) dropped: /.exec(text)?.[1]);
   const lines = text.split('\n').filter((l) => l.startsWith('yyy')).length;
@@ -70,15 +70,12 @@ test('a reader that goes away (EPIPE) does not end the process', (t) => {
   const body = `sink.write('first\\n');
     setTimeout(() => { sink.write('second\\n'); }, 300);
     setTimeout(() => { sink.write('third\\n'); process.stderr.write('survived\\n'); process.exit(0); }, 600);`;
-  const r = spawnSync(
+  const r = askProgram([
     'bash',
-    [
-      '-c',
-      '"$0" --input-type=module -e "$1" | head -c 1 >/dev/null',
-      process.execPath,
-      program(body),
-    ],
-    { encoding: 'utf8' },
-  );
+    '-c',
+    '"$0" --input-type=module -e "$1" | head -c 1 >/dev/null',
+    process.execPath,
+    program(body),
+  ]);
   t.is(r.stderr, 'survived\n');
 });

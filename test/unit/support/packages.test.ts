@@ -103,5 +103,5 @@ test('tests start programs through one place only', (t) => {
         readFileSync(path.join(root, f), 'utf8'),
       ),
     );
-  t.deepEqual(elsewhere, []);
+  t.deepEqual(elsewhere, [], 'use test/support/programs/programs.ts');
 });
