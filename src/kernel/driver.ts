@@ -22,8 +22,8 @@ export interface DriverOptions<State, Input, Effect> {
   readonly clock: Clock;
   /** Performs one effect; `state` is the state after the step that caused it. */
   readonly perform: (effect: Effect, state: State, now: Millis) => void;
-  /** Told of every input before it is taken (ARCHITECTURE: law 10). */
-  readonly journal?: (entry: Entry<Input>) => void;
+  /** Receives every input before it is taken, and the state before it (ARCHITECTURE: law 10). */
+  readonly journal?: (entry: Entry<Input>, before: State) => void;
 }
 
 export interface Driver<State, Input> {
@@ -67,7 +67,7 @@ export function drive<State, Input, Effect>(
 
   const stepOnce = (input: Input | Tick): void => {
     const now = clock.now();
-    o.journal?.({ at: now, input });
+    o.journal?.({ at: now, input }, state);
     const [next, effects] = machine.step(state, input, now);
     state = next;
     for (const effect of effects) o.perform(effect, state, now);
