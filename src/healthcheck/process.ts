@@ -1,4 +1,4 @@
 /** Entry of the healthcheck process; everything it does is in io/process.ts. */
 import { runHealthcheckProcess } from './io/process.js';
 
-runHealthcheckProcess();
+await runHealthcheckProcess();

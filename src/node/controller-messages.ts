@@ -1,14 +1,14 @@
-/** What the supervisor and the controller say to each other over the fork's channel. */
-import type { LogOptions } from '../kernel/io/logger.js';
+/** What the supervisor and the controller tell each other beside src/kernel/process.ts. */
+import type { ProcessView } from '../api/views.js';
 
+/** Where the configuration is; KEELSON_CONTROLLER (JSON) in the controller's environment. */
 export interface ControllerOptions {
   readonly keepalivedPath: string;
   readonly dpvsPath: string;
-  readonly runDir: string;
-  readonly log: LogOptions;
 }
 
-export type ToController = { readonly type: 'reload' | 'stop' };
-export type FromController =
-  /** The data plane has answered: from now on its death is no failed start. */
-  { readonly type: 'dataplaneUp' } | { readonly type: 'heartbeat' };
+/** The state of every process of the node; sent at each connection and at each change. */
+export interface ProcessesMessage {
+  readonly type: 'processes';
+  readonly processes: readonly ProcessView[];
+}

@@ -1,9 +1,13 @@
-/** When to start a process again that died: at once after a good run, then slower while it keeps dying. Pure. */
+/**
+ * When to start a process again that died: at once after a long run, then slower while it keeps
+ * dying. It is never started at once twice within a minute. Pure.
+ */
 import type { Millis } from '../kernel/machine.js';
 
-/** A run shorter than this counts as a failed start, milliseconds. */
-const goodRunMs = 10_000;
+/** A run this long forgives the failures before it. */
+const goodRunMs = 60_000;
 const delaysMs = [0, 250, 500, 1000, 2000, 4000, 8000] as const;
+const longestDelayMs = 8000;
 
 export interface RestartState {
   /** Deaths in a row after runs that were too short. */
@@ -21,7 +25,6 @@ export const died = (
   s: RestartState,
   now: Millis,
 ): readonly [next: RestartState, delayMs: number] => {
-  const failures = now - s.startedAt >= goodRunMs ? 0 : s.failures + 1;
-  const delayMs = delaysMs[Math.min(failures, delaysMs.length - 1)] ?? 0;
-  return [{ failures, startedAt: s.startedAt }, failures <= 1 ? 0 : delayMs];
+  const failures = now - s.startedAt >= goodRunMs ? 0 : s.failures;
+  return [{ failures: failures + 1, startedAt: s.startedAt }, delaysMs[failures] ?? longestDelayMs];
 };

@@ -1,12 +1,20 @@
-/** `keelson start`: check the files, then hand over to the supervisor. Nothing is started when a file has an error. */
+/**
+ * `keelson start`: checks the files, prepares the run directory and becomes the supervisor. Nothing
+ * is started when a file has an error, unless the node runs already and is adopted.
+ */
 import { hostname } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { renderDiagnostics } from '../config/diagnostics.js';
-import { fileSource } from '../config/io.js';
-import { loadConfig } from '../config/load.js';
-import { createLogger, type LogOptions } from '../kernel/io/logger.js';
+import { loadAddon } from '../kernel/io/addon.js';
+import { readPlain } from '../kernel/io/files.js';
+import { holdLock } from '../kernel/io/lock.js';
+import { type LogOptions, logUnhandled, openLogger } from '../kernel/io/logger.js';
+import { idOf, isRunning } from '../kernel/io/proc.js';
 import { dataplaneArgs } from './dataplane-args.js';
-import { runDir } from './run-dir.js';
+import { launcher, privilegesFor, unprivilegedUser } from './launch.js';
+import { loadInWorker } from './load-worker.js';
+import type { Privileges, ProcessName } from './privileges.js';
+import { type Role, roles } from './roles.js';
+import { prepareHealthcheckDir, prepareRunDir, type RunDir, runDir } from './run-dir.js';
 import { supervise } from './supervisor.js';
 
 export interface StartOptions {
@@ -17,24 +25,74 @@ export interface StartOptions {
   readonly log: LogOptions;
 }
 
+const complain = (text: string): 1 => {
+  process.stderr.write(text);
+  return 1;
+};
+
+/** The pid of the supervisor that runs with this directory; null: there is none. */
+export const supervisorOf = (d: RunDir): number | null => {
+  try {
+    const id = idOf(readPlain(d.pidFile) ?? '');
+    return id !== null && isRunning(id) ? id.pid : null;
+  } catch {
+    return null;
+  }
+};
+
+const alreadyRuns = (d: RunDir): string => {
+  const pid = supervisorOf(d);
+  return (
+    `keelson: a node already runs with ${d.dir}${pid === null ? '' : ` (pid ${pid})`}; ` +
+    'stop it by `keelson stop`, replace its programs by `keelson upgrade`, or give another --run-dir\n'
+  );
+};
+
 export const start = async (o: StartOptions): Promise<number> => {
   const { keepalivedPath, dpvsPath } = o;
-  const loaded = loadConfig(fileSource, { keepalivedPath, dpvsPath, hostName: hostname() });
-  if (loaded.config === null) {
-    process.stderr.write(renderDiagnostics(loaded.diagnostics, loaded.files));
-    process.stderr.write('keelson: not started\n');
-    return 1;
+  const d = runDir(o.runDir);
+  const prepared = prepareRunDir(d);
+  if (!prepared.ok) return complain(`keelson: ${prepared.error}\n`);
+  if (!holdLock(d.lockFile)) return complain(alreadyRuns(d));
+
+  const loaded = await loadInWorker({ keepalivedPath, dpvsPath, hostName: hostname() });
+  if (loaded.config === null)
+    return complain(`${renderDiagnostics(loaded.diagnostics, loaded.files)}keelson: not started\n`);
+  const addon = loadAddon();
+  if (typeof addon === 'string') return complain(`keelson: ${addon}\n`);
+
+  const logs = openLogger(o.log);
+  logUnhandled(logs, 'survive');
+  const log = logs.log.child({ component: 'supervisor' });
+  const rows = roles({
+    runDir: d,
+    log: o.log,
+    keepalivedPath,
+    dpvsPath,
+    dataplaneProgram: o.dataplane,
+    dataplaneArgs: dataplaneArgs(loaded.config.dpvs, d.dataplaneSocket),
+  });
+  const privileges = new Map<ProcessName, Privileges | null>();
+  const user = unprivilegedUser();
+  for (const role of rows) privileges.set(role.name, privilegesFor(role, user));
+  const powerful: readonly Role[] = rows.filter((r) => privileges.get(r.name) === null);
+  if (powerful.length > 0)
+    log.warn(
+      { processes: powerful.map((r) => r.name) },
+      'setpriv(1) cannot take privileges away here: these processes keep all of ours',
+    );
+  try {
+    prepareHealthcheckDir(d, privileges.get('healthcheck')?.user ?? null);
+  } catch (e) {
+    return complain(`keelson: ${String(e)}\n`);
   }
-  const dirs = runDir(o.runDir);
   return supervise(
     {
-      runDir: dirs,
-      controllerEntry: fileURLToPath(new URL('./controller.js', import.meta.url)),
-      controller: { keepalivedPath, dpvsPath, runDir: o.runDir, log: o.log },
-      dataplaneProgram: o.dataplane,
-      dataplaneArgs: dataplaneArgs(loaded.config.dpvs, dirs.dataplaneSocket),
-      logFile: o.log.file,
+      runDir: d,
+      roles: rows,
+      launcher: launcher({ log, logFile: o.log.file, privileges }),
+      addon,
     },
-    createLogger(o.log),
+    { log, sink: logs.sink },
   );
 };

@@ -1,236 +1,147 @@
 /**
- * The process behind `keelson start`: it starts the data plane and the controller, starts again what dies, and passes
- * signals on. It holds no protocol state, so there is little in it that could fail.
+ * The process behind `keelson start`: starts the processes of a node, watches them, starts again
+ * what ends, and passes signals on. It holds no protocol state and depends on no log.
  *
- *   supervisor --spawn--> keelson-dataplane        (goes on when the controller dies; found again when it still runs)
- *              --fork---> controller --fork--> vrrp, healthcheck
+ *   supervisor
+ *     |- keelson-dataplane
+ *     |- vrrp           each listens on its own socket of the run directory;
+ *     |- healthcheck    all outlive the supervisor, and the next one adopts them
+ *     '- controller
  *
- * SIGHUP: the controller reloads. SIGTERM, SIGINT: the controller yields (priority 0) and stops, then the data plane.
+ * SIGHUP: the controller reloads, log files are opened again. SIGTERM, SIGINT: the orderly stop of
+ * the node. SIGUSR2: the supervisor ends and leaves everything running.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
-import type { Logger } from '../kernel/io/logger.js';
-import { millis } from '../kernel/machine.js';
-import { type Child, exited, keepRunning, within } from './child.js';
-import type { ControllerOptions, FromController, ToController } from './controller-messages.js';
-import { died, type RestartState, started } from './restart.js';
+import { rmSync } from 'node:fs';
+import type { Addon } from '../kernel/io/addon.js';
+import { writeWhole } from '../kernel/io/files.js';
+import type { Logger, ProcessLog } from '../kernel/io/logger.js';
+import { idText, processId } from '../kernel/io/proc.js';
+import { version } from '../kernel/io/version.js';
+import type { ProcessesMessage } from './controller-messages.js';
+import type { Launcher } from './launch.js';
+import type { ProcessName } from './privileges.js';
+import { type Role, replaceOrder, stopOrder } from './roles.js';
 import type { RunDir } from './run-dir.js';
+import { nextToReplace } from './upgrade.js';
+import { type Watched, watch } from './watched.js';
 
 export interface SupervisorOptions {
   readonly runDir: RunDir;
-  readonly controllerEntry: string;
-  readonly controller: ControllerOptions;
-  readonly dataplaneProgram: string;
-  readonly dataplaneArgs: readonly string[];
-  readonly logFile: string | null;
+  readonly roles: readonly Role[];
+  readonly launcher: Launcher;
+  readonly addon: Addon | null;
 }
 
-/** How long the controller may take to yield and stop, and the data plane to drain. */
-const controllerStopMs = 4000;
-const dataplaneStopMs = 3000;
-/** The controller says at least a heartbeat a second. */
-const controllerSilenceMs = 10_000;
-const adoptedPollMs = 100;
+const startedAt = Date.now();
 
-const now = () => millis(performance.now());
-const sleep = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
+const iso = (ms: number): string => new Date(ms).toISOString();
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (e) {
-    return (e as NodeJS.ErrnoException).code === 'EPERM';
-  }
-};
-
-/** Whether somebody answers at the API's socket, which means that a node runs with this run directory. */
-const answers = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const s = connect(path);
-    s.once('connect', () => {
-      s.destroy();
-      resolve(true);
-    });
-    s.once('error', () => resolve(false));
-  });
-
-const pidIn = (file: string): number | null => {
-  try {
-    const pid = Number(readFileSync(file, 'utf8').trim());
-    return Number.isInteger(pid) && pid > 1 ? pid : null;
-  } catch {
-    return null;
-  }
-};
-
-/** Its controller may be starting again at this moment, and answer nobody. */
-const isSupervisor = (pid: number): boolean => {
-  try {
-    const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return argv.includes('start') && argv.some((a) => a.endsWith('keelson'));
-  } catch {
-    return false;
-  }
-};
-
-interface Supervisor {
-  readonly stop: () => Promise<void>;
-  readonly reload: () => void;
-}
-
-interface Running {
-  child: ChildProcess | null;
-  restart: RestartState | null;
-}
-
-/** The data plane: a child of ours, or one that an earlier supervisor left running. */
-const superviseDataplane = (
-  o: SupervisorOptions,
-  log: Logger,
-  onFirstFailure: (why: string) => void,
-) => {
-  const pidFile = `${o.runDir.dir}/dataplane.pid`;
-  const state: Running = { child: null, restart: null };
-  let stopping = false;
-  let everUp = false;
-
-  const again = (why: string): void => {
-    if (stopping) return;
-    const [next, delayMs] = died(state.restart ?? started(now(), null), now());
-    state.restart = next;
-    log.error({ component: 'supervisor', delayMs }, `data plane ${why}; starting it again`);
-    setTimeout(launch, delayMs);
-  };
-  const launch = (): void => {
-    if (stopping) return;
-    const out = o.logFile === null ? 'inherit' : openSync(o.logFile, 'a');
-    const child = spawn(o.dataplaneProgram, o.dataplaneArgs, { stdio: ['ignore', out, out] });
-    state.child = child;
-    state.restart = started(now(), state.restart);
-    let ended = false;
-    const end = (why: string): void => {
-      if (ended) return;
-      ended = true;
-      state.child = null;
-      if (!everUp && !stopping) onFirstFailure(why);
-      else again(why);
-    };
-    child.once('error', (e) => end(`could not be started: ${e.message}`));
-    child.once('exit', (code, signal) =>
-      end(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`),
-    );
-    if (child.pid !== undefined) writeFileSync(pidFile, `${child.pid}\n`);
-  };
-  const watchAdopted = async (pid: number): Promise<void> => {
-    while (!stopping && isAlive(pid)) await sleep(adoptedPollMs);
-    again('is gone');
-  };
-
-  const adopted = pidIn(pidFile);
-  if (adopted !== null && isAlive(adopted) && isDataplane(adopted, o.runDir.dataplaneSocket)) {
-    log.info({ component: 'supervisor', dataplane: adopted }, 'data plane still runs: adopted');
-    everUp = true;
-    void watchAdopted(adopted);
-  } else launch();
-
-  return {
-    /** The controller has spoken to it. */
-    isUp: (): void => {
-      everUp = true;
-    },
-    stop: async (): Promise<void> => {
-      stopping = true;
-      const pid = state.child?.pid ?? adopted;
-      if (pid === null || pid === undefined || !isAlive(pid)) return;
-      process.kill(pid, 'SIGTERM');
-      const child = state.child;
-      const end = child === null ? gone(pid) : exited(child);
-      if (!(await within(end, dataplaneStopMs))) {
-        log.warn({ component: 'supervisor' }, 'data plane does not stop; killed');
-        process.kill(pid, 'SIGKILL');
-      }
-      rmSync(pidFile, { force: true });
-    },
-  };
-};
-
-const gone = async (pid: number): Promise<void> => {
-  while (isAlive(pid)) await sleep(adoptedPollMs);
-};
-
-/** A pid file may name a stranger by now: believe it only if the command line speaks of our socket. */
-const isDataplane = (pid: number, socket: string): boolean => {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(socket);
-  } catch {
-    return false;
-  }
-};
-
-const superviseController = (
-  o: SupervisorOptions,
-  log: Logger,
-  onMessage: (m: FromController) => void,
-): Child<ToController> =>
-  keepRunning(
+/** What the controller shows in `keelson status`. */
+const processesMessage = (watched: readonly Watched[]): ProcessesMessage => ({
+  type: 'processes',
+  processes: [
     {
-      name: 'controller',
-      entry: o.controllerEntry,
-      env: { KEELSON_CONTROLLER: JSON.stringify(o.controller) },
-      output: o.logFile === null ? 'inherit' : openSync(o.logFile, 'a'),
-      silenceMs: controllerSilenceMs,
-      onStart: () => undefined,
-      onMessage,
-      onDeath: () => undefined,
+      name: 'supervisor',
+      state: 'running',
+      pid: process.pid,
+      version,
+      since: iso(startedAt),
+      restarts: 0,
+      reason: null,
     },
-    log,
-  );
+    ...watched.map((w) => {
+      const s = w.status();
+      return { ...s, since: iso(s.since) };
+    }),
+  ],
+});
 
-/** Runs a node until SIGTERM or SIGINT; resolves with the exit code of the program. */
-export const supervise = async (o: SupervisorOptions, log: Logger): Promise<number> => {
-  mkdirSync(o.runDir.dir, { recursive: true, mode: 0o700 });
-  const other = pidIn(o.runDir.pidFile);
-  if (
-    other !== null &&
-    other !== process.pid &&
-    (isSupervisor(other) || (await answers(o.runDir.apiSocket)))
-  ) {
-    process.stderr.write(
-      `keelson: a node already runs with ${o.runDir.dir} (pid ${other}); stop it or give another --run-dir\n`,
-    );
-    return 1;
-  }
-  writeFileSync(o.runDir.pidFile, `${process.pid}\n`);
+/** Ends the processes of a node one after the other, in the order that peers want to see. */
+export const stopAll = async (watched: ReadonlyMap<ProcessName, Watched>): Promise<void> => {
+  for (const name of stopOrder) await watched.get(name)?.stop();
+};
 
-  return new Promise((resolve) => {
+/** Runs a node until it is stopped or left; resolves with the exit code of the program. */
+export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Promise<number> =>
+  new Promise((resolve) => {
+    const watched = new Map<ProcessName, Watched>();
     let ending = false;
+    let told = '';
+
+    const tell = (): void => {
+      const message = processesMessage([...watched.values()]);
+      const text = JSON.stringify(message);
+      if (text !== told && watched.get('controller')?.send(message) === true) told = text;
+    };
+    const changed = (): void => {
+      if (ending || watched.size < o.roles.length) return;
+      // A controller that was started again knows nothing yet.
+      if (watched.get('controller')?.status().state !== 'running') told = '';
+      tell();
+      const name = nextToReplace(
+        [...watched.values()].map((w) => w.status()),
+        replaceOrder,
+        version,
+      );
+      if (name !== null) watched.get(name)?.replace(`version ${version} takes its place`);
+    };
+    const finish = (code: number): void => {
+      rmSync(o.runDir.pidFile, { force: true });
+      sink.flush();
+      resolve(code);
+    };
     const end = async (code: number): Promise<void> => {
       if (ending) return;
       ending = true;
-      await controller.stop({ type: 'stop' }, controllerStopMs);
-      await dataplane.stop();
-      if (pidIn(o.runDir.pidFile) === process.pid) rmSync(o.runDir.pidFile, { force: true });
-      log.info({ component: 'supervisor' }, 'stopped');
-      resolve(code);
+      log.info('stopping');
+      await stopAll(watched);
+      log.info('stopped');
+      finish(code);
     };
-    const dataplane = superviseDataplane(o, log, (why) => {
-      log.error(
-        { component: 'supervisor', why },
-        'data plane did not start; see its message above',
-      );
+    const leave = (): void => {
+      if (ending) return;
+      ending = true;
+      log.info('the supervisor ends and leaves the node running; the next start adopts it');
+      for (const w of watched.values()) w.leave();
+      finish(0);
+    };
+    const onFirstFailure = (role: Role, why: string): void => {
+      if (role.name !== 'dataplane' || [...watched.values()].some((w) => w.wasAdopted)) return;
+      log.error({ why }, 'the data plane did not start; see its message above');
       void end(1);
-    });
-    const controller = superviseController(o, log, (m) => {
-      if (m.type === 'dataplaneUp') dataplane.isUp();
-    });
-    const s: Supervisor = {
-      stop: () => end(0),
-      reload: () => void controller.send({ type: 'reload' }),
     };
-    process.on('SIGTERM', () => void s.stop());
-    process.on('SIGINT', () => void s.stop());
-    process.on('SIGHUP', () => s.reload());
+
+    noteSelf(o.runDir, log);
+    for (const role of o.roles)
+      watched.set(
+        role.name,
+        watch({
+          role,
+          launcher: o.launcher,
+          log,
+          addon: o.addon,
+          launches: true,
+          isEnding: () => ending,
+          onChange: changed,
+          onFirstFailure: (why) => onFirstFailure(role, why),
+        }),
+      );
+    setInterval(changed, 1000);
+
+    process.on('SIGTERM', () => void end(0));
+    process.on('SIGINT', () => void end(0));
+    process.on('SIGUSR2', leave);
+    process.on('SIGHUP', () => {
+      sink.reopen();
+      for (const w of watched.values()) w.send({ type: 'reload' });
+    });
   });
+
+const noteSelf = (d: RunDir, log: Logger): void => {
+  try {
+    const self = processId(process.pid);
+    if (self !== null) writeWhole(d.pidFile, idText(self), 0o644);
+  } catch (e) {
+    log.warn(`${d.pidFile} cannot be written: ${String(e)}`);
+  }
 };

@@ -1,10 +1,10 @@
-/**
- * The healthcheck process: the service on Node's clock, sockets and channel. The channel is its life: when the
- * controller is gone it ends, whoever else signals it (a service manager that signals the whole group must not make the
- * controller believe that the checks have died).
- */
+/** The healthcheck process: the service on Node's clock and sockets, and on its own socket. */
 import { performance } from 'node:perf_hooks';
 import { monotonicClock } from '../../kernel/io/clock.js';
+import { logUnhandled, openLogger } from '../../kernel/io/logger.js';
+import { processOptions } from '../../kernel/io/process-options.js';
+import { runService, type Service } from '../../kernel/io/service.js';
+import { version } from '../../kernel/io/version.js';
 import type { FromHealthcheck, ToHealthcheck } from '../messages.js';
 import { beginProbe } from '../probes/table.js';
 import { healthService } from '../service.js';
@@ -14,33 +14,47 @@ import { sharedClock } from '../timers.js';
 const maxProbes = 8192;
 const heartbeatMs = 1000;
 
-const send = (m: FromHealthcheck, sent: () => void = () => undefined): void => {
-  // The callback takes the error of a channel that closes at this moment; 'disconnect' follows.
-  if (process.connected) process.send?.(m, undefined, undefined, sent);
-};
-
-export function runHealthcheckProcess(): void {
+export async function runHealthcheckProcess(): Promise<void> {
+  const o = processOptions();
+  const logs = openLogger(o.log);
+  logUnhandled(logs, 'end');
+  const log = logs.log.child({ component: 'healthcheck' });
   const clock = sharedClock(monotonicClock);
-  const service = healthService({
+  const process_: { service: Service<FromHealthcheck> | null } = { service: null };
+  const send = (m: FromHealthcheck): void => process_.service?.tell(m, 'controller');
+  const checks = healthService({
     clock,
     wallClock: () => Math.round(performance.timeOrigin + performance.now()),
     random: Math.random,
     begin: beginProbe,
     maxProbes,
-    send: (m) => send(m, m.type === 'stopped' ? () => process.exit(0) : undefined),
+    send,
   });
-  process.on('message', (m) => service.receive(m as ToHealthcheck));
-  process.on('disconnect', () => process.exit(0));
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => undefined);
+  try {
+    process_.service = await runService<ToHealthcheck, FromHealthcheck>({
+      role: 'healthcheck',
+      socketPath: o.socketPath,
+      version,
+      levels: (to) => (to === 'controller' ? [{ type: 'ready', pid: process.pid }] : []),
+      onMessage: (m) => checks.receive(m),
+      onPeerGone: (peer) => {
+        if (peer.role === 'controller') process.exit(0);
+      },
+      stop: async () => undefined,
+      onError: (reason) => log.error(reason),
+    });
+  } catch (e) {
+    log.fatal(e instanceof Error ? e.message : String(e));
+    logs.sink.flush();
+    process.exit(1);
+  }
   setInterval(
     () =>
       send({
         type: 'heartbeat',
-        counters: service.counters(),
+        counters: checks.counters(),
         latestTimerMs: clock.takeLatest(),
       }),
     heartbeatMs,
   );
-  send({ type: 'ready', pid: process.pid });
 }

@@ -8,6 +8,10 @@ import os from 'node:os';
 import type { Clock } from '../../kernel/driver.js';
 import { loadAddon } from '../../kernel/io/addon.js';
 import { monotonicClock } from '../../kernel/io/clock.js';
+import { type Logger, logUnhandled, openLogger } from '../../kernel/io/logger.js';
+import { type ProcessOptions, processOptions } from '../../kernel/io/process-options.js';
+import { runService, type Service } from '../../kernel/io/service.js';
+import { version } from '../../kernel/io/version.js';
 import { encodeLine } from '../journal.js';
 import type { FromVrrp, ToVrrp } from '../legacy-messages.js';
 import { type Routers, type RoutersOptions, routers } from './routers.js';
@@ -16,9 +20,8 @@ import { chooseTransport, type TransportFactory } from './transport.js';
 const heartbeatMs = 1000;
 const realtimePriority = 10;
 
-const tell = (message: FromVrrp): void => {
-  if (process.connected) process.send?.(message, undefined, undefined, () => {});
-};
+let service: Service<FromVrrp> | null = null;
+const tell = (message: FromVrrp): void => service?.tell(message, 'controller');
 
 const log = (level: 'info' | 'warn' | 'error', msg: string): void =>
   tell({ type: 'log', level, instance: null, msg, fields: {} });
@@ -109,18 +112,20 @@ function receive(all: Routers, m: ToVrrp, end: (reason: string) => void): void {
 
 /** Runs until the process ends. */
 export async function runVrrp(): Promise<void> {
+  const o = processOptions();
+  const logs = openLogger(o.log);
+  logUnhandled(logs, 'end');
+  const ownLog = logs.log.child({ component: 'vrrp' });
   try {
-    run(await chooseTransport());
+    await run(await chooseTransport(), o, ownLog);
   } catch (error) {
-    log('error', because(error));
-    process.exitCode = 1;
-    process.disconnect?.();
+    ownLog.fatal(because(error));
+    logs.sink.flush();
+    process.exit(1);
   }
 }
 
-function run(factory: TransportFactory): void {
-  log('info', `sockets: ${factory.name}`);
-  raisePriority();
+async function run(factory: TransportFactory, o: ProcessOptions, ownLog: Logger): Promise<void> {
   const clock = watchedClock();
   const journalFile = process.argv.find((a) => a.startsWith('--journal='))?.slice(10);
   const all = routers({ clock, factory, tell, journal: journalTo(journalFile) });
@@ -129,19 +134,30 @@ function run(factory: TransportFactory): void {
   const end = (reason: string): void => {
     if (ending) return;
     ending = true;
+    ownLog.info(`ends: ${reason}`);
     all.shutdown(reason);
-    const stopped: FromVrrp = { type: 'stopped' };
-    if (!process.connected || process.send === undefined) process.exit(0);
-    process.send(stopped, undefined, undefined, () => process.exit(0));
   };
-
-  process.on('message', (m: ToVrrp) => receive(all, m, end));
-  process.on('disconnect', () => end('the controller is gone'));
-  process.on('SIGTERM', () => end('SIGTERM'));
-  process.on('SIGINT', () => end('SIGINT'));
+  const leave = (reason: string): void => {
+    end(reason);
+    process.exit(0);
+  };
+  service = await runService<ToVrrp, FromVrrp>({
+    role: 'vrrp',
+    socketPath: o.socketPath,
+    version,
+    levels: (to) => (to === 'controller' ? [{ type: 'ready', pid: process.pid }] : []),
+    onMessage: (m) => receive(all, m, leave),
+    onPeerGone: (peer) => {
+      if (peer.role === 'controller') leave('the controller is gone');
+    },
+    stop: async () => end('the node stops'),
+    abandon: end,
+    onError: (reason) => ownLog.error(reason),
+  });
+  log('info', `sockets: ${factory.name}`);
+  raisePriority();
   setInterval(
     () => tell({ type: 'heartbeat', counters: all.counters(), latestTimerMs: clock.takeLatest() }),
     heartbeatMs,
   );
-  tell({ type: 'ready', pid: process.pid });
 }

@@ -1,0 +1,98 @@
+/**
+ * The configuration in force: loaded off the loop, exchanged by a reload when its generation is
+ * acknowledged, taken back when the data plane refuses it. Never throws.
+ */
+import type { ReloadView } from '../api/views.js';
+import type { ClusterInput, State } from '../cluster/machine.js';
+import type { Config, LoadedConfig } from '../config/config.js';
+import { renderDiagnostics } from '../config/diagnostics.js';
+import type { Logger } from '../kernel/io/logger.js';
+import { changesBetween } from './changes.js';
+import { dataplaneArgs } from './dataplane-args.js';
+import type { Transactions } from './runtime.js';
+
+/** A configuration without errors, and the texts it was read from. */
+export interface InUse {
+  readonly config: Config;
+  readonly files: LoadedConfig['files'];
+}
+
+export interface ReloaderOptions {
+  readonly first: InUse;
+  readonly loadedAt: number;
+  /** Why `first` is not what the files say; null when it is. */
+  readonly error: string | null;
+  readonly load: () => Promise<LoadedConfig>;
+  readonly changes: Pick<Transactions, 'configure'>;
+  readonly state: () => State;
+  readonly feed: (input: ClusterInput) => void;
+  /** Before the `config` input that it is about. */
+  readonly onUse: (l: InUse) => void;
+  readonly log: Logger;
+}
+
+export interface Reloader {
+  readonly reload: () => Promise<ReloadView>;
+  readonly inUse: () => InUse;
+  readonly configuration: () => { readonly loadedAt: number; readonly error: string | null };
+}
+
+const errorsIn = (loaded: LoadedConfig): string => {
+  const errors = loaded.diagnostics.filter((d) => d.severity === 'error').length;
+  return `${errors} error${errors === 1 ? '' : 's'}`;
+};
+
+const startAgain =
+  '! devices, workers, pools and eal_args of dpvs.conf change when the node is started again';
+
+const processChanges = (a: Config, b: Config): readonly string[] => {
+  const args = (c: Config): string => dataplaneArgs(c.dpvs, '').join(' ');
+  return args(a) === args(b) ? [] : [startAgain];
+};
+
+export const reloader = (o: ReloaderOptions): Reloader => {
+  let inUse = o.first;
+  let { loadedAt, error } = o;
+
+  const refused = (why: string, text: string): ReloadView => {
+    error = `${why} at ${new Date().toISOString()}`;
+    o.log.error(`reload refused, the running configuration stays: ${why}\n${text}`);
+    return { ok: false, text, changes: [] };
+  };
+  const use = (l: InUse): void => {
+    inUse = l;
+    o.onUse(l);
+    o.feed({ type: 'config', config: l.config });
+  };
+  const reload = async (): Promise<ReloadView> => {
+    const loaded = await o.load();
+    const text = renderDiagnostics(loaded.diagnostics, loaded.files);
+    const next = loaded.config;
+    if (next === null) return refused(errorsIn(loaded), text);
+    let before = inUse;
+    let stateBefore = o.state();
+    const outcome = await o.changes.configure(
+      () => {
+        before = inUse;
+        stateBefore = o.state();
+        use({ config: next, files: loaded.files });
+      },
+      () => use(before),
+    );
+    if (!outcome.ok) return refused(outcome.reason, `${text}${outcome.reason}\n`);
+    loadedAt = Date.now();
+    error = null;
+    const changes = [
+      ...changesBetween(stateBefore, o.state()),
+      ...processChanges(before.config, next),
+    ];
+    o.log.info({ changes }, 'reloaded');
+    return { ok: true, text, changes };
+  };
+  return {
+    reload: () =>
+      reload().catch((e: unknown) => refused(e instanceof Error ? e.message : String(e), '')),
+    inUse: () => inUse,
+    configuration: () => ({ loadedAt, error }),
+  };
+};
