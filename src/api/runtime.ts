@@ -1,9 +1,10 @@
-/** What ipvsadm and dpip show: services with their counters, tables of layer 3, links. Pure over the facts, the counters and what the data plane listed. */
+/**
+ * What ipvsadm and dpip show: services with their counters, tables of layer 3, links. Pure over the facts, the counters
+ * and what the data plane listed.
+ */
 import type { State } from '../cluster/machine.js';
-import { commandsOf, wordsOf } from '../cluster/runtime/commands.js';
+import { wordsOf } from '../cluster/runtime/commands.js';
 import { serviceName } from '../cluster/runtime/identity.js';
-import { shadowedIn } from '../cluster/runtime/merge.js';
-import { ownersOf } from '../cluster/runtime/owners.js';
 import {
   type ListKind,
   type ListRow,
@@ -11,13 +12,18 @@ import {
   neighbourStates,
   type SessionRow,
 } from '../dataplane/codec.js';
-import { type Counters, isFull, type Named } from '../dataplane/counters.js';
+import { isFull, type Named, type Overview } from '../dataplane/counters.js';
 import { paramDefaults } from '../dataplane/diff.js';
 import { protocols } from '../dataplane/ops.js';
-import { emptySnapshot, type ServiceEntry, serviceKey } from '../dataplane/snapshot.js';
+import {
+  emptySnapshot,
+  type ServiceEntry,
+  type Snapshot,
+  serviceKey,
+} from '../dataplane/snapshot.js';
+import { type ServerCounts, serverKey } from './counts.js';
 import type {
   LinkView,
-  RuntimeView,
   ServerCountsView,
   ServicesView,
   ServiceView,
@@ -26,16 +32,8 @@ import type {
 
 const counted = ['conns', 'in_packets', 'out_packets', 'in_bytes', 'out_bytes'] as const;
 
+/** Counters at the time of `ipvsadm -Z`, by `serverKey`; later ones are shown as the difference. */
 export type Baseline = ReadonlyMap<string, Named>;
-
-export const countersKey = (r: Counters['realServers'][number]): string =>
-  `${r.protocol} ${r.vip} ${r.vport} ${r.address} ${r.port}`;
-
-/** The counters of this moment as what later ones are compared with (`ipvsadm -Z`). */
-export const baselineOf = (c: Counters, wanted: (key: string) => boolean): Baseline =>
-  new Map(
-    c.realServers.map((r) => [countersKey(r), r.counters] as const).filter(([k]) => wanted(k)),
-  );
 
 /** A counter below its baseline has begun anew since. */
 const since = (now: number, before: number): number => (now >= before ? now - before : now);
@@ -55,20 +53,31 @@ const countsOf = (now: Named | undefined, before: Named | undefined): ServerCoun
   };
 };
 
-const serviceView = (
+/** What the rows of one answer are made from. */
+export interface ServiceInputs {
+  /** FILE:LINE of the services that the files have, by `serviceKey`. */
+  readonly files: ReadonlyMap<string, string>;
+  readonly counts: ServerCounts;
+  readonly baseline: Baseline;
+  /** null: sessions were not counted. */
+  readonly use: LocalUse | null;
+}
+
+/** A service's name among the counters; the keys of its servers begin with it. */
+export const countersName = (s: ServiceEntry): string =>
+  `${protocols[s.protocol]} ${s.address} ${s.port}`;
+
+export const serviceView = (
+  { files, counts, baseline, use }: ServiceInputs,
   s: ServiceEntry,
-  file: string | null,
-  counters: ReadonlyMap<string, Named>,
-  baseline: Baseline,
-  use: LocalUse | null,
 ): ServiceView => {
   const key = (address: string, port: number): string =>
-    `${protocols[s.protocol]} ${s.address} ${s.port} ${address} ${port}`;
+    serverKey(protocols[s.protocol], s.address, s.port, address, port);
   return {
     service: wordsOf(s),
     name: serviceName(s),
-    key: `${protocols[s.protocol]} ${s.address} ${s.port}`,
-    file,
+    key: countersName(s),
+    file: files.get(serviceKey(s)) ?? null,
     scheduler: s.scheduler,
     schedulerPort: s.schedulerPort,
     expireQuiescent: s.expireQuiescent,
@@ -86,13 +95,14 @@ const serviceView = (
     })),
     realServers: s.realServers.map((r) => {
       const k = key(r.address, r.port);
+      const now = counts.of(k);
       const { upperThreshold = 0, lowerThreshold = 0 } = r;
       return {
         ...r,
         upperThreshold,
         lowerThreshold,
-        full: isFull(r, counters.get(k)),
-        ...countsOf(counters.get(k), baseline.get(k)),
+        full: isFull(r, now),
+        ...countsOf(now, baseline.get(k)),
       };
     }),
   };
@@ -104,61 +114,74 @@ export type LocalUse = ReadonlyMap<string, number>;
 const useKey = (protocol: number, vip: string, port: number, local: string): string =>
   `${protocol} ${vip} ${port} ${local}`;
 
-export const localUseOf = (sessions: readonly SessionRow[]): LocalUse => {
+/** Counts sessions, page by page. */
+export const localUseOf = async (
+  pages: AsyncIterable<readonly SessionRow[]>,
+): Promise<LocalUse> => {
   const use = new Map<string, number>();
-  for (const s of sessions) {
-    const key = useKey(s.proto, s.vip, s.vport, s.lip);
-    use.set(key, (use.get(key) ?? 0) + 1);
-  }
+  for await (const page of pages)
+    for (const s of page) {
+      const key = useKey(s.proto, s.vip, s.vport, s.lip);
+      use.set(key, (use.get(key) ?? 0) + 1);
+    }
   return use;
 };
 
-/** What the data plane has acknowledged; before that nothing. */
-export const servicesView = (
-  state: State,
-  counters: Counters | null,
-  baseline: Baseline,
-  version: string,
-  use: LocalUse | null,
-): ServicesView => {
-  const { dataplane, config } = state.facts;
-  const acked = dataplane.state === 'up' ? dataplane.acked : null;
-  const snapshot = acked?.snapshot ?? emptySnapshot;
-  const owners = ownersOf(config).services;
-  const index = new Map((counters?.realServers ?? []).map((r) => [countersKey(r), r.counters]));
+/** The last snapshot that the data plane has acknowledged; before the first one, an empty one. */
+export const ackedOf = ({ facts: { dataplane } }: State): Snapshot =>
+  (dataplane.state === 'up' ? dataplane.acked?.snapshot : null) ?? emptySnapshot;
+
+/** A ServicesView without its services. */
+export const servicesHead = (state: State, version: string): Omit<ServicesView, 'services'> => {
+  const { dataplane } = state.facts;
+  const { params } = ackedOf(state);
   const seconds = (name: 'tcpEstablished' | 'tcpFinWait' | 'udpNormal'): number =>
-    (snapshot.params[name] ?? paramDefaults[name]) / 1000;
+    (params[name] ?? paramDefaults[name]) / 1000;
   return {
     version,
-    generation: acked?.generation ?? 0,
+    generation: dataplane.state === 'up' ? (dataplane.acked?.generation ?? 0) : 0,
     timeouts: {
       tcp: seconds('tcpEstablished'),
       tcpFin: seconds('tcpFinWait'),
       udp: seconds('udpNormal'),
     },
-    services: snapshot.services.map((s) =>
-      serviceView(s, owners.get(serviceKey(s)) ?? null, index, baseline, use),
-    ),
   };
 };
-
-export const runtimeView = (state: State): RuntimeView => ({
-  commands: commandsOf(state.facts.runtime),
-  shadowed: shadowedIn(state.facts.config, state.facts.runtime),
-});
 
 const isUnset = (a: string): boolean => a === '0.0.0.0' || a === '::';
 const orNull = (a: string): string | null => (isUnset(a) ? null : a);
 
-/** Sessions by their local address: how many of its ports are in use. */
-export const localUse = (sessions: readonly SessionRow[]): ReadonlyMap<string, number> => {
-  const use = new Map<string, number>();
-  for (const s of sessions) use.set(s.lip, (use.get(s.lip) ?? 0) + 1);
-  return use;
+/** Local ports by address. A port serves once towards each real server, so what is left depends on the busiest one. */
+export interface PortUse {
+  readonly used: ReadonlyMap<string, number>;
+  readonly free: (address: string) => number;
+}
+
+/** Counts sessions by their local address, page by page. */
+export const portUseOf = async (
+  pages: AsyncIterable<readonly SessionRow[]>,
+  state: State,
+): Promise<PortUse> => {
+  const used = new Map<string, number>();
+  const pairs = new Map<string, number>();
+  const busiest = new Map<string, number>();
+  for await (const page of pages)
+    for (const s of page) {
+      used.set(s.lip, (used.get(s.lip) ?? 0) + 1);
+      const pair = `${s.lip} ${s.rs} ${s.rport}`;
+      const n = (pairs.get(pair) ?? 0) + 1;
+      pairs.set(pair, n);
+      busiest.set(s.lip, Math.max(n, busiest.get(s.lip) ?? 0));
+    }
+  const { params } = ackedOf(state);
+  const param = (name: 'localPortMin' | 'localPortMax'): number =>
+    params[name] ?? paramDefaults[name];
+  const ports = param('localPortMax') - param('localPortMin') + 1;
+  return { used, free: (address) => Math.max(0, ports - (busiest.get(address) ?? 0)) };
 };
 
 export const tableRow =
-  (kind: ListKind, use: ReadonlyMap<string, number> | null) =>
+  (kind: ListKind, use: PortUse | null) =>
   (r: ListRow): TableRowView => {
     const has = (flag: keyof typeof listFlags): boolean => (r.flags & listFlags[flag]) !== 0;
     return {
@@ -178,13 +201,14 @@ export const tableRow =
       mac: kind === 'neighbours' ? r.mac : null,
       state: kind === 'neighbours' ? (neighbourStates[r.state] ?? String(r.state)) : null,
       ageMs: r.ageMs,
-      localPortsUsed: use === null || !has('local') ? null : (use.get(r.addr) ?? 0),
+      localPortsUsed: use === null || !has('local') ? null : (use.used.get(r.addr) ?? 0),
+      localPortsFree: use === null || !has('local') ? null : use.free(r.addr),
     };
   };
 
 export const linkViews = (
   state: State,
-  counters: Counters | null,
+  counters: Overview | null,
   macOf: (interfaceName: string) => string | null,
 ): readonly LinkView[] =>
   state.facts.config.dpvs.devices.map((d, i) => {

@@ -187,8 +187,11 @@ export interface StatusView {
   readonly vrrp: readonly VrrpView[];
   readonly vips: readonly VipView[];
   readonly leaving: readonly LeavingView[];
-  /** What commands have set beside the files. */
-  readonly runtime: RuntimeView;
+  /** What commands have set beside the files; `GET /v1/runtime` has the commands themselves. */
+  readonly runtime: {
+    readonly commands: number;
+    readonly shadowed: RuntimeView['shadowed'];
+  };
   readonly virtualServers: readonly VirtualServerView[];
 }
 
@@ -321,6 +324,8 @@ export interface TableRowView {
   readonly ageMs: number;
   /** Sessions that go out with it; null: nobody counted. */
   readonly localPortsUsed: number | null;
+  /** Ports left towards the busiest real server; null: nobody counted. */
+  readonly localPortsFree: number | null;
 }
 
 export interface LinkView {

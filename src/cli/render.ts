@@ -111,8 +111,7 @@ export const renderStatus = (s: StatusView, nowMs: number): string => {
   for (const l of s.leaving)
     lines.push(`\n${l.service}: ${l.realServer} was removed, ${l.sessions} sessions left\n`);
   const { commands, shadowed } = s.runtime;
-  if (commands.length > 0)
-    lines.push(`\nset by commands: ${commands.length} (ipvsadm -S, dpip show)\n`);
+  if (commands > 0) lines.push(`\nset by commands: ${commands} (ipvsadm -S, dpip show)\n`);
   for (const x of shadowed) lines.push(`  not in force: ${x.what}: ${x.why}\n`);
   return lines.join('');
 };

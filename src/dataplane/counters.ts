@@ -1,4 +1,7 @@
-/** The shared counters (`struct ks_shm`): where they lie is read from the head, so older clients survive new counters. Pure over the memory. */
+/**
+ * The shared counters (`struct ks_shm`). Their places are read from the head, so a client that is older than the data
+ * plane ignores new counters. Pure over the memory.
+ */
 import { decode, u8, viewOf } from '../net/codec.js';
 import { address, be16, le32, le64, svcKey, text, wireStruct } from './fields.js';
 import { lowerThresholdOf, type RealServerEntry } from './snapshot.js';
@@ -58,7 +61,8 @@ export interface RealServerCounters {
   readonly counters: Named;
 }
 
-export interface Counters {
+/** What there is beside the real servers; it costs the same with any number of them. */
+export interface Overview {
   readonly generation: number;
   readonly leaseLeftMs: number;
   readonly heartbeat: number;
@@ -66,6 +70,9 @@ export interface Counters {
   /** The main lcore's row. */
   readonly main: Named;
   readonly ports: Readonly<Record<string, Named>>;
+}
+
+export interface Counters extends Overview {
   readonly realServers: readonly RealServerCounters[];
   /** Real servers that are no more but still have sessions. */
   readonly leaving: readonly RealServerCounters[];
@@ -102,8 +109,23 @@ const fits = (h: Head, size: number): boolean =>
     ],
   ].every(([off = 0, length = 0]) => off + length <= size);
 
-/** Real servers by slot; a row that changes while it is read is left to the next reading. */
-const readRealServers = (view: DataView, h: Head): Pick<Counters, 'realServers' | 'leaving'> => {
+/** The real servers' rows, one slot at a time. */
+export interface ServerTable {
+  /** The memory it reads: another one after a restart of the data plane. */
+  readonly memory: ArrayBufferLike;
+  readonly generation: number;
+  readonly slots: number;
+  /** null: the slot is empty, or its row changes at this moment. */
+  readonly at: (slot: number) => ServerRow | null;
+}
+
+export interface ServerRow {
+  /** False: it was removed and still has sessions. */
+  readonly used: boolean;
+  readonly server: RealServerCounters;
+}
+
+const tableOf = (view: DataView, h: Head): ServerTable => {
   const names = readNames(view, h.rsNamesOff, h.rsCounters);
   const over = (slot: number, name: string, k: number): number => {
     let total = 0;
@@ -114,25 +136,36 @@ const readRealServers = (view: DataView, h: Head): Pick<Counters, 'realServers' 
     }
     return total;
   };
+  const at = (slot: number): ServerRow | null => {
+    const row = h.rsDirOff + slot * shmRs.size;
+    if (view.getUint8(row + protocolOffset) === 0) return null;
+    const { seq, svc, addr, port, weight } = shmRs.read(view, row);
+    const counters = Object.fromEntries(names.map((name, k) => [name, over(slot, name, k)]));
+    if (seq % 2 === 1 || view.getUint32(row, true) !== seq) return null;
+    const used = view.getUint32(row + usedOffset, true) !== 0;
+    if (!used && (counters['active'] ?? 0) + (counters['inactive'] ?? 0) === 0) return null;
+    return {
+      used,
+      server: {
+        protocol: svc.proto,
+        vip: svc.addr,
+        vport: svc.port,
+        address: addr,
+        port,
+        weight,
+        counters,
+      },
+    };
+  };
+  return { memory: view.buffer, generation: Number(h.generation), slots: h.rsSlots, at };
+};
+
+const readRealServers = (table: ServerTable): Pick<Counters, 'realServers' | 'leaving'> => {
   const realServers: RealServerCounters[] = [];
   const leaving: RealServerCounters[] = [];
-  for (let slot = 0; slot < h.rsSlots; slot++) {
-    const at = h.rsDirOff + slot * shmRs.size;
-    if (view.getUint8(at + protocolOffset) === 0) continue;
-    const row = shmRs.read(view, at);
-    const counters = Object.fromEntries(names.map((name, k) => [name, over(slot, name, k)]));
-    if (row.seq % 2 === 1 || view.getUint32(at, true) !== row.seq) continue;
-    const used = view.getUint32(at + usedOffset, true) !== 0;
-    if (!used && (counters['active'] ?? 0) + (counters['inactive'] ?? 0) === 0) continue;
-    (used ? realServers : leaving).push({
-      protocol: row.svc.proto,
-      vip: row.svc.addr,
-      vport: row.svc.port,
-      address: row.addr,
-      port: row.port,
-      weight: row.weight,
-      counters,
-    });
+  for (let slot = 0; slot < table.slots; slot++) {
+    const row = table.at(slot);
+    if (row !== null) (row.used ? realServers : leaving).push(row.server);
   }
   return { realServers, leaving };
 };
@@ -140,13 +173,15 @@ const readRealServers = (view: DataView, h: Head): Pick<Counters, 'realServers' 
 const readNames = (view: DataView, off: number, n: number): readonly string[] =>
   Array.from({ length: n }, (_, i) => text(nameLength).read(view, off + i * nameLength));
 
-/** All counters at about this moment, or null when the memory is not what it should be. */
-export const readCounters = (memory: Uint8Array): Counters | null => {
+/** null when the memory is not what it should be. */
+const headOf = (memory: Uint8Array): Head | null => {
   const head = decode(shmHead, memory);
   if (!head.ok || head.value.magic !== shmMagic) return null;
   const h = head.value;
-  if (h.size > memory.byteLength || !fits(h, h.size)) return null;
-  const view = viewOf(memory);
+  return h.size > memory.byteLength || !fits(h, h.size) ? null : h;
+};
+
+const overviewOf = (view: DataView, h: Head): Overview => {
   const row = (names: readonly string[], off: number): Named =>
     Object.fromEntries(
       names.map((name, i) => [name, Number(view.getBigUint64(off + i * 8, true))]),
@@ -164,6 +199,23 @@ export const readCounters = (memory: Uint8Array): Counters | null => {
     ports: Object.fromEntries(
       devices.map((d, i) => [d, row(portNames, h.portOff + i * h.portStride)]),
     ),
-    ...readRealServers(view, h),
   };
+};
+
+export const readOverview = (memory: Uint8Array): Overview | null => {
+  const h = headOf(memory);
+  return h === null ? null : overviewOf(viewOf(memory), h);
+};
+
+export const serverTable = (memory: Uint8Array): ServerTable | null => {
+  const h = headOf(memory);
+  return h === null ? null : tableOf(viewOf(memory), h);
+};
+
+/** All counters at about this moment, in one turn: for tools and tests, not for a node with many real servers. */
+export const readCounters = (memory: Uint8Array): Counters | null => {
+  const h = headOf(memory);
+  if (h === null) return null;
+  const view = viewOf(memory);
+  return { ...overviewOf(view, h), ...readRealServers(tableOf(view, h)) };
 };

@@ -28,7 +28,14 @@ import {
   status,
   statusNames,
 } from './codec.js';
-import { type Counters, readCounters } from './counters.js';
+import {
+  type Counters,
+  type Overview,
+  readCounters,
+  readOverview,
+  type ServerTable,
+  serverTable,
+} from './counters.js';
 import { type Effect, generations, type Input, initial } from './generation.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -75,6 +82,10 @@ export interface Dataplane {
   readonly list: (kind: ListKind) => Promise<readonly ListRow[]>;
   /** null while there is no connection. */
   readonly counters: () => Counters | null;
+  /** Counters beside those of real servers; null while there is no connection. */
+  readonly overview: () => Overview | null;
+  /** Counters of real servers, one at a time; null while there is no connection. */
+  readonly servers: () => ServerTable | null;
   readonly close: () => void;
 }
 
@@ -328,6 +339,8 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
     },
     list: listOf,
     counters: () => (memory === null ? null : readCounters(memory)),
+    overview: () => (memory === null ? null : readOverview(memory)),
+    servers: () => (memory === null ? null : serverTable(memory)),
     close: () => {
       driver.stop();
       drop('closed');

@@ -1,21 +1,36 @@
 /** Answers the API's requests from the controller's state and the data plane. */
-import type { ApiBackend, SessionQuery } from '../api/server.js';
-import { type StatusMore, statusView } from '../api/status.js';
-import type { ReloadView, SessionView } from '../api/views.js';
+import { sharedCounts } from '../api/counts.js';
+import { RequestError } from '../api/errors.js';
+import type { ApiBackend, SessionQuery, StatusQuery } from '../api/server.js';
+import { type StatusMore, statusHead } from '../api/status.js';
+import { inTurns, type Streamed } from '../api/stream.js';
+import type { ReloadView, SessionView, VirtualServerView } from '../api/views.js';
+import {
+  countFull,
+  fileRows,
+  type RowInputs,
+  runtimeRows,
+  runtimeServices,
+  type Survey,
+  survey,
+} from '../api/virtual-servers.js';
 import type { State } from '../cluster/machine.js';
+import { shadowedIn } from '../cluster/runtime/merge.js';
 import { type SessionRow, stateNames } from '../dataplane/codec.js';
-import type { Counters } from '../dataplane/counters.js';
+import type { Overview } from '../dataplane/counters.js';
 import type { Dataplane } from '../dataplane/io.js';
 import { protocols } from '../dataplane/ops.js';
+import { type ServiceEntry, type Snapshot, serviceKey } from '../dataplane/snapshot.js';
 import type { createLogger } from '../kernel/io/logger.js';
 import { version } from '../kernel/io/version.js';
+
 import { endpoint } from '../net/endpoint.js';
 import type { Outcome } from './runtime.js';
 import { toolsBackend } from './tools.js';
 
 export interface ApiBackendOptions {
   readonly state: () => State;
-  readonly dataplane: Pick<Dataplane, 'counters' | 'list' | 'sessions'>;
+  readonly dataplane: Pick<Dataplane, 'overview' | 'servers' | 'list' | 'sessionPages'>;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly configuration: () => { readonly loadedAt: number; readonly error: string | null };
@@ -42,46 +57,108 @@ const sessionView = (r: SessionRow): SessionView => ({
   realServer: endpoint(r.rs, r.rport),
 });
 
-export const apiBackend = (o: ApiBackendOptions): ApiBackend => {
-  const counters = (): Counters => {
-    const c = o.dataplane.counters();
-    if (c === null) throw new Error('the data plane is not connected');
-    return c;
-  };
+/** Pages of at most `limit` sessions together, of those that were asked for. */
+export const sessionViews = async function* (
+  pages: Dataplane['sessionPages'],
+  { limit, client, vip }: SessionQuery,
+): AsyncGenerator<readonly SessionView[]> {
+  const wanted = (r: SessionRow): boolean =>
+    (client === null || endpoint(r.client, r.cport) === client) &&
+    (vip === null || endpoint(r.vip, r.vport) === vip);
+  const all = client === null && vip === null;
+  const query = { ...(limit === 0 ? {} : { limit }), ...(all ? {} : { wanted }) };
+  for await (const page of pages(query)) yield page.map(sessionView);
+};
 
-  const sessions = async ({
-    limit,
-    client,
-    vip,
-  }: SessionQuery): Promise<readonly SessionView[]> => {
-    const rows =
-      client === null && vip === null
-        ? await o.dataplane.sessions(limit)
-        : await o.dataplane.sessions(limit, (r) => {
-            const v = sessionView(r);
-            return (client ?? v.client) === v.client && (vip ?? v.vip) === v.vip;
-          });
-    return rows.map(sessionView);
+/** The last value of a function of one object, kept while the object is the same. */
+const remembered = <K extends object, V>(make: (key: K) => V): ((key: K) => V) => {
+  let last: { readonly key: K; readonly value: V } | null = null;
+  return (key) => {
+    if (last?.key !== key) last = { key, value: make(key) };
+    return last.value;
+  };
+};
+
+const noServices: ReadonlyMap<string, ServiceEntry> = new Map();
+
+/** Virtual servers in the order of the configuration, or at most so many with what is wrong first. */
+const rowsOf = function* (
+  x: RowInputs,
+  seen: Survey,
+  { services, first }: StatusQuery,
+): Generator<VirtualServerView> {
+  const all = x.state.facts.config.keepalived.virtualServers;
+  const most = services === 0 ? Number.POSITIVE_INFINITY : services;
+  const ordered = function* (): Generator<VirtualServerView> {
+    if (first === 'wrong') for (const v of seen.wrong) yield* fileRows(x, v);
+    for (const v of all) if (first === 'all' || !seen.wrong.has(v)) yield* fileRows(x, v);
+    yield* runtimeRows(x, runtimeServices(x));
+  };
+  let n = 0;
+  for (const row of ordered()) {
+    yield row;
+    n += 1;
+    if (n >= most) return;
+  }
+};
+
+export const apiBackend = (o: ApiBackendOptions): ApiBackend => {
+  const { dataplane } = o;
+  const iso = (ms: number): string => new Date(ms).toISOString();
+  const overview = (): Overview => {
+    const c = dataplane.overview();
+    if (c !== null) return c;
+    throw new RequestError('KS_DATAPLANE_DOWN', 'the data plane is not connected');
+  };
+  const counts = sharedCounts(dataplane.servers);
+  const servicesOf = remembered(
+    (s: Snapshot): ReadonlyMap<string, ServiceEntry> =>
+      new Map(s.services.map((e) => [serviceKey(e), e])),
+  );
+  const services = (s: State): ReadonlyMap<string, ServiceEntry> =>
+    s.plan === null ? noServices : servicesOf(s.plan.snapshot);
+  const surveyed = remembered((s: State) => survey(s, services(s)));
+  const shadowed = remembered((f: State['facts']) => shadowedIn(f.config, f.runtime));
+
+  const status = async (query: StatusQuery): Promise<Streamed<VirtualServerView>> => {
+    const state = o.state();
+    const [seen, counted] = await Promise.all([surveyed(state), counts()]);
+    const { loadedAt, error } = o.configuration();
+    const { runtime } = state.facts;
+    const head = statusHead({
+      state,
+      overview: dataplane.overview(),
+      leaving: counted.leaving(),
+      summary: { ...seen.summary, full: await countFull(seen, counted) },
+      runtime: {
+        commands:
+          runtime.services.length +
+          runtime.addresses.length +
+          runtime.routes.length +
+          runtime.neighbours.length,
+        shadowed: shadowed(state.facts),
+      },
+      pid: process.pid,
+      version,
+      startedAt: o.startedAt,
+      configLoadedAt: loadedAt,
+      configError: error,
+      more: o.more(),
+      iso,
+    });
+    const x = { state, counts: counted, services: services(state), startedAt: o.startedAt, iso };
+    return { head, name: 'virtualServers', batches: inTurns(rowsOf(x, seen, query), 16) };
   };
 
   return {
-    status: () => {
-      const { loadedAt, error } = o.configuration();
-      return statusView({
-        state: o.state(),
-        counters: o.dataplane.counters(),
-        pid: process.pid,
-        version,
-        startedAt: o.startedAt,
-        configLoadedAt: loadedAt,
-        configError: error,
-        more: o.more(),
-        iso: (ms) => new Date(ms).toISOString(),
-      });
-    },
-    sessions,
+    status,
+    sessions: (query) => ({
+      head: null,
+      name: 'sessions',
+      batches: sessionViews((q) => dataplane.sessionPages(q), query),
+    }),
     drops: (all) => {
-      const c = counters();
+      const c = overview();
       const rows = [...c.workers, c.main];
       const names = Object.keys(c.main).filter((n) => n.startsWith('drop.'));
       const drops = names.map((n) => {
@@ -95,10 +172,10 @@ export const apiBackend = (o: ApiBackendOptions): ApiBackend => {
       return { drops: drops.filter((d) => all || d.total > 0).sort((a, b) => b.total - a.total) };
     },
     counters: () => {
-      const { workers, ports } = counters();
+      const { workers, ports } = overview();
       return { workers, ports };
     },
     reload: o.reload,
-    ...toolsBackend(o),
+    ...toolsBackend({ ...o, counts, pages: () => dataplane.sessionPages() }),
   };
 };

@@ -163,6 +163,7 @@ const row: TableRowView = {
   state: null,
   ageMs: 2500,
   localPortsUsed: null,
+  localPortsFree: null,
 };
 
 test('rows as dpip prints them', (t) => {

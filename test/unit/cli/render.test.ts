@@ -47,7 +47,7 @@ const view: StatusView = {
     },
   ],
   runtime: {
-    commands: [],
+    commands: 0,
     shadowed: [{ what: 'TCP 203.0.113.9:80', why: 'the same service is in k.conf:3' }],
   },
   vips: [
