@@ -11,6 +11,7 @@ import { check } from './node/check.js';
 import { replayFile } from './node/replay.js';
 import { defaultConfDir, defaultRunDir, runDir } from './node/run-dir.js';
 import { start } from './node/start.js';
+import { stop, upgrade } from './node/stop.js';
 
 const built = fileURLToPath(new URL('../../build/native/dpdk/keelson-dataplane', import.meta.url));
 
@@ -110,6 +111,26 @@ const cli = yargs(hideBin(process.argv))
     (y) =>
       asking(y).option('all', { type: 'boolean', default: false, describe: 'reasons at 0, too' }),
     (a) => finish(drops({ ...ask(a), all: a.all })),
+  )
+  .command(
+    'stop',
+    'stop a node: VRRP yields first, the data plane ends last; also when its supervisor is dead',
+    (y) =>
+      y.option('run-dir', { type: 'string', default: defaultRunDir, describe: 'where it runs' }),
+    (a) =>
+      finish(
+        stop({
+          runDir: resolve(a['run-dir']),
+          log: { level: 'warn', format: 'text', file: null },
+        }),
+      ),
+  )
+  .command(
+    'upgrade',
+    'end the supervisor and leave the node running; the next start replaces its programs',
+    (y) =>
+      y.option('run-dir', { type: 'string', default: defaultRunDir, describe: 'where it runs' }),
+    (a) => finish(upgrade({ runDir: resolve(a['run-dir']) })),
   )
   .command('reload', 'read the configuration again', asking, (a) => finish(reload(ask(a))))
   .command(

@@ -26,6 +26,7 @@ import { processOptions } from '../kernel/io/process-options.js';
 import { runService } from '../kernel/io/service.js';
 import { version } from '../kernel/io/version.js';
 import type { FromVrrp, ToVrrp } from '../vrrp/legacy-messages.js';
+import { keepAccepted, loadOrAccepted } from './accepted.js';
 import { apiBackend } from './api-backend.js';
 import type { ControllerOptions, ProcessesMessage } from './controller-messages.js';
 import { performer } from './effects.js';
@@ -56,13 +57,17 @@ const fatal = (msg: string): never => {
 
 const run = async (): Promise<void> => {
   const loop = watchLoop();
-  const loaded = await loadInWorker(paths);
-  const text = renderDiagnostics(loaded.diagnostics, loaded.files);
-  const config = loaded.config ?? fatal(`configuration:\n${text}`);
+  const loaded = await loadOrAccepted(dirs.acceptedFile, paths);
+  const text = renderDiagnostics(loaded.files.diagnostics, loaded.files.files);
+  const config = loaded.use?.config ?? fatal(`configuration:\n${text}`);
+  const texts = loaded.use?.files ?? loaded.files.files;
+  if (loaded.source === 'accepted')
+    log.error(`the files cannot be used; the configuration accepted before is in force:\n${text}`);
+  else if (text !== '') log.warn(`configuration:\n${text}`);
   const addonOrWhy = loadAddon();
   const addon = typeof addonOrWhy === 'string' ? fatal(addonOrWhy) : addonOrWhy;
 
-  const journal = openJournal(`${dirs.dir}/journal.jsonl`, { ...paths, files: loaded.files });
+  const journal = openJournal(`${dirs.dir}/journal.jsonl`, { ...paths, files: texts });
   const kernel = kernelQueue(log);
   let processes: readonly ProcessView[] = [];
   let isStopping = false;
@@ -84,14 +89,16 @@ const run = async (): Promise<void> => {
     set: (runtime) => feed({ type: 'runtime', runtime }),
   });
   const configuration = reloader({
-    first: { config, files: loaded.files },
+    first: { config, files: texts },
     loadedAt: startedAt,
-    error: null,
+    source: loaded.source,
+    error: loaded.source === 'files' ? null : 'the files on disk have errors',
     load: () => loadInWorker(paths),
     changes,
     state,
     feed,
     onUse: (l) => journal.files({ ...paths, files: l.files }),
+    keep: (l) => keepAccepted(dirs.acceptedFile, paths, l.files),
     log,
   });
   const leaseMs = (): number => configuration.inUse().config.dpvs.vipLeaseMs;
@@ -122,6 +129,7 @@ const run = async (): Promise<void> => {
     onAcked: (generation, snapshot) => {
       feed({ type: 'dataplaneAcked', generation, snapshot });
       changes.acked(generation, snapshot);
+      configuration.acked();
     },
     onRejected: (reason, snapshot) => {
       log.error({ reason }, 'data plane refuses the generation; the one before stays');
@@ -167,7 +175,12 @@ const run = async (): Promise<void> => {
       dataplane,
       startedAt,
       configuration: configuration.configuration,
-      more: () => ({ ...nothingMore, processes, loop: loop.view() }),
+      more: () => ({
+        ...nothingMore,
+        processes,
+        loop: loop.view(),
+        configuration: { source: configuration.source(), refused: null },
+      }),
       reload: configuration.reload,
       change: (commands) => changes.run(commands),
       isStopping: () => isStopping,
@@ -197,7 +210,6 @@ const run = async (): Promise<void> => {
     onError: (reason) => log.error(reason),
   });
 
-  if (text !== '') log.warn(`configuration:\n${text}`);
   log.info({ version }, 'controller started');
   const runtime = loadRuntime(dirs.runtimeFile, config, (problem) =>
     log.error(`what commands had set: ${problem}`),

@@ -20,6 +20,8 @@ export interface InUse {
 export interface ReloaderOptions {
   readonly first: InUse;
   readonly loadedAt: number;
+  /** Where `first` is from. */
+  readonly source: 'files' | 'accepted';
   /** Why `first` is not what the files say; null when it is. */
   readonly error: string | null;
   readonly load: () => Promise<LoadedConfig>;
@@ -28,12 +30,17 @@ export interface ReloaderOptions {
   readonly feed: (input: ClusterInput) => void;
   /** Before the `config` input that it is about. */
   readonly onUse: (l: InUse) => void;
+  /** It is in force: the next controller may need it. May throw. */
+  readonly keep: (l: InUse) => void;
   readonly log: Logger;
 }
 
 export interface Reloader {
   readonly reload: () => Promise<ReloadView>;
+  /** A generation was acknowledged, so the first configuration is in force. */
+  readonly acked: () => void;
   readonly inUse: () => InUse;
+  readonly source: () => 'files' | 'accepted';
   readonly configuration: () => { readonly loadedAt: number; readonly error: string | null };
 }
 
@@ -52,12 +59,21 @@ const processChanges = (a: Config, b: Config): readonly string[] => {
 
 export const reloader = (o: ReloaderOptions): Reloader => {
   let inUse = o.first;
-  let { loadedAt, error } = o;
+  let { loadedAt, error, source } = o;
+  let isKept = source === 'accepted';
 
   const refused = (why: string, text: string): ReloadView => {
     error = `${why} at ${new Date().toISOString()}`;
     o.log.error(`reload refused, the running configuration stays: ${why}\n${text}`);
     return { ok: false, text, changes: [] };
+  };
+  const keep = (): void => {
+    isKept = true;
+    try {
+      o.keep(inUse);
+    } catch (e) {
+      o.log.error(`the configuration in force cannot be kept for a restart: ${String(e)}`);
+    }
   };
   const use = (l: InUse): void => {
     inUse = l;
@@ -82,6 +98,10 @@ export const reloader = (o: ReloaderOptions): Reloader => {
     if (!outcome.ok) return refused(outcome.reason, `${text}${outcome.reason}\n`);
     loadedAt = Date.now();
     error = null;
+    source = 'files';
+    // Without a data plane it is in force when that comes up.
+    isKept = false;
+    if (outcome.generation > 0) keep();
     const changes = [
       ...changesBetween(stateBefore, o.state()),
       ...processChanges(before.config, next),
@@ -92,7 +112,11 @@ export const reloader = (o: ReloaderOptions): Reloader => {
   return {
     reload: () =>
       reload().catch((e: unknown) => refused(e instanceof Error ? e.message : String(e), '')),
+    acked: () => {
+      if (!isKept) keep();
+    },
     inUse: () => inUse,
+    source: () => source,
     configuration: () => ({ loadedAt, error }),
   };
 };

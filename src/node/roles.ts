@@ -69,7 +69,7 @@ export const roles = (o: RolesOptions): readonly Role[] => {
     {
       name: 'dataplane',
       program: o.dataplaneProgram,
-      args: o.dataplaneArgs,
+      args: [...(o.log.format === 'json' ? ['--log-json'] : []), ...o.dataplaneArgs],
       marks: ['--socket', d.dataplaneSocket],
       socket: d.dataplaneSocket,
       pidFile: `${d.dir}/dataplane.pid`,

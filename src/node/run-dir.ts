@@ -24,6 +24,8 @@ export interface RunDir {
   readonly lockFile: string;
   /** What commands have set, kept over a restart of the controller. */
   readonly runtimeFile: string;
+  /** The configuration in force, kept until the orderly stop. */
+  readonly acceptedFile: string;
 }
 
 export const defaultRunDir = process.env['KEELSON_RUN_DIR'] || '/run/keelson';
@@ -40,6 +42,7 @@ export const runDir = (dir: string): RunDir => ({
   pidFile: join(dir, 'keelson.pid'),
   lockFile: join(dir, 'keelson.lock'),
   runtimeFile: join(dir, 'runtime.json'),
+  acceptedFile: join(dir, 'accepted.json'),
 });
 
 /** A socket's path holds 107 bytes (unix(7)). */

@@ -8,10 +8,10 @@ import { loadAddon } from '../kernel/io/addon.js';
 import { readPlain } from '../kernel/io/files.js';
 import { holdLock } from '../kernel/io/lock.js';
 import { type LogOptions, logUnhandled, openLogger } from '../kernel/io/logger.js';
-import { idOf, isRunning } from '../kernel/io/proc.js';
+import { idOf, isRunning, type ProcessId } from '../kernel/io/proc.js';
+import { loadOrAccepted } from './accepted.js';
 import { dataplaneArgs } from './dataplane-args.js';
 import { launcher, privilegesFor, unprivilegedUser } from './launch.js';
-import { loadInWorker } from './load-worker.js';
 import type { Privileges, ProcessName } from './privileges.js';
 import { type Role, roles } from './roles.js';
 import { prepareHealthcheckDir, prepareRunDir, type RunDir, runDir } from './run-dir.js';
@@ -30,20 +30,20 @@ const complain = (text: string): 1 => {
   return 1;
 };
 
-/** The pid of the supervisor that runs with this directory; null: there is none. */
-export const supervisorOf = (d: RunDir): number | null => {
+/** The supervisor that runs with this directory; null: there is none. */
+export const supervisorOf = (d: RunDir): ProcessId | null => {
   try {
     const id = idOf(readPlain(d.pidFile) ?? '');
-    return id !== null && isRunning(id) ? id.pid : null;
+    return id !== null && isRunning(id) ? id : null;
   } catch {
     return null;
   }
 };
 
 const alreadyRuns = (d: RunDir): string => {
-  const pid = supervisorOf(d);
+  const supervisor = supervisorOf(d);
   return (
-    `keelson: a node already runs with ${d.dir}${pid === null ? '' : ` (pid ${pid})`}; ` +
+    `keelson: a node already runs with ${d.dir}${supervisor === null ? '' : ` (pid ${supervisor.pid})`}; ` +
     'stop it by `keelson stop`, replace its programs by `keelson upgrade`, or give another --run-dir\n'
   );
 };
@@ -55,22 +55,27 @@ export const start = async (o: StartOptions): Promise<number> => {
   if (!prepared.ok) return complain(`keelson: ${prepared.error}\n`);
   if (!holdLock(d.lockFile)) return complain(alreadyRuns(d));
 
-  const loaded = await loadInWorker({ keepalivedPath, dpvsPath, hostName: hostname() });
-  if (loaded.config === null)
-    return complain(`${renderDiagnostics(loaded.diagnostics, loaded.files)}keelson: not started\n`);
+  const paths = { keepalivedPath, dpvsPath, hostName: hostname() };
+  const loaded = await loadOrAccepted(d.acceptedFile, paths);
+  const config = loaded.use?.config ?? null;
+  if (loaded.source === 'accepted' || config === null)
+    process.stderr.write(renderDiagnostics(loaded.files.diagnostics, loaded.files.files));
+  if (config === null) return complain('keelson: not started\n');
   const addon = loadAddon();
   if (typeof addon === 'string') return complain(`keelson: ${addon}\n`);
 
   const logs = openLogger(o.log);
   logUnhandled(logs, 'survive');
   const log = logs.log.child({ component: 'supervisor' });
+  if (loaded.source === 'accepted')
+    log.error('the files cannot be used; the configuration accepted before is in force');
   const rows = roles({
     runDir: d,
     log: o.log,
     keepalivedPath,
     dpvsPath,
     dataplaneProgram: o.dataplane,
-    dataplaneArgs: dataplaneArgs(loaded.config.dpvs, d.dataplaneSocket),
+    dataplaneArgs: dataplaneArgs(config.dpvs, d.dataplaneSocket),
   });
   const privileges = new Map<ProcessName, Privileges | null>();
   const user = unprivilegedUser();

@@ -95,6 +95,9 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
       ending = true;
       log.info('stopping');
       await stopAll(watched);
+      // The next start begins from the files alone.
+      rmSync(o.runDir.acceptedFile, { force: true });
+      rmSync(o.runDir.apiSocket, { force: true });
       log.info('stopped');
       finish(code);
     };
