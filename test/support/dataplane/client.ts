@@ -2,13 +2,10 @@
 import { connectDataplane, type Dataplane } from '../../../src/dataplane/io.js';
 import { loadAddon } from '../../../src/kernel/io/addon.js';
 import { monotonicClock } from '../../../src/kernel/io/clock.js';
+import { until as untilHolds } from '../lab/programs.js';
 
 export const until = async (done: () => boolean, what: string): Promise<void> => {
-  const giveUpAt = performance.now() + 20_000;
-  while (!done()) {
-    if (performance.now() > giveUpAt) throw new Error(`waited in vain for ${what}`);
-    await new Promise((r) => setTimeout(r, 10));
-  }
+  await untilHolds(what, done, 20_000);
 };
 
 export interface Client {

@@ -1,6 +1,6 @@
 /** The steps of the demo in their order, each with the bound it has to keep. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Answer, longestGap, outageAfter, summarise } from '../lab/answers.js';
+import { type Answer, failedOutside, longestGap, outageOf, summarise } from '../lab/answers.js';
 import type { Capture } from '../lab/capture.js';
 import type { KeelsonNode } from '../lab/keelson.js';
 import { type Load, startLoad, wallClock } from '../lab/load.js';
@@ -210,24 +210,26 @@ const nodeDies: Step = {
     const active = await activeNode(scene.network);
     const standby = other(scene.network, active);
     const [at, l] = await underLoad(scene, async (running) => {
-      const killed = wallClock();
-      await active.crash();
+      const killed = await active.crash();
       scene.progress.note(`node ${active.host} killed`);
       await until(
         'an answer by the standby',
-        () => outageAfter(running.answers(), killed) !== null,
+        () => outageOf(running.answers(), killed) !== null,
         15_000,
       );
       await becomesActive(standby);
       await pause(1000);
       return killed;
     });
-    const outage = outageAfter(l.answers(), at) ?? Number.POSITIVE_INFINITY;
+    const gap = outageOf(l.answers(), at);
+    const outage = gap?.ms ?? Number.POSITIVE_INFINITY;
+    const elsewhere = gap === null ? [] : failedOutside(l.answers(), gap);
     return {
       figures: [text('active now', standby.host), ms('outage', outage), failures(l.answers())],
       problems: [
         ...noWrongAnswer(l.answers()),
         ...unless(outage <= crashOutageMs, `outage of ${Math.round(outage)} ms`),
+        ...unless(elsewhere.length === 0, `${elsewhere.length} requests failed outside the outage`),
       ],
     };
   },

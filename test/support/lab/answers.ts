@@ -49,11 +49,44 @@ export function summarise(answers: readonly Answer[]): Summary {
   };
 }
 
-/** From `event` until the end of the first good answer to a request that began after it; null when none came. */
-export function outageAfter(answers: readonly Answer[], event: number): number | null {
-  const after = answers.filter((a) => isGood(a) && a.begun >= event).map((a) => a.ended);
-  return after.length === 0 ? null : Math.min(...after) - event;
+/** Something that was done to the network: not begun before `begun`, complete at `done`. */
+export interface Event {
+  readonly begun: number;
+  readonly done: number;
 }
+
+/** Two good answers with none between them. */
+export interface Gap {
+  readonly from: number;
+  readonly to: number;
+  readonly ms: number;
+}
+
+/**
+ * The outage that an event caused: the longest gap between good answers from the last one before the event until the
+ * first one to a request that began when the event was complete. An answer in between may still come from what is being
+ * killed, so it does not end the outage. Null while there is no such first answer.
+ */
+export function outageOf(answers: readonly Answer[], event: Event): Gap | null {
+  const good = answers.filter(isGood);
+  const after = good.filter((a) => a.begun >= event.done).map((a) => a.ended);
+  if (after.length === 0) return null;
+  const end = Math.min(...after);
+  const before = good.filter((a) => a.ended < event.begun).map((a) => a.ended);
+  const start = before.length === 0 ? event.begun : Math.max(...before);
+  const ends = good.map((a) => a.ended).filter((at) => at > start && at < end);
+  let gap: Gap = { from: start, to: start, ms: 0 };
+  let last = start;
+  for (const at of [...ends.sort((a, b) => a - b), end]) {
+    if (at - last > gap.ms) gap = { from: last, to: at, ms: at - last };
+    last = at;
+  }
+  return gap;
+}
+
+/** Failed requests that were not under way during the gap: then either the gap is measured wrongly or it was not alone. */
+export const failedOutside = (answers: readonly Answer[], gap: Gap): readonly Answer[] =>
+  answers.filter((a) => a.error !== null && (a.ended < gap.from || a.begun > gap.to));
 
 /** The longest time between `from` and `to` in which no good answer arrived. */
 export function longestGap(answers: readonly Answer[], from: number, to: number): number {

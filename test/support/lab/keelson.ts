@@ -4,8 +4,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { StatusView } from '../../../src/api/views.js';
 import { callApi } from '../../../src/cli/client.js';
+import type { Event } from './answers.js';
 import type { Lab } from './lab.js';
-import { crash, type Program, run } from './programs.js';
+import { wallClock } from './load.js';
+import { crash, type Program, run, until } from './programs.js';
 
 const program = fileURLToPath(new URL('../../../../bin/keelson', import.meta.url));
 
@@ -17,8 +19,8 @@ export interface KeelsonNode {
   readonly status: () => Promise<StatusView | null>;
   /** What `keelson ARGUMENTS` prints for this node. */
   readonly command: (...argv: readonly string[]) => string;
-  /** SIGKILL to every process of the node at once. */
-  readonly crash: () => Promise<void>;
+  /** SIGKILL to every process of the node at once; resolves when all are gone, with when that was. */
+  readonly crash: () => Promise<Event>;
   /** SIGTERM to the supervisor; resolves when all have ended. */
   readonly stop: () => Promise<void>;
   readonly signal: (signal: NodeJS.Signals) => void;
@@ -63,8 +65,12 @@ export function keelsonNode(lab: Lab, host: string, confDir: string): KeelsonNod
     },
     command: (...argv) => run(process.execPath, program, ...argv, '--run-dir', runDir),
     crash: async () => {
+      const begun = wallClock();
       crash(lab.processes(host));
+      await until('the end of the node', () => lab.processes(host).length === 0, 10_000);
+      const done = wallClock();
       await node?.ended;
+      return { begun, done };
     },
     stop: async () => node?.end('SIGTERM', 15_000),
     signal: (signal) => void node?.child.kill(signal),

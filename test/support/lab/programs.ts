@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { patience } from '../patience.js';
 import { outputOf, spawnProgram } from '../programs/programs.js';
 
 export interface Program {
@@ -25,17 +26,25 @@ export function run(...argv: readonly string[]): string {
   }
 }
 
-/** Waits until `check` gives something else than null or false; fails with `what` after `limitMs`. */
+/**
+ * Waits until `check` gives something else than null or false; fails with `what` after `limitMs`. The limit is that of a
+ * quiet machine: it grows with the load (test/support/patience.ts), by the highest seen while waiting.
+ */
 export async function until<T>(
   what: string,
   check: () => T | null | false | Promise<T | null | false>,
   limitMs: number,
 ): Promise<T> {
   const start = performance.now();
+  let limit = limitMs;
   for (;;) {
     const found = await check();
     if (found !== null && found !== false) return found;
-    if (performance.now() - start > limitMs) throw new Error(`not within ${limitMs} ms: ${what}`);
+    if (performance.now() - start > limit) {
+      limit = Math.max(limit, limitMs * patience());
+      const waited = Math.round(performance.now() - start);
+      if (waited > limit) throw new Error(`not within ${waited} ms: ${what}`);
+    }
     await pause(10);
   }
 }

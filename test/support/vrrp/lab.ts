@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+
 import type { FromVrrp } from '../../../src/vrrp/legacy-messages.js';
 import type { InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
-import { run, signalIfThere } from '../lab/programs.js';
+import { run, signalIfThere, until as untilHolds } from '../lab/programs.js';
+
 import { spawnProgram } from '../programs/programs.js';
 
 const nodeEntry = fileURLToPath(new URL('./node.js', import.meta.url));
@@ -60,13 +62,10 @@ export interface Lab {
   readonly close: () => Promise<void>;
 }
 
-/** Waits until `check` holds; fails with `what` after `ms`. Answers how long it took. */
+/** Waits until `check` holds; fails with `what` after `ms` of a quiet machine. Answers how long it took. */
 export async function until(what: string, check: () => boolean, ms: number): Promise<number> {
   const start = performance.now();
-  while (!check()) {
-    if (performance.now() - start > ms) throw new Error(`not within ${ms} ms: ${what}`);
-    await sleep(5);
-  }
+  await untilHolds(what, check, ms);
   return performance.now() - start;
 }
 
