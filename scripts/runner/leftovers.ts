@@ -1,5 +1,8 @@
 /** What tests must not leave behind: processes, network namespaces, mounts, huge pages, files of DPDK. */
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { patience } from '../../test/support/patience.js';
 
 export interface Traces {
   /** `pid command line`; the reader and those above it are not among them. */
@@ -80,3 +83,35 @@ export const leftBehind = (before: Traces, now: Traces): readonly string[] => [
   ...without(now.mounts, before.mounts).map((m) => `mount ${m}`),
   ...without(now.hugePages, before.hugePages).map((h) => `huge pages, ${h}`),
 ];
+
+/** Programs that were told to end may need a moment; what is still there after it was left behind. */
+export async function settledLeftovers(
+  before: Traces,
+  now: () => Traces = traces,
+): Promise<readonly string[]> {
+  const begun = performance.now();
+  for (;;) {
+    const left = leftBehind(before, now());
+    if (left.length === 0 || performance.now() - begun > 2000 * patience()) return left;
+    await pause(100);
+  }
+}
+
+/**
+ * Takes away what a suite left behind, so that it does not disturb the next: kills its processes, deletes its network
+ * namespaces, unmounts. Only inside a sandbox, where nothing belongs to anybody else.
+ */
+export function sweep(before: Traces): void {
+  if (process.env['KEELSON_SANDBOX'] !== '1') return;
+  for (const entry of without(processes(), before.processes)) {
+    try {
+      process.kill(Number.parseInt(entry, 10), 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  for (const name of without(listed('/run/netns'), before.namespaces))
+    spawnSync('ip', ['netns', 'delete', name]);
+  for (const where of [...without(mounts(), before.mounts)].reverse())
+    spawnSync('umount', ['-l', where]);
+}

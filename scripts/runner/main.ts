@@ -1,11 +1,12 @@
 /**
- * Runs the suites named by the arguments (all when none is named), says what failed, looks for what was left behind, and
- * ends with the plain line `N passed, N failed`. Started by scripts/test inside its sandbox.
+ * Runs the suites named by the arguments (all when none is named), reports what failed and what was left behind, and ends
+ * with the plain line `N passed, N failed`. Started by scripts/test inside its sandbox.
  */
 import path from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { leftBehind, type Traces, traces } from './leftovers.js';
+import { patience, slownessVariable } from '../../test/support/patience.js';
+import { settledLeftovers, sweep, traces } from './leftovers.js';
+import { measureSlowness } from './speed.js';
 import { type Suite, suites } from './suites.js';
 import { add, closingLine, emptyTally, exitCode, failure, type Tally } from './tally.js';
 
@@ -18,32 +19,23 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
-/** Programs that were told to end may need a moment; what is still there after it was left. */
-const settled = async (before: Traces): Promise<readonly string[]> => {
-  let left = leftBehind(before, traces());
-  for (let tries = 0; left.length > 0 && tries < 20; tries++) {
-    await pause(100);
-    left = leftBehind(before, traces());
-  }
-  return left;
-};
-
-const isTold = (line: string): boolean =>
-  line.startsWith('not ok') || /\bFAIL|TIMEOUT\b/.test(line);
+const isShown = (line: string): boolean =>
+  line.startsWith('not ok') || line.startsWith('# test/') || /\bFAIL|TIMEOUT\b/.test(line);
 
 async function runSuite(suite: Suite): Promise<Tally> {
   const start = performance.now();
   const before = traces();
   print(`== ${suite.name}`);
   const onLine = (line: string): void => {
-    if (isTold(line)) print(`   ${line}`);
+    if (isShown(line)) print(`   ${line}`);
   };
   const tally = await suite
     .run({ root, signal: abort.signal, onLine })
     .catch((e: unknown) =>
       failure(`${suite.name}: could not be run`, e instanceof Error ? e.message : String(e)),
     );
-  const left = abort.signal.aborted ? [] : await settled(before);
+  const left = abort.signal.aborted ? [] : await settledLeftovers(before);
+  sweep(before);
   const whole = left.reduce(
     (t, what) => add(t, failure(`${suite.name} left behind: ${what}`)),
     tally,
@@ -52,6 +44,11 @@ async function runSuite(suite: Suite): Promise<Tally> {
   return whole;
 }
 
+process.env[slownessVariable] = String(measureSlowness());
+print(
+  `this machine: ${Number(process.env[slownessVariable]).toFixed(2)} times the reference's CPU time, ` +
+    `limits grow by ${patience().toFixed(1)} at this moment`,
+);
 const asked = process.argv.slice(2);
 const chosen = suites.filter((s) => asked.length === 0 || asked.includes(s.name));
 
