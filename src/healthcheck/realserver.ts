@@ -1,6 +1,6 @@
 /**
- * A real server is up only while all its checkers are, and weighs what is configured plus what its checkers add. In
- * flow the checkers' verdicts, out flows the server's own with the reason; it has no time of its own.
+ * A real server is up only while all its checkers are up. Its weight is the configured one plus what
+ * its checkers add. It has no time of its own.
  */
 
 export interface Verdict {
@@ -12,7 +12,7 @@ export interface Verdict {
 export interface RealServer {
   readonly id: string;
   readonly configuredWeight: number;
-  /** By the checker's key; none at all means always up. */
+  /** By the checker's key; a real server without checkers is always up. */
   readonly verdicts: ReadonlyMap<string, Verdict>;
   /** Why it is as it is. */
   readonly reason: string;
@@ -23,12 +23,15 @@ const maxWeight = 2 ** 31 - 1;
 
 export const isUp = (rs: RealServer): boolean => [...rs.verdicts.values()].every((v) => v.up);
 
-/** Weight 0 keeps the server in the set without new connections: that is not down. */
-export function effectiveWeight(rs: RealServer): number {
-  let weight = rs.configuredWeight;
-  for (const v of rs.verdicts.values()) weight += v.weightDelta;
-  return Math.min(Math.max(weight, 0), maxWeight);
+export function weightDelta(rs: RealServer): number {
+  let delta = 0;
+  for (const v of rs.verdicts.values()) delta += v.weightDelta;
+  return delta;
 }
+
+/** Weight 0 keeps the server in the set without new connections: that is not down. */
+export const effectiveWeight = (rs: RealServer): number =>
+  Math.min(Math.max(rs.configuredWeight + weightDelta(rs), 0), maxWeight);
 
 export const liveWeight = (rs: RealServer): number => (isUp(rs) ? effectiveWeight(rs) : 0);
 

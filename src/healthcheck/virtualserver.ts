@@ -1,17 +1,18 @@
 /**
- * A virtual server's quorum. In flow its configuration and the verdicts on its real servers' checkers; out flow what
- * changed: real servers going up and down, weights, quorum gained or lost. Hysteresis keeps it from flapping: gained
- * at quorum + hysteresis, lost below quorum - hysteresis or at 0.
+ * A virtual server's quorum. Inputs are its configuration and the verdicts on its real servers'
+ * checkers; effects are what changed: real servers going up and down, what their checkers add to
+ * the weight, quorum gained or lost. Hysteresis keeps the quorum from flapping: it is gained at
+ * quorum + hysteresis, and lost below quorum - hysteresis or at 0.
  */
 
 import type { Machine, Step } from '../kernel/machine.js';
 import type { LogLevel } from './messages.js';
 import {
-  effectiveWeight,
   isUp,
   liveWeight,
   type RealServer,
   type Verdict,
+  weightDelta,
   withChecks,
   withVerdict,
 } from './realserver.js';
@@ -44,7 +45,8 @@ export type VirtualServerInput =
   | {
       readonly type: 'configure';
       readonly config: QuorumConfig;
-      readonly adoptQuorumUp: boolean | null;
+      /** Where the quorum begins; null: up, unless `alpha`. Ignored once the quorum is known. */
+      readonly quorumHeld: boolean | null;
       readonly realServers: readonly ConfiguredRealServer[];
     }
   | {
@@ -59,15 +61,12 @@ export type VirtualServerEffect =
       readonly type: 'realServer';
       readonly rs: string;
       readonly up: boolean;
-      readonly weight: number;
+      readonly delta: number;
       readonly reason: string;
     }
-  | {
-      readonly type: 'quorum';
-      readonly up: boolean;
-      readonly liveWeight: number;
-      readonly reason: string;
-    }
+  | { readonly type: 'quorum'; readonly up: boolean; readonly reason: string }
+  /** The sum of the weights of the real servers that are up has changed. */
+  | { readonly type: 'liveWeight' }
   | {
       readonly type: 'log';
       readonly level: LogLevel;
@@ -101,7 +100,7 @@ function quorumReason(up: boolean, c: QuorumConfig, live: number): string {
   return `Lost quorum ${c.quorum}-${c.hysteresis}=${c.quorum - c.hysteresis} > ${live}`;
 }
 
-/** Judges the quorum anew; `before` is null when nobody has been told yet. */
+/** Judges the quorum anew; `before` is null when it has not been reported yet. */
 function judged(s: VirtualServerState, before: boolean | null, start: boolean): Next {
   const live = totalLiveWeight(s);
   const up = quorumAfter(before ?? start, s.config, live);
@@ -109,15 +108,15 @@ function judged(s: VirtualServerState, before: boolean | null, start: boolean): 
   if (up === before) return [next, []];
   const changed = before !== null || up !== start;
   const reason = changed ? quorumReason(up, s.config, live) : 'start';
-  const told: VirtualServerEffect = { type: 'quorum', up, liveWeight: live, reason };
-  if (!changed) return [next, [told]];
+  const report: VirtualServerEffect = { type: 'quorum', up, reason };
+  if (!changed) return [next, [report]];
   const log: VirtualServerEffect = {
     type: 'log',
     level: up ? 'info' : 'warn',
     rs: null,
     msg: `${reason} for VS ${s.id}`,
   };
-  return [next, [told, log]];
+  return [next, [report, log]];
 }
 
 function movedEffects(
@@ -126,18 +125,18 @@ function movedEffects(
   now: RealServer,
 ): readonly VirtualServerEffect[] {
   const up = isUp(now);
-  const weight = effectiveWeight(now);
-  const told: VirtualServerEffect = {
+  const delta = weightDelta(now);
+  const report: VirtualServerEffect = {
     type: 'realServer',
     rs: now.id,
     up,
-    weight,
+    delta,
     reason: now.reason,
   };
-  if (before === null) return [told];
+  if (before === null) return [report];
   if (isUp(before) !== up)
     return [
-      told,
+      report,
       {
         type: 'log',
         level: up ? 'info' : 'warn',
@@ -145,8 +144,14 @@ function movedEffects(
         msg: `${up ? 'Adding' : 'Removing'} service ${now.id} ${up ? 'to' : 'from'} VS ${vs}`,
       },
     ];
-  return effectiveWeight(before) === weight ? [] : [told];
+  return weightDelta(before) === delta ? [] : [report];
 }
+
+const weighed = (
+  before: VirtualServerState,
+  now: VirtualServerState,
+): readonly VirtualServerEffect[] =>
+  totalLiveWeight(before) === totalLiveWeight(now) ? [] : [{ type: 'liveWeight' }];
 
 function configured(
   s: VirtualServerState,
@@ -171,9 +176,9 @@ function configured(
   const [next, quorum] = judged(
     { ...s, config: e.config, realServers },
     s.quorumUp,
-    e.adoptQuorumUp ?? !e.config.alpha,
+    e.quorumHeld ?? !e.config.alpha,
   );
-  return [next, [...effects, ...quorum]];
+  return [next, [...effects, ...weighed(s, next), ...quorum]];
 }
 
 function verdictGiven(
@@ -187,7 +192,7 @@ function verdictGiven(
   const effects = movedEffects(s.id, before, now);
   const moved = { ...s, realServers: new Map(s.realServers).set(e.rs, now) };
   const [next, quorum] = judged(moved, s.quorumUp, !s.config.alpha);
-  return [next, [...effects, ...quorum]];
+  return [next, [...effects, ...weighed(s, next), ...quorum]];
 }
 
 export const virtualServer: Machine<VirtualServerState, VirtualServerInput, VirtualServerEffect> = {

@@ -58,6 +58,9 @@ export type JournalLine =
 
 export const encodeLine = (line: JournalLine): string => `${encodeJson(line)}\n`;
 
+/** A driver's `journal` hook. */
+export type JournalHook<State, Input> = (entry: Entry<Input>, before: State) => void;
+
 /** How machines of one kind are written. What a codec leaves as it is goes through json.ts. */
 export interface JournalKind<State, Input> {
   readonly name: string;

@@ -1,60 +1,81 @@
-/** The healthcheck process: the service on Node's clock and sockets, and on its own socket. */
+/**
+ * The healthcheck process: the checks on Node's clock and sockets, and a socket of its own on which
+ * it reports to the controller. It outlives controller and supervisor and keeps checking.
+ */
 import { performance } from 'node:perf_hooks';
 import { monotonicClock } from '../../kernel/io/clock.js';
-import { logUnhandled, openLogger } from '../../kernel/io/logger.js';
-import { processOptions } from '../../kernel/io/process-options.js';
-import { runService, type Service } from '../../kernel/io/service.js';
+import { type Logger, logUnhandled, openLogger } from '../../kernel/io/logger.js';
+import { type ProcessOptions, processOptions } from '../../kernel/io/process-options.js';
+import { type Peer, runService } from '../../kernel/io/service.js';
 import { version } from '../../kernel/io/version.js';
 import type { FromHealthcheck, ToHealthcheck } from '../messages.js';
 import { beginProbe } from '../probes/table.js';
-import { healthService } from '../service.js';
+import { type HealthClient, type HealthLogLine, healthService } from '../service.js';
 import { sharedClock } from '../timers.js';
+import { withOldMessages } from './old-messages.js';
 
 /** Descriptors are the limit: Node raises its soft limit to the hard one, which is far above this. */
 const maxProbes = 8192;
-const heartbeatMs = 1000;
+const countersMs = 1000;
+
+const logLine =
+  (log: Logger) =>
+  ({ level, vs, rs, msg, fields }: HealthLogLine): void =>
+    log[level]({ vs, ...(rs === null ? {} : { rs }), ...fields }, msg);
+
+const serve = async (o: ProcessOptions, log: Logger): Promise<void> => {
+  const clock = sharedClock(monotonicClock);
+  const checks = healthService({
+    clock,
+    wallClock: () => Math.round(performance.timeOrigin + performance.now()),
+    random: Math.random,
+    later: (f) => void setImmediate(f),
+    begin: beginProbe,
+    maxProbes,
+    log: logLine(log),
+  });
+  const clients = new Map<Peer<FromHealthcheck>, HealthClient>();
+  const service = await runService<ToHealthcheck, FromHealthcheck>({
+    role: 'healthcheck',
+    socketPath: o.socketPath,
+    version,
+    // Reported page by page by the service of the checks, not at once.
+    levels: () => [],
+    onPeer: (peer) => {
+      if (peer.role === 'controller')
+        clients.set(
+          peer,
+          withOldMessages((m) => void peer.send(m), checks.attach),
+        );
+    },
+    onMessage: (m, from) => clients.get(from)?.receive(m),
+    onPeerGone: (peer) => {
+      clients.get(peer)?.close();
+      clients.delete(peer);
+    },
+    stop: async () => checks.stop(),
+    onError: (reason) => log.error(reason),
+  });
+  setInterval(
+    () =>
+      service.tell(
+        { type: 'counters', counters: checks.counters(), latestTimerMs: clock.takeLatest() },
+        'controller',
+      ),
+    countersMs,
+  );
+};
 
 export async function runHealthcheckProcess(): Promise<void> {
   const o = processOptions();
   const logs = openLogger(o.log);
   logUnhandled(logs, 'end');
   const log = logs.log.child({ component: 'healthcheck' });
-  const clock = sharedClock(monotonicClock);
-  const process_: { service: Service<FromHealthcheck> | null } = { service: null };
-  const send = (m: FromHealthcheck): void => process_.service?.tell(m, 'controller');
-  const checks = healthService({
-    clock,
-    wallClock: () => Math.round(performance.timeOrigin + performance.now()),
-    random: Math.random,
-    begin: beginProbe,
-    maxProbes,
-    send,
-  });
   try {
-    process_.service = await runService<ToHealthcheck, FromHealthcheck>({
-      role: 'healthcheck',
-      socketPath: o.socketPath,
-      version,
-      levels: (to) => (to === 'controller' ? [{ type: 'ready', pid: process.pid }] : []),
-      onMessage: (m) => checks.receive(m),
-      onPeerGone: (peer) => {
-        if (peer.role === 'controller') process.exit(0);
-      },
-      stop: async () => undefined,
-      onError: (reason) => log.error(reason),
-    });
+    await serve(o, log);
   } catch (e) {
     log.fatal(e instanceof Error ? e.message : String(e));
     logs.sink.flush();
     process.exit(1);
   }
-  setInterval(
-    () =>
-      send({
-        type: 'heartbeat',
-        counters: checks.counters(),
-        latestTimerMs: clock.takeLatest(),
-      }),
-    heartbeatMs,
-  );
 }

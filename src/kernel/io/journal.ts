@@ -10,7 +10,7 @@ import { close, constants, fstat, ftruncate, open, rename, write, writeSync } fr
 import { performance } from 'node:perf_hooks';
 import { promisify } from 'node:util';
 import type { Entry } from '../driver.js';
-import { encodeLine, type JournalKind, type JournalLine } from '../journal.js';
+import { encodeLine, type JournalHook, type JournalKind, type JournalLine } from '../journal.js';
 
 const statFile = promisify(fstat);
 const closeFile = promisify(close);
@@ -62,9 +62,6 @@ export interface JournalOptions {
   readonly wallClock?: () => number;
   readonly retryMs?: number;
 }
-
-/** A driver's `journal` hook. */
-export type JournalHook<State, Input> = (entry: Entry<Input>, before: State) => void;
 
 export interface JournalWriter {
   /** Ask for one hook for each machine that is started. */

@@ -8,9 +8,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { FromHealthcheck, ToHealthcheck } from '../../../src/healthcheck/messages.js';
+import type {
+  FromHealthcheck,
+  RealServerLevel,
+  ToHealthcheck,
+} from '../../../src/healthcheck/messages.js';
+import { connectLink, type LinkEnd } from '../../../src/kernel/io/link.js';
+import {
+  type FromProcess,
+  type Hello,
+  protocolVersion,
+  type Role,
+  type ToProcess,
+} from '../../../src/kernel/process.js';
 import { run } from '../../support/lab/programs.js';
-import { forkModule, spawnProgram } from '../../support/programs/programs.js';
+import { spawnProgram } from '../../support/programs/programs.js';
 
 export const checkerAddress = '10.213.0.1';
 export const serverAddress = '10.213.0.2';
@@ -29,13 +41,18 @@ export interface Lab {
 export interface Healthcheck {
   readonly send: (m: ToHealthcheck) => void;
   /** The first message, old or new, that fits and was not given out before. */
-  readonly heard: <M extends FromHealthcheck>(
-    fits: (m: FromHealthcheck) => m is M,
-    withinMs: number,
-  ) => Promise<M>;
+  readonly heard: <M extends Heard>(fits: (m: Heard) => m is M, withinMs: number) => Promise<M>;
+  /** Another client of it. */
+  readonly connect: (role: Role) => HealthcheckLink;
+  /** The controller is replaced: what was heard before is forgotten. */
+  readonly reconnect: () => void;
+  readonly close: () => void;
   readonly exit: Promise<number | null>;
   readonly process: ChildProcess;
+  readonly socketPath: string;
 }
+
+export type HealthcheckLink = LinkEnd<ToHealthcheck | ToProcess | Hello>;
 
 const nginxConf = (dir: string): string => `
 user root;
@@ -91,21 +108,43 @@ async function answers(ns: string, port: number): Promise<void> {
 
 const entry = fileURLToPath(new URL('../../../src/healthcheck/process.js', import.meta.url));
 
-function startHealthcheck(ns: string): Healthcheck {
-  const child = forkModule(entry, [], {
-    execPath: 'ip',
-    execArgv: ['netns', 'exec', ns, process.execPath],
-    serialization: 'advanced',
+/** As it comes, but a real server's level is a message of its own. */
+export type Heard = FromHealthcheck | FromProcess | ServerNews;
+export interface ServerNews extends RealServerLevel {
+  readonly type: 'server';
+}
+type Message = FromHealthcheck | FromProcess;
+
+function startHealthcheck(ns: string, dir: string): Healthcheck {
+  const socketPath = `${dir}/link.sock`;
+  const options = { runDir: dir, socketPath, log: { level: 'warn', format: 'text', file: null } };
+  const child = spawnProgram(['ip', 'netns', 'exec', ns, process.execPath, entry], {
+    stdio: 'inherit',
+    env: { ...process.env, KEELSON_PROCESS: JSON.stringify(options) },
   });
-  const inbox: FromHealthcheck[] = [];
+  const inbox: Heard[] = [];
   const waiting = new Set<() => void>();
-  child.on('message', (m) => {
-    inbox.push(m as FromHealthcheck);
-    for (const look of [...waiting]) look();
-  });
-  const exit = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
-  const heard: Healthcheck['heard'] = <M extends FromHealthcheck>(
-    fits: (m: FromHealthcheck) => m is M,
+  const exit = new Promise<number | null>((resolve) =>
+    child.once('exit', (code: number | null) => resolve(code)),
+  );
+  const connect = (role: Role): HealthcheckLink => {
+    const link = connectLink<Message, ToHealthcheck | ToProcess | Hello>({
+      path: socketPath,
+      onOpen: (l) =>
+        void l.send({ type: 'hello', role, pid: process.pid, protocol: protocolVersion }),
+      onMessage: (m) => {
+        if (role === 'controller') inbox.push(m);
+        if (m.type === 'states')
+          inbox.push(...m.realServers.map((r): ServerNews => ({ type: 'server', ...r })));
+        for (const look of [...waiting]) look();
+      },
+      onClose: () => undefined,
+    });
+    return link;
+  };
+  let link = connect('controller');
+  const heard: Healthcheck['heard'] = <M extends Heard>(
+    fits: (m: Heard) => m is M,
     withinMs: number,
   ): Promise<M> =>
     new Promise((resolve, reject) => {
@@ -127,7 +166,20 @@ function startHealthcheck(ns: string): Healthcheck {
       waiting.add(look);
       look();
     });
-  return { send: (m) => void child.send(m), heard, exit, process: child };
+  return {
+    send: (m) => void link.send(m),
+    heard,
+    connect,
+    reconnect: () => {
+      link.close();
+      inbox.length = 0;
+      link = connect('controller');
+    },
+    close: () => link.close(),
+    exit,
+    process: child,
+    socketPath,
+  };
 }
 
 /** A certificate nobody vouches for: SSL_GET does not ask who the server is. */
@@ -213,7 +265,8 @@ export function openLab(): Lab {
     stopNginx,
     filter,
     startHealthcheck: () => {
-      const h = startHealthcheck(checkerNs);
+      const own = mkdtempSync(join(dir, 'run-'));
+      const h = startHealthcheck(checkerNs, own);
       children.push(h.process);
       return h;
     },

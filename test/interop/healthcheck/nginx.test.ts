@@ -1,7 +1,8 @@
 /** The real probes against a real nginx: what keeps a server in, what takes it out, and how soon. */
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { FromHealthcheck } from '../../../src/healthcheck/messages.js';
 import type {
   CheckerConfig,
   Endpoint,
@@ -13,10 +14,12 @@ import type {
 import {
   checkerAddress,
   type Healthcheck,
+  type Heard,
   httpPort,
   httpsPort,
   type Lab,
   openLab,
+  type ServerNews,
   serverAddress,
 } from './lab.js';
 
@@ -67,15 +70,21 @@ const udp = (port: number, requireReply: string | null): ProbeSpec => ({
 });
 const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
 
-type ServerNews = Extract<FromHealthcheck, { type: 'realServer' }>;
 const news =
   (up: boolean, rs = 'rs') =>
-  (m: FromHealthcheck): m is ServerNews =>
-    m.type === 'realServer' && m.rs === rs && m.up === up;
-const isConfigured = (m: FromHealthcheck): m is Extract<FromHealthcheck, { type: 'configured' }> =>
+  (m: Heard): m is ServerNews =>
+    m.type === 'server' && m.rs === rs && m.up === up;
+const isConfigured = (m: Heard): m is Extract<Heard, { type: 'configured' }> =>
   m.type === 'configured';
-const isLog = (m: FromHealthcheck): m is Extract<FromHealthcheck, { type: 'log' }> =>
-  m.type === 'log';
+const isWhole = (m: Heard): m is Extract<Heard, { type: 'states' }> =>
+  m.type === 'states' && m.whole;
+const isStopped = (m: Heard): m is Extract<Heard, { type: 'stopped' }> => m.type === 'stopped';
+/** For what has to come; a slow machine takes longer. */
+const patienceMs = 30_000;
+
+const until = async (done: () => boolean): Promise<void> => {
+  for (let left = patienceMs / 50; left > 0 && !done(); left--) await pause(50);
+};
 
 let lab: Lab;
 test.before(() => {
@@ -95,7 +104,10 @@ async function checking(
   alpha: boolean,
 ): Promise<Healthcheck> {
   const h = lab.startHealthcheck();
-  t.teardown(() => void h.process.kill('SIGKILL'));
+  t.teardown(() => {
+    h.close();
+    h.process.kill('SIGKILL');
+  });
   const realServers = Object.entries(probes).map(
     ([id, probe]): RealServerConfig => ({
       id,
@@ -104,6 +116,7 @@ async function checking(
       checkers: [{ ...times, alpha, probe }],
     }),
   );
+  await h.heard(isWhole, patienceMs);
   h.send({
     type: 'configure',
     revision: 1,
@@ -122,8 +135,8 @@ async function checking(
       },
     ],
   });
-  for (const id of Object.keys(probes)) await h.heard(news(!alpha, id), 5000);
-  await h.heard(isConfigured, 5000);
+  for (const id of Object.keys(probes)) await h.heard(news(!alpha, id), patienceMs);
+  await h.heard(isConfigured, patienceMs);
   return h;
 }
 
@@ -155,7 +168,7 @@ test.serial('nginx is found up by every kind of probe', async (t) => {
   };
   const h = await checking(t, probes, true);
   for (const id of Object.keys(probes)) {
-    const m = await h.heard(news(true, id), 5000);
+    const m = await h.heard(news(true, id), patienceMs);
     t.regex(m.reason, /success$/, id);
   }
 });
@@ -181,90 +194,109 @@ test.serial('a wrong answer takes the server out, with the reason', async (t) =>
   };
   const h = await checking(t, probes, false);
   for (const [id, reason] of Object.entries(expected)) {
-    const m = await h.heard(news(false, id), 5000);
+    const m = await h.heard(news(false, id), patienceMs);
     t.regex(m.reason, reason, id);
   }
 });
 
 test.serial('nginx ended: out after the retry; nginx back: in after one success', async (t) => {
   const h = await checking(t, { rs: get({}) }, true);
-  await h.heard(news(true), 5000);
+  await h.heard(news(true), patienceMs);
   await lab.stopNginx();
   const killedAt = Date.now();
-  const down = await h.heard(news(false), 5000);
+  const down = await h.heard(news(false), patienceMs);
   t.is(down.reason, 'HTTP_GET failed after 1 retry: connection refused (/health)');
   t.true(Date.now() - killedAt < outWithinMs);
   await lab.startNginx();
   const backAt = Date.now();
-  await h.heard(news(true), 5000);
+  await h.heard(news(true), patienceMs);
   t.true(Date.now() - backAt < times.delayLoopMs + 1000);
 });
 
 test.serial('a server behind a dropping filter times out, whatever asks', async (t) => {
   const h = await checking(t, { http: get({}), tcp: tcp(to(httpPort)) }, true);
-  await h.heard(news(true, 'http'), 5000);
-  await h.heard(news(true, 'tcp'), 5000);
+  await h.heard(news(true, 'http'), patienceMs);
+  await h.heard(news(true, 'tcp'), patienceMs);
   lab.filter('tcp dport 8080 drop;');
   const droppedAt = Date.now();
-  const http = await h.heard(news(false, 'http'), 5000);
+  const http = await h.heard(news(false, 'http'), patienceMs);
   t.is(http.reason, 'HTTP_GET failed after 1 retry: no answer within 500 ms (/health)');
-  const plain = await h.heard(news(false, 'tcp'), 5000);
+  const plain = await h.heard(news(false, 'tcp'), patienceMs);
   t.is(plain.reason, 'TCP_CHECK failed after 1 retry: no answer within 500 ms');
   t.true(Date.now() - droppedAt < outWithinMs);
   lab.filter('');
-  await h.heard(news(true, 'http'), 5000);
-  await h.heard(news(true, 'tcp'), 5000);
+  await h.heard(news(true, 'http'), patienceMs);
+  await h.heard(news(true, 'tcp'), patienceMs);
   t.pass();
 });
 
 test.serial('a server that takes the connection and then says nothing times out', async (t) => {
   const h = await checking(t, { rs: get({}) }, true);
-  await h.heard(news(true), 5000);
+  await h.heard(news(true), patienceMs);
   // Data is dropped, the handshake is not.
   lab.filter('tcp dport 8080 tcp flags & (psh) == psh drop;');
-  const down = await h.heard(news(false), 5000);
+  const down = await h.heard(news(false), patienceMs);
   t.regex(down.reason, /no answer within 500 ms/);
 });
 
 test.serial('an unreachable host counts as a failure', async (t) => {
   const h = await checking(t, { rs: tcp(to(httpPort)) }, true);
-  await h.heard(news(true), 5000);
+  await h.heard(news(true), patienceMs);
   lab.filter('tcp dport 8080 reject with icmp type host-unreachable;');
-  const down = await h.heard(news(false), 5000);
+  const down = await h.heard(news(false), patienceMs);
   t.is(down.reason, 'TCP_CHECK failed after 1 retry: host unreachable');
 });
 
 test.serial('silence is good for UDP_CHECK unless a reply is required', async (t) => {
   lab.filter('udp dport 5300 drop;');
   const h = await checking(t, { silent: udp(5300, null) }, true);
-  t.is((await h.heard(news(true, 'silent'), 5000)).reason, 'UDP_CHECK success');
+  t.is((await h.heard(news(true, 'silent'), patienceMs)).reason, 'UDP_CHECK success');
   const strict = await checking(t, { strict: udp(5300, '') }, false);
-  t.regex((await strict.heard(news(false, 'strict'), 5000)).reason, /no answer within 500 ms/);
-});
-
-test.serial('a local address that is not ours is no fault of the server', async (t) => {
-  const h = await checking(t, { rs: tcp(to(httpPort, { bindAddress: '10.213.0.99' })) }, false);
-  const log = await h.heard(isLog, 5000);
-  t.is(log.msg, 'TCP_CHECK could not be run');
-  t.is(log.fields['errno'], 'EADDRNOTAVAIL');
-  await t.throwsAsync(h.heard(news(false), 1500));
-});
-
-test.serial('the process outlives signals to its group and ends with its channel', async (t) => {
-  const h = await checking(t, { rs: get({}) }, true);
-  h.process.kill('SIGTERM');
-  h.process.kill('SIGINT');
-  await h.heard(news(true), 5000);
-  h.process.disconnect();
-  t.is(await h.exit, 0);
-});
-
-test.serial('shutdown is answered and ends the process', async (t) => {
-  const h = await checking(t, { rs: get({}) }, true);
-  h.send({ type: 'shutdown' });
-  await h.heard(
-    (m): m is Extract<FromHealthcheck, { type: 'stopped' }> => m.type === 'stopped',
-    5000,
+  t.regex(
+    (await strict.heard(news(false, 'strict'), patienceMs)).reason,
+    /no answer within 500 ms/,
   );
+});
+
+test.serial(
+  'it outlives its controller, keeps checking, and reports its levels to the next',
+  async (t) => {
+    const h = await checking(t, { rs: get({}) }, true);
+    await h.heard(news(true), patienceMs);
+    h.close();
+    await lab.stopNginx();
+    const supervisor = h.connect('supervisor');
+    t.teardown(() => supervisor.close());
+    // Long enough for the retry to fail, with nobody connected.
+    await pause(times.delayLoopMs * 4);
+    h.reconnect();
+    const whole = await h.heard(isWhole, patienceMs);
+    t.is(whole.realServers.length, 1);
+    if (whole.realServers[0]?.up === true) await h.heard(news(false), patienceMs);
+    t.pass();
+  },
+);
+
+test.serial('the stop of the supervisor is answered and ends the process', async (t) => {
+  const h = await checking(t, { rs: get({}) }, true);
+  const supervisor = h.connect('supervisor');
+  t.teardown(() => supervisor.close());
+  await until(() => supervisor.send({ type: 'stop' }));
+  await h.heard(isStopped, patienceMs);
   t.is(await h.exit, 0);
 });
+
+test.serial(
+  'nothing keeps an orphan alive: SIGTERM, or a run directory that is gone',
+  async (t) => {
+    const terminated = await checking(t, { rs: get({}) }, true);
+    terminated.process.kill('SIGINT');
+    await terminated.heard(news(true), patienceMs);
+    terminated.process.kill('SIGTERM');
+    t.is(await terminated.exit, 0);
+    const orphan = await checking(t, { rs: get({}) }, true);
+    orphan.close();
+    rmSync(orphan.socketPath);
+    t.is(await orphan.exit, 0);
+  },
+);

@@ -1,6 +1,11 @@
 import test from 'ava';
-import type { FromHealthcheck } from '../../../src/healthcheck/messages.js';
-import { healthService, type ServiceOptions } from '../../../src/healthcheck/service.js';
+import type { FromHealthcheck, ToHealthcheck } from '../../../src/healthcheck/messages.js';
+import { configurePages } from '../../../src/healthcheck/pages.js';
+import {
+  type HealthLogLine,
+  healthService,
+  type ServiceOptions,
+} from '../../../src/healthcheck/service.js';
 import { sharedClock } from '../../../src/healthcheck/timers.js';
 import type {
   CheckerConfig,
@@ -22,7 +27,9 @@ const refused: ProbeResult = {
 function bench(more: Partial<ServiceOptions> = {}) {
   const clock = handClock();
   const dead = new Set<string>();
-  const said: FromHealthcheck[] = [];
+  const sent: FromHealthcheck[] = [];
+  const logged: HealthLogLine[] = [];
+  const turns: (() => void)[] = [];
   const probed: { at: number; address: string }[] = [];
   const service = healthService({
     clock: sharedClock(clock),
@@ -35,26 +42,44 @@ function bench(more: Partial<ServiceOptions> = {}) {
       ended(dead.has(address) ? refused : ok);
       return () => undefined;
     },
-    send: (m) => said.push(m),
+    later: (f) => turns.push(f),
+    log: (l) => logged.push(l),
     ...more,
   });
+  /** Lets the loop turn until nothing is left to do. */
+  const settle = (): void => {
+    for (let f = turns.shift(); f !== undefined; f = turns.shift()) f();
+  };
+  let client = service.attach((m) => sent.push(m));
+  settle();
+  sent.length = 0;
   let revision = 0;
   return {
     clock,
     dead,
     probed,
     service,
-    configure: (...virtualServers: VirtualServerConfig[]) =>
-      service.receive({
-        type: 'configure',
-        revision: ++revision,
-        whole: true,
-        more: false,
-        virtualServers,
-        removed: [],
-      }),
-    /** What was said since the last call. */
-    heard: () => said.splice(0),
+    configure: (...virtualServers: VirtualServerConfig[]) => {
+      for (const page of configurePages(++revision, true, virtualServers)) client.receive(page);
+      settle();
+    },
+    /** The controller is replaced by another one; answers what that one is sent. */
+    reconnect: () => {
+      client.close();
+      client = service.attach((m) => sent.push(m));
+      settle();
+      return sent.splice(0);
+    },
+    receive: (m: ToHealthcheck) => {
+      client.receive(m);
+      settle();
+    },
+    logged,
+    /** What was sent since the last call. */
+    heard: () => {
+      settle();
+      return sent.splice(0);
+    },
   };
 }
 
@@ -75,14 +100,90 @@ const vs = (...realServers: RealServerConfig[]): VirtualServerConfig => ({
 });
 
 const servers = (all: readonly FromHealthcheck[]) =>
-  all.filter((m) => m.type === 'realServer').map((m) => [m.rs, m.up, m.reason]);
+  all.flatMap((m) => (m.type === 'states' ? m.realServers : [])).map((m) => [m.rs, m.up, m.reason]);
+const quorums = (all: readonly FromHealthcheck[]) =>
+  all.flatMap((m) => (m.type === 'states' ? m.virtualServers : []));
 
-test('everything is told before `configured`, which echoes the revision', (t) => {
+test('all levels come in one message before `configured`, which echoes the revision', (t) => {
   const b = bench();
   b.configure(vs(rs('a'), rs('b')));
+  const heard = b.heard();
   t.deepEqual(
-    b.heard().map((m) => (m.type === 'configured' ? m.revision : m.type)),
-    ['realServer', 'realServer', 'virtualServer', 1],
+    heard.map((m) => (m.type === 'configured' ? m.revision : m.type)),
+    ['states', 1],
+  );
+  t.deepEqual(servers(heard), [
+    ['a', true, 'start'],
+    ['b', true, 'start'],
+  ]);
+  t.deepEqual(
+    quorums(heard).map((q) => [q.vs, q.quorumUp, q.liveWeight]),
+    [['vs1', true, 2]],
+  );
+});
+
+test('what changes in one turn of the loop is one message, with the latest levels', (t) => {
+  const b = bench({ random: () => 0 });
+  b.configure(vs(rs('a'), rs('b'), rs('c')));
+  b.heard();
+  b.dead.add('a').add('b');
+  b.clock.advance(1000);
+  b.dead.clear();
+  b.clock.advance(11_000);
+  const heard = b.heard();
+  t.is(heard.length, 1);
+  t.deepEqual(servers(heard), [
+    ['a', true, 'TCP_CHECK success'],
+    ['b', true, 'TCP_CHECK success'],
+  ]);
+});
+
+test('checks go on without a controller, and the next one receives all levels first', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a'), rs('b')));
+  b.dead.add('a');
+  b.clock.advance(10_000);
+  b.heard();
+  const levels = b.reconnect();
+  t.deepEqual(
+    levels.map((m) => m.type === 'states' && m.whole),
+    [true],
+  );
+  t.deepEqual(servers(levels), [
+    ['a', false, 'TCP_CHECK failed: connection refused'],
+    ['b', true, 'start'],
+  ]);
+  t.deepEqual(
+    quorums(levels).map((q) => [q.quorumUp, q.liveWeight]),
+    [[true, 1]],
+  );
+  // What it believes does not matter for what is known here.
+  b.configure(vs(rs('a', { held: 'up' }), rs('b', { held: 'down' })));
+  t.deepEqual(
+    b.heard().map((m) => m.type),
+    ['configured'],
+  );
+});
+
+test('a controller that was replaced changes nothing any more, nor does half of its set', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a')), { ...vs(rs('b')), id: 'vs2' });
+  const [first] = configurePages(9, true, [vs(rs('a')), { ...vs(rs('b')), id: 'vs2' }], [], 1);
+  if (first !== undefined) b.receive(first);
+  b.reconnect();
+  b.configure({ ...vs(rs('b')), id: 'vs2' });
+  t.is(b.service.counters().checkers, 1);
+});
+
+test('a configuration that is not whole leaves the others as they are', (t) => {
+  const b = bench();
+  b.configure(vs(rs('a')), { ...vs(rs('b')), id: 'vs2' }, { ...vs(rs('c')), id: 'vs3' });
+  for (const page of configurePages(2, false, [{ ...vs(rs('d')), id: 'vs4' }], ['vs2']))
+    b.receive(page);
+  b.heard();
+  t.deepEqual(
+    quorums(b.reconnect()).map((q) => q.vs),
+    ['vs1', 'vs3', 'vs4'],
   );
 });
 
@@ -98,8 +199,8 @@ test('a dead server goes out at its first check, the quorum with the last one', 
     ['b', false, 'TCP_CHECK failed: connection refused'],
   ]);
   t.deepEqual(
-    heard.filter((m) => m.type === 'virtualServer').map((m) => [m.quorumUp, m.reason, m.since]),
-    [[false, 'Lost quorum 1-0=1 > 0', 1_006_000]],
+    quorums(heard).map((m) => [m.quorumUp, m.liveWeight, m.reason, m.since]),
+    [[false, 0, 'Lost quorum 1-0=1 > 0', 1_006_000]],
   );
 });
 
@@ -170,8 +271,8 @@ test('an adopted server stays as the data plane has it until it has answered', (
   const b = bench();
   b.configure(vs(rs('a', { held: 'down' }), rs('b', { held: 'up' })));
   t.deepEqual(servers(b.heard()), [
-    ['a', false, 'adopted'],
-    ['b', true, 'adopted'],
+    ['a', false, 'as before the restart'],
+    ['b', true, 'as before the restart'],
   ]);
   b.clock.advance(10_000);
   t.deepEqual(servers(b.heard()), [['a', true, 'TCP_CHECK success']]);
@@ -193,25 +294,23 @@ test('a suspended virtual server is not asked and keeps its state; new servers r
   b.configure(vs(rs('a')));
   b.dead.add('a');
   b.clock.advance(10_000);
-  b.service.receive({ type: 'suspend', virtualServer: 'vs1', suspended: true });
-  b.configure(vs(rs('a'), rs('b')));
+  const resting = { ...vs(rs('a'), rs('b')), suspended: true };
+  b.configure(resting);
   b.heard();
   const before = b.probed.length;
   b.clock.advance(100_000);
   t.is(b.probed.length, before);
   t.deepEqual(b.heard(), []);
   b.dead.clear();
-  b.service.receive({ type: 'suspend', virtualServer: 'vs1', suspended: false });
+  b.configure({ ...resting, suspended: false });
   b.clock.advance(110_000);
   t.deepEqual(servers(b.heard()), [['a', true, 'TCP_CHECK success']]);
 });
 
-test('shutdown stops every check and says so', (t) => {
+test('a stop ends every check', (t) => {
   const b = bench();
   b.configure(vs(rs('a')));
-  b.heard();
-  b.service.receive({ type: 'shutdown' });
-  t.deepEqual(b.heard(), [{ type: 'stopped' }]);
+  b.service.stop();
   t.is(b.clock.armed(), 0);
 });
 
@@ -235,7 +334,9 @@ test('10,000 checks that start together are spread over their delay_loop', (t) =
 
 test('every input of every machine reaches the journal (law 10)', (t) => {
   const seen: string[] = [];
-  const b = bench({ journal: (machine, e) => seen.push(`${machine}: ${e.input.type}`) });
+  const hook = (unit: string) => (e: { readonly input: { readonly type: string } }) =>
+    void seen.push(`${unit}: ${e.input.type}`);
+  const b = bench({ journal: { checker: hook, virtualServer: hook } });
   b.configure(vs(rs('a')));
   b.clock.advance(6000);
   t.deepEqual(seen, [
