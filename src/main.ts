@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { drops, reload, sessions, status } from './cli/commands.js';
+import { endWithReader, print } from './cli/output.js';
+import { screenOf } from './cli/terminal.js';
 import { version } from './kernel/io/version.js';
 import { check } from './node/check.js';
 import { replayFile } from './node/replay.js';
@@ -23,15 +25,26 @@ const finish = (code: Promise<number> | number): void => {
   });
 };
 
+/** The command line is wrong: exit code 2, nothing was asked of the node. */
+const wrong = (message: string): never => {
+  process.stderr.write(`keelson: ${message}; see keelson --help\n`);
+  process.exit(2);
+};
+
 const asking = <T>(y: import('yargs').Argv<T>) =>
   y
     .option('run-dir', { type: 'string', default: defaultRunDir, describe: 'where the node runs' })
     .option('json', { type: 'boolean', default: false, describe: 'print JSON' });
 
-const ask = (a: { 'run-dir': string; json: boolean }) => ({
-  apiSocket: runDir(resolve(a['run-dir'])).apiSocket,
-  json: a.json,
-});
+const ask = (a: { 'run-dir': string; json: boolean }) => {
+  endWithReader();
+  return {
+    apiSocket: runDir(resolve(a['run-dir'])).apiSocket,
+    json: a.json,
+    print,
+    screen: () => screenOf(process.stdout, process.env),
+  };
+};
 
 const cli = yargs(hideBin(process.argv))
   .scriptName('keelson')
@@ -102,8 +115,12 @@ const cli = yargs(hideBin(process.argv))
   .command(
     'sessions',
     'sessions of the data plane',
-    (y) => asking(y).option('limit', { type: 'number', default: 1000 }),
-    (a) => finish(sessions({ ...ask(a), limit: a.limit })),
+    (y) => asking(y).option('limit', { type: 'number', default: 1000, describe: '0: all' }),
+    (a) => {
+      if (!Number.isInteger(a.limit) || a.limit < 0 || a.limit > 999_999_999)
+        wrong(`--limit: found '${a.limit}', expected a whole number from 0 (all)`);
+      finish(sessions({ ...ask(a), limit: a.limit }));
+    },
   )
   .command(
     'drops',
@@ -135,7 +152,7 @@ const cli = yargs(hideBin(process.argv))
   .command('reload', 'read the configuration again', asking, (a) => finish(reload(ask(a))))
   .command(
     'replay <journal>',
-    "live a controller's journal (RUN_DIR/journal.jsonl) again and print what it decided",
+    'replay a journal of RUN_DIR without performing effects, and print what was decided',
     (y) =>
       y
         .positional('journal', { type: 'string', demandOption: true })
@@ -144,12 +161,12 @@ const cli = yargs(hideBin(process.argv))
   )
   .demandCommand(1, 'a command is missing')
   .strict()
+  .recommendCommands()
   .help()
   .wrap(Math.min(100, process.stdout.columns ?? 100))
   .fail((message, error) => {
     if (error !== undefined && error !== null) throw error;
-    process.stderr.write(`keelson: ${message}; see keelson --help\n`);
-    process.exit(2);
+    wrong(message.replace(/\n+/g, '; '));
   });
 
 if (!existsSync(built) && process.argv.includes('start'))

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { dpip } from './cli/dpip/run.js';
 import { ipvsadm, type ToolContext } from './cli/ipvsadm/run.js';
+import { endWithReader, print } from './cli/output.js';
 import { UsageError } from './cli/usage.js';
 import { version } from './kernel/io/version.js';
 import { defaultRunDir, runDir } from './node/run-dir.js';
@@ -13,7 +14,7 @@ const fromIpcFile = (path: string): string => {
     return statSync(path).isDirectory() ? path : dirname(path);
   } catch {
     throw new UsageError(
-      `DPVS_IPC_FILE=${path} is not there; it names the run-dir of a running node, or unset it and use --run-dir or KEELSON_RUN_DIR`,
+      `DPVS_IPC_FILE=${path} does not exist; set it to the run-dir of a running node, or unset it and use --run-dir or KEELSON_RUN_DIR`,
     );
   }
 };
@@ -35,13 +36,12 @@ const context: ToolContext = {
   argv: process.argv.slice(2),
   version,
   socket: socketOf,
-  print: (text) => void process.stdout.write(text),
+  print,
   complain: (text) => void process.stderr.write(text),
   input,
 };
 
-/** Listings go into pipes that close early, as with head. */
-process.stdout.on('error', () => process.exit(0));
+endWithReader();
 
 export const run = async (tool: 'ipvsadm' | 'dpip'): Promise<void> => {
   process.exitCode = await (tool === 'ipvsadm' ? ipvsadm : dpip)(context);

@@ -14,7 +14,11 @@ export class ApiError extends Error {
   }
 }
 
-export const notRunning = 'KS_CLI_NOT_RUNNING';
+const notRunning = 'KS_CLI_NOT_RUNNING';
+
+/** Whether the node, or its controller, is gone or has just ended: it may come back. */
+export const hasEnded = (e: ApiError): boolean =>
+  [notRunning, 'KS_CLI_ENDED', 'KS_NODE_STOPPING', 'KS_DATAPLANE_DOWN'].includes(e.code);
 
 const explain = (socketPath: string, e: NodeJS.ErrnoException): ApiError => {
   if (e.code === 'ENOENT' || e.code === 'ECONNREFUSED')

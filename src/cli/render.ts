@@ -1,147 +1,110 @@
-/** The API's answers as text for a person. Pure: `now` comes in. */
+/** Answers of the API that are short: sessions, drops, reload. Pure. */
+import type { DropsView, ReloadView, SessionView } from '../api/views.js';
+import { explain } from './drops.js';
+import { type Cell, tableLines } from './table.js';
+import { plain, type Screen, wrap } from './terminal.js';
 
-import type {
-  DropsView,
-  RealServerView,
-  ReloadView,
-  SessionView,
-  StatusView,
-  VirtualServerView,
-} from '../api/views.js';
-import { endpoint } from './endpoint.js';
-import { table } from './table.js';
+const sessionHead = [
+  'worker',
+  'proto',
+  'expires',
+  'state',
+  'client',
+  'virtual server',
+  'local',
+  'real server',
+] as const;
 
-/** `3s`, `4m10s`, `2h05m`, `3d04h` */
-export const ago = (since: string, nowMs: number): string => {
-  const s = Math.max(0, Math.floor((nowMs - Date.parse(since)) / 1000));
-  const two = (n: number): string => String(n).padStart(2, '0');
-  if (s < 60) return `${s}s`;
-  if (s < 3600) return `${Math.floor(s / 60)}m${two(s % 60)}s`;
-  if (s < 86_400) return `${Math.floor(s / 3600)}h${two(Math.floor(s / 60) % 60)}m`;
-  return `${Math.floor(s / 86_400)}d${two(Math.floor(s / 3600) % 24)}h`;
+const sessionCells = (r: SessionView): readonly string[] => [
+  String(r.worker),
+  r.protocol,
+  `${Math.ceil(r.expiresMs / 1000)}s`,
+  r.state,
+  r.client,
+  r.vip,
+  r.lip,
+  r.realServer,
+];
+
+/** Lines of one batch of sessions; the widths of the first batch are those of all. */
+export type SessionLines = (rows: readonly SessionView[]) => string;
+
+/** Where everything does not fit in a line: the way in, and below it the way out. */
+const inSeveralLines =
+  (room: number): SessionLines =>
+  (rows) => {
+    const way = (from: string, to: string): string =>
+      from.length + to.length + 6 <= room ? `  ${from} -> ${to}\n` : `  ${from}\n    -> ${to}\n`;
+    return rows
+      .map((r) => {
+        const seconds = Math.ceil(r.expiresMs / 1000);
+        const head = `[${r.worker}] ${r.protocol} ${r.state} ${seconds}s\n`;
+        return head + way(r.client, r.vip) + way(r.lip, r.realServer);
+      })
+      .join('');
+  };
+
+export const sessionLines = (
+  first: readonly SessionView[],
+  screen: Screen,
+): { readonly head: string; readonly lines: SessionLines } => {
+  const cells = [sessionHead, ...first.map(sessionCells)];
+  const widths = sessionHead.map((_, i) => Math.max(...cells.map((c) => c[i]?.length ?? 0)));
+  // Without worker and local address, which matter least, a line is shorter.
+  const all = widths.map((_, i) => i);
+  const few = all.filter((i) => i !== 0 && i !== 6);
+  const length = (columns: readonly number[]): number =>
+    columns.reduce((n, i) => n + (widths[i] ?? 0) + 2, -2);
+  const room = screen.columns ?? Number.POSITIVE_INFINITY;
+  const columns = [all, few].find((c) => length(c) <= room);
+  if (columns === undefined) return { head: '', lines: inSeveralLines(room) };
+  const line = (row: readonly string[]): string =>
+    `${columns
+      .map((i) => (row[i] ?? '').padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd()}\n`;
+  return {
+    head: line(sessionHead),
+    lines: (rows) => rows.map((r) => line(sessionCells(r))).join(''),
+  };
 };
 
-const stateOf = (r: RealServerView): string => {
-  const left = r.activeSessions + r.inactiveSessions;
-  const drain = left > 0 ? `${left} left` : 'drained';
-  if (!r.up) return `OUT, ${drain}`;
-  if (r.draining) return `draining, ${drain}`;
-  return r.full ? `full, limit ${r.limit ?? 0}` : 'up';
+export const renderSessions = (rows: readonly SessionView[], screen: Screen = plain): string => {
+  if (rows.length === 0) return 'no sessions\n';
+  const { head, lines } = sessionLines(rows, screen);
+  return head + lines(rows);
 };
 
-/** Local ports in use: hundredths of a percent do not matter, nearly all do. */
-const portsOf = ({ localPorts: p }: RealServerView): string =>
-  p === null ? '-' : `${((100 * p.used) / p.of).toFixed(p.used * 100 >= p.of ? 0 : 1)} %`;
+/** Names of the columns of `perWorker`: the workers, and the main lcore as the last one. */
+const workerHeads = (n: number): readonly string[] =>
+  Array.from({ length: n }, (_, i) => (i === n - 1 ? 'main' : `worker ${i}`));
 
-const virtualServer = (v: VirtualServerView, nowMs: number): string => {
-  const where = /^match /i.test(v.address) ? v.address : endpoint(v.address, v.port);
-  const head = `${v.protocol} ${where}  ${v.scheduler} ${v.forwarding}  ${
-    v.origin === 'runtime' ? v.reason : v.quorumUp ? 'quorum up' : `QUORUM LOST: ${v.reason}`
-  }\n`;
-  const rows = v.realServers.map((r) => [
-    endpoint(r.address, r.port),
-    String(r.weight),
-    stateOf(r),
-    ago(r.since, nowMs),
-    String(r.activeSessions),
-    String(r.inactiveSessions),
-    String(r.connections),
-    portsOf(r),
-    r.reason,
-  ]);
-  return (
-    head +
-    table(
-      [
-        ['real server', 'weight', 'state', 'since', 'active', 'inactive', 'conns', 'ports', 'why'],
-        ...rows,
-      ],
-      '  ',
-    )
-  );
-};
-
-/** What refused new sessions, and what to do about it. */
-const noRoom = ({ noRoom: n }: StatusView['dataplane']): string =>
-  [
-    [n.localPorts, 'no local port left towards the real server', 'add local addresses'],
-    [n.sessionTable, 'session table full', 'raise conn_pool_size in dpvs.conf'],
-    [n.serversFull, 'every real server at its threshold', 'add real servers'],
-  ]
-    .map(([packets, what, todo]) =>
-      packets === 0
-        ? ''
-        : `no room for ${packets} packets since the data plane started: ${what}; ${todo}\n`,
-    )
-    .join('');
-
-export const renderStatus = (s: StatusView, nowMs: number): string => {
-  const d = s.dataplane;
-  const lines = [
-    `node ${s.node.routerId}  keelson ${s.node.version}  up ${ago(s.node.startedAt, nowMs)}\n`,
-    s.node.configError === null ? '' : `configuration not reloaded: ${s.node.configError}\n`,
-    `data plane ${d.state}${d.reason === null ? '' : `: ${d.reason}`}  generation ${d.generation}  workers ${d.workers}${
-      d.changedWorker === null || d.workers < 2
-        ? ''
-        : ` (${(d.changedWorker * 100).toFixed(1)} % of packets changed worker)`
-    }${d.leaseLeftMs === null ? '' : `  VIP lease ${d.leaseLeftMs} ms`}\n`,
+export const renderDrops = (d: DropsView, screen: Screen = plain): string => {
+  if (d.drops.length === 0) return 'nothing was dropped\n';
+  const workers = Math.max(...d.drops.map((r) => r.perWorker.length));
+  const rows: readonly (readonly Cell[])[] = [
+    ['reason', 'packets', ...workerHeads(workers), 'meaning'],
+    ...d.drops.map((r) => [
+      r.reason,
+      String(r.total),
+      ...r.perWorker.map(String),
+      explain(r.reason).means,
+    ]),
   ];
-  lines.push(noRoom(d));
-  if (s.vrrp.length > 0) {
-    const rows = s.vrrp.map((v) => [
-      v.name,
-      v.interface,
-      String(v.vrid),
-      v.state,
-      String(v.priority),
-      ago(v.since, nowMs),
-      v.activeAddress ?? '-',
-      v.reason,
-    ]);
-    lines.push(
-      '\n',
-      table([['vrrp', 'interface', 'vrid', 'state', 'prio', 'since', 'active is', 'why'], ...rows]),
-    );
-  }
-  if (s.vips.length > 0) {
-    const rows = s.vips.map((v) => [v.address, v.device, v.announced ? 'yes' : 'no', v.reason]);
-    lines.push('\n', table([['VIP', 'device', 'announced', 'why'], ...rows]));
-  }
-  for (const v of s.virtualServers) lines.push('\n', virtualServer(v, nowMs));
-  for (const l of s.leaving)
-    lines.push(`\n${l.service}: ${l.realServer} was removed, ${l.sessions} sessions left\n`);
-  const { commands, shadowed } = s.runtime;
-  if (commands > 0) lines.push(`\nset by commands: ${commands} (ipvsadm -S, dpip show)\n`);
-  for (const x of shadowed) lines.push(`  not in force: ${x.what}: ${x.why}\n`);
-  return lines.join('');
+  // With many workers the sums remain; --json has every worker.
+  const spare = Array.from({ length: workers }, (_, i) => 2 + i);
+  const lines = tableLines(rows, { screen, spare });
+  const remedies = d.drops.flatMap((r) => {
+    const { remedy } = explain(r.reason);
+    return remedy === null || r.total === 0 ? [] : wrap(screen, `${r.reason}: ${remedy}`);
+  });
+  return [...lines, ...(remedies.length === 0 ? [] : ['', ...remedies])]
+    .map((l) => `${l}\n`)
+    .join('');
 };
 
-export const renderSessions = (rows: readonly SessionView[]): string =>
-  rows.length === 0
-    ? 'no sessions\n'
-    : table([
-        ['worker', 'proto', 'expires', 'state', 'client', 'virtual server', 'local', 'real server'],
-        ...rows.map((r) => [
-          String(r.worker),
-          r.protocol,
-          `${Math.ceil(r.expiresMs / 1000)}s`,
-          r.state,
-          r.client,
-          r.vip,
-          r.lip,
-          r.realServer,
-        ]),
-      ]);
-
-export const renderDrops = (d: DropsView): string =>
-  d.drops.length === 0
-    ? 'nothing dropped\n'
-    : table([
-        ['reason', 'total', 'per worker'],
-        ...d.drops.map((r) => [r.reason, String(r.total), r.perWorker.join(' ')]),
-      ]);
-
-export const renderReload = (r: ReloadView): string =>
-  `${r.text}${r.ok ? 'reloaded' : 'not reloaded, the running configuration stays'}${
-    r.ok && r.changes.length === 0 ? ': nothing changed' : ''
-  }\n${r.changes.map((c) => `  ${c}\n`).join('')}`;
+export const renderReload = (r: ReloadView): string => {
+  const outcome = r.ok ? 'reloaded' : 'not reloaded; the running configuration stays in force';
+  const nothing = r.ok && r.changes.length === 0 ? ': nothing changed' : '';
+  return `${r.text}${outcome}${nothing}\n${r.changes.map((c) => `  ${c}\n`).join('')}`;
+};

@@ -3,6 +3,7 @@
  * keywords, because what is known and what is not there yet shall both be told by name. Pure.
  */
 import type { RouteScope, RuntimeCommand } from '../../api/views.js';
+import { orSuggest } from '../suggest.js';
 import { UsageError } from '../usage.js';
 
 export interface Options {
@@ -106,7 +107,7 @@ const scan = (argv: readonly string[]): Scanned => {
   for (let token = rest.shift(); token !== undefined; token = rest.shift()) {
     const reader = Object.hasOwn(readers, token) ? readers[token] : undefined;
     if (reader !== undefined) reader();
-    else if (token === '--help' || (token === 'help' && plain.length === 0)) asked = 'help';
+    else if (token === '--help' || (token === 'help' && plain.length < 2)) asked = 'help';
     else if (token === '--version') asked = 'version';
     else if (token.startsWith('-'))
       bad(`unknown option '${token}'; there is ${Object.keys(readers).join(' ')}`);
@@ -380,16 +381,20 @@ export const parse = (argv: readonly string[]): Parsed => {
   if (asked !== null) return { request: { kind: asked }, options };
   const [word, verb = 'show', ...more] = plain;
   if (word === undefined)
-    return bad(`an object is missing: ${Object.keys(objects).join(', ')}; dpip -h tells more`);
+    return bad(`an object is missing: ${Object.keys(objects).join(', ')}; dpip -h shows more`);
   const name = Object.hasOwn(longForms, word) ? (longForms[word] ?? word) : word;
   if (Object.hasOwn(missingObjects, name))
-    bad(`dpip ${name}: ${missingObjects[name]} are not there yet`);
+    bad(`dpip ${name}: not there yet: ${missingObjects[name]}`);
   const object = Object.hasOwn(objects, name) ? objects[name] : undefined;
   if (object === undefined)
-    return bad(`unknown object '${word}'; there is ${Object.keys(objects).join(', ')}`);
+    return bad(
+      `unknown object '${word}'; ${orSuggest(word, [...Object.keys(objects), ...Object.keys(longForms)], `there is ${Object.keys(objects).join(', ')}`)}`,
+    );
   const verbs = Object.hasOwn(object, verb) ? object[verb] : undefined;
   if (verbs === undefined)
-    return bad(`dpip ${name}: unknown verb '${verb}'; there is ${Object.keys(object).join(', ')}`);
+    return bad(
+      `dpip ${name}: unknown verb '${verb}'; ${orSuggest(verb, Object.keys(object), `there is ${Object.keys(object).join(', ')}`)}`,
+    );
   const what = `dpip ${name} ${verb}`;
   if (name === 'link' && verbs.grammar.values.length === 0) bad(`${what}: ${linkSettings}`);
   return { request: verbs.run(lineOf(what, more, verbs.grammar), options), options };

@@ -17,24 +17,52 @@ const origin = (r: TableRowView): string =>
 export const renderAddresses = (rows: readonly TableRowView[], stats: boolean): string =>
   rows
     .map((r) => {
-      const used = stats && r.localPortsUsed !== null ? ` sa_used ${r.localPortsUsed}` : '';
+      const free = r.localPortsFree === null ? '' : ` sa_free ${r.localPortsFree}`;
+      const used = stats && r.localPortsUsed !== null ? ` sa_used ${r.localPortsUsed}${free}` : '';
       const from = origin(r) === '' ? '' : ` ${origin(r)}`;
       return `${inet(r)} ${prefix(r)} scope global ${r.device}${from}\n     valid_lft forever preferred_lft forever${used}\n`;
     })
     .join('');
 
+const unset = (r: TableRowView): string => (r.family === 6 ? '::' : '0.0.0.0');
+
 const routeLine = (r: TableRowView): string => {
-  const unset = r.family === 6 ? '::' : '0.0.0.0';
   const scope = r.gateway === null ? 'link' : 'global';
-  const by = r.kernel ? 'kernel' : r.connected ? 'auto' : 'static';
-  return r.family === 6
-    ? `inet6 ${prefix(r)}${r.gateway === null ? '' : ` via ${r.gateway}`}${r.source === null ? '' : ` src ${r.source}`} dev ${r.device} mtu ${r.mtu} scope ${scope} metric ${r.metric} proto ${by}\n`
-    : `inet ${prefix(r)} via ${r.gateway ?? unset} src ${r.source ?? unset} dev ${r.device} mtu ${r.mtu} tos 0 scope ${scope} metric ${r.metric} proto ${by}\n`;
+  const by = r.command ? 'static' : r.kernel ? 'kernel' : r.connected ? 'auto' : 'static';
+  const via = r.gateway ?? (r.family === 6 ? null : unset(r));
+  const source = r.source ?? (r.family === 6 ? null : unset(r));
+  return [
+    `${inet(r)} ${prefix(r)}`,
+    ...(via === null ? [] : [`via ${via}`]),
+    ...(source === null ? [] : [`src ${source}`]),
+    `dev ${r.device} mtu ${r.mtu}`,
+    ...(r.family === 6 ? [] : ['tos 0']),
+    `scope ${scope} metric ${r.metric} proto ${by}\n`,
+  ].join(' ');
 };
 
-/** The kernel has a route for each of its addresses, and the address by itself means the same one: shown once. */
-export const renderRoutes = (rows: readonly TableRowView[]): string =>
-  [...new Set(rows.map(routeLine))].join('');
+/** An address of our own, as the route to itself that it is. */
+const hostLine = (r: TableRowView): string =>
+  r.family === 6
+    ? `inet6 ${r.address}/128 dev ${r.device} scope host metric 0 proto auto\n`
+    : `inet ${r.address}/32 via 0.0.0.0 src 0.0.0.0 dev ${r.device} mtu ${r.mtu} tos 0 scope host metric 0 proto auto\n`;
+
+/** What a route is; who set it does not make it another one. */
+const sameRoute = (r: TableRowView): string =>
+  [r.family, prefix(r), r.device, r.gateway ?? '', r.source ?? '', r.mtu, r.metric].join(' ');
+
+/** A route that both a command and the kernel have is one route: shown once, as the command's. */
+export const renderRoutes = (
+  rows: readonly TableRowView[],
+  addresses: readonly TableRowView[] = [],
+): string => {
+  const routes = new Map<string, TableRowView>();
+  for (const r of rows) {
+    const key = sameRoute(r);
+    if (!routes.has(key) || r.command) routes.set(key, r);
+  }
+  return [...[...routes.values()].map(routeLine), ...new Set(addresses.map(hostLine))].join('');
+};
 
 export const renderNeighbours = (rows: readonly TableRowView[], verbose: boolean): string =>
   rows

@@ -23,8 +23,12 @@ const links = async (socket: string, device: string | null): Promise<readonly Li
   return found;
 };
 
-const rows = async (socket: string, s: Show, o: Options): Promise<readonly TableRowView[]> => {
-  const what = s.what as keyof typeof tables;
+const rows = async (
+  socket: string,
+  s: Show,
+  o: Options,
+  what: keyof typeof tables,
+): Promise<readonly TableRowView[]> => {
   const use = what === 'addr' && o.stats ? '&use=1' : '';
   const all = (await callApi(
     socket,
@@ -38,10 +42,18 @@ const rows = async (socket: string, s: Show, o: Options): Promise<readonly Table
   );
 };
 
-const table = (what: Show['what'], list: readonly TableRowView[], o: Options): string => {
+const table = async (
+  socket: string,
+  s: Show,
+  o: Options,
+  what: keyof typeof tables,
+): Promise<string> => {
+  const list = await rows(socket, s, o, what);
   if (o.json) return json(list);
   if (what === 'addr') return renderAddresses(list, o.stats || o.verbose);
-  return what === 'route' ? renderRoutes(list) : renderNeighbours(list, o.verbose || o.stats);
+  return what === 'route'
+    ? renderRoutes(list, await rows(socket, s, o, 'addr'))
+    : renderNeighbours(list, o.verbose || o.stats);
 };
 
 /** Prints once, or `count` times with an interval. */
@@ -54,12 +66,12 @@ const again = async (o: Options, print: (turn: number) => Promise<void>): Promis
 };
 
 const show = async (c: ToolContext, socket: string, s: Show, o: Options): Promise<void> => {
-  if (s.what !== 'link')
-    return again(o, async () => c.print(table(s.what, await rows(socket, s, o), o)));
+  const { what } = s;
+  if (what !== 'link') return again(o, async () => c.print(await table(socket, s, o, what)));
   let before: readonly LinkView[] = [];
   return again(o, async () => {
     const now = await links(socket, s.device);
-    c.print(o.json ? json(now) : renderLinks(now, o, before, o.interval ?? 1));
+    await c.print(o.json ? json(now) : renderLinks(now, o, before, o.interval ?? 1));
     before = now;
   });
 };

@@ -5,6 +5,7 @@ import type {
   ServiceSettings,
   ServiceWords,
 } from '../../api/views.js';
+import { suggest } from '../suggest.js';
 import { UsageError } from '../usage.js';
 import { lengthOfMask, matchOf, secondsAsMs, serverOf, serviceOf, wholeNumber } from './values.js';
 import { type Word, words } from './words.js';
@@ -24,7 +25,7 @@ export type Request =
   | Listing
   | { readonly kind: 'locals'; readonly service: ServiceWords | null; readonly json: boolean }
   | { readonly kind: 'zero'; readonly service: ServiceWords | null; readonly json: boolean }
-  | { readonly kind: 'save' }
+  | { readonly kind: 'save'; readonly json: boolean }
   | { readonly kind: 'restore' }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' };
@@ -48,18 +49,9 @@ const bad = (message: string): never => {
 const short = new Map(words.flatMap((w) => (w.short === null ? [] : [[w.short, w] as const])));
 const long = new Map(words.flatMap((w) => (w.long === null ? [] : [[w.long, w] as const])));
 
-const sharedLetters = (a: string, b: string): number => {
-  let n = 0;
-  while (n < a.length && a[n] === b[n]) n += 1;
-  return n;
-};
-
-/** The known word that begins most like it. */
-const nearest = (name: string): string => {
-  const [best] = [...long.keys()].sort((a, b) => sharedLetters(b, name) - sharedLetters(a, name));
-  return best !== undefined && sharedLetters(best, name) > 2
-    ? `did you mean --${best}?`
-    : 'ipvsadm -h shows all';
+const near = (name: string): string => {
+  const found = suggest(name, [...long.keys()]);
+  return found === null ? 'ipvsadm -h shows all' : `did you mean --${found}?`;
 };
 
 /** Takes words off `rest` as an argument needs them. */
@@ -75,7 +67,7 @@ const argumentOf = (w: Word, as: string, joined: string | null, rest: string[]):
 
 const longWord = (token: string, rest: string[]): Given => {
   const [name = '', ...more] = token.slice(2).split('=');
-  const w = long.get(name) ?? bad(`unknown word '${token}'; ${nearest(name)}`);
+  const w = long.get(name) ?? bad(`unknown word '${token}'; ${near(name)}`);
   const as = `--${name}`;
   return { word: w, as, value: argumentOf(w, as, more.length > 0 ? more.join('=') : null, rest) };
 };
@@ -396,7 +388,7 @@ const requests: Readonly<Record<string, (l: Line) => Request>> = {
   L: listing,
   l: listing,
   Z: (l) => ({ kind: 'zero', service: selected(l), json: l.has('json') }),
-  S: () => ({ kind: 'save' }),
+  S: (l) => ({ kind: 'save', json: l.has('json') }),
   R: () => ({ kind: 'restore' }),
   h: () => ({ kind: 'help' }),
   v: () => ({ kind: 'version' }),

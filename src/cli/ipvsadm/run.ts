@@ -1,5 +1,4 @@
 /** The program ipvsadm: one command line, one answer. Exit code 0: done, 1: refused by the node, 2: not understood. */
-
 import type {
   RuntimeCommand,
   RuntimeView,
@@ -9,8 +8,9 @@ import type {
   SessionView,
   TransactionView,
 } from '../../api/views.js';
-import { ApiError, callApi } from '../client.js';
+import { ApiError, callApi, readLines, sendLines } from '../client.js';
 import { endpoint } from '../endpoint.js';
+import { type Print, printList } from '../output.js';
 import { UsageError } from '../usage.js';
 import { type Listing, type Parsed, parse, parseSaved, type Request } from './parse.js';
 import {
@@ -32,12 +32,11 @@ export interface ToolContext {
   readonly version: string;
   /** From --run-dir, or where it is without; throws UsageError. */
   readonly socket: (runDir: string | null) => string;
-  readonly print: (text: string) => void;
+  readonly print: Print;
   readonly complain: (text: string) => void;
   readonly input: () => Promise<string>;
 }
 
-const mostSessions = 100_000;
 const rateMs = 1000;
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
@@ -116,30 +115,35 @@ const sockpair = (text: string) => {
   };
 };
 
+/** Those of a page that were asked for. */
+const wantedOf = function* (
+  rows: readonly SessionView[],
+  wanted: (r: SessionView) => boolean,
+): Generator<SessionView> {
+  for (const r of rows) if (wanted(r)) yield r;
+};
+
+/** Printed while they arrive: there may be millions. */
 const listSessions = async (c: ToolContext, socket: string, l: Listing): Promise<void> => {
   const pair = l.sockpair === null ? null : sockpair(l.sockpair);
-  const query = new URLSearchParams({ limit: String(mostSessions) });
+  const query = new URLSearchParams({ limit: '0' });
   if (pair !== null) {
     query.set('client', pair.client);
     query.set('vip', pair.vip);
   }
-  const rows = (await callApi(
-    socket,
-    'GET',
-    `/v1/sessions?${query.toString()}`,
-  )) as readonly SessionView[];
   const vip =
     l.service === null || l.service.match !== null
       ? null
       : `${l.service.protocol.toLowerCase()} ${endpoint(l.service.address, String(l.service.port))}`;
-  const wanted = rows.filter(
-    (r) =>
-      (pair === null || r.protocol === pair.protocol) &&
-      (vip === null || `${r.protocol} ${r.vip}` === vip),
-  );
-  if (rows.length >= mostSessions)
-    c.complain(`the first ${mostSessions} sessions; ask for one by --sockpair\n`);
-  c.print(l.json ? json(wanted) : renderSessions(wanted));
+  const wanted = (r: SessionView): boolean =>
+    (pair === null || r.protocol === pair.protocol) &&
+    (vip === null || `${r.protocol} ${r.vip}` === vip);
+  const batches = async function* (): AsyncGenerator<readonly SessionView[]> {
+    const pages = readLines(socket, `/v1/sessions?${query.toString()}`);
+    for await (const page of pages) yield [...wantedOf(page as readonly SessionView[], wanted)];
+  };
+  if (l.json) return printList(c.print, batches());
+  for await (const rows of batches()) await c.print(renderSessions(rows));
 };
 
 const list = async (c: ToolContext, socket: string, l: Listing): Promise<void> => {
@@ -149,12 +153,13 @@ const list = async (c: ToolContext, socket: string, l: Listing): Promise<void> =
   const shown = l.nosort ? found : inOrder(found);
   if (l.show === 'rate') {
     const rates = await rated(socket, v, l);
-    c.print(l.json ? json(rates) : renderCounts(v, rates, 'rate', l.exact));
-  } else if (l.json) c.print(json(l.show === 'timeouts' ? v.timeouts : { ...v, services: shown }));
-  else if (l.show === 'timeouts') c.print(renderTimeouts(v));
-  else if (l.show === 'thresholds') c.print(renderThresholds(v, shown));
-  else if (l.show === 'stats') c.print(renderCounts(v, counted(shown), 'stats', l.exact));
-  else c.print(renderServices(v, shown));
+    await c.print(l.json ? json(rates) : renderCounts(v, rates, 'rate', l.exact));
+  } else if (l.json)
+    await c.print(json(l.show === 'timeouts' ? v.timeouts : { ...v, services: shown }));
+  else if (l.show === 'timeouts') await c.print(renderTimeouts(v));
+  else if (l.show === 'thresholds') await c.print(renderThresholds(v, shown));
+  else if (l.show === 'stats') await c.print(renderCounts(v, counted(shown), 'stats', l.exact));
+  else await c.print(renderServices(v, shown));
 };
 
 const locals = async (
@@ -167,20 +172,24 @@ const locals = async (
     (s) => r.service !== null || s.localAddresses.length > 0,
   );
   const flat = shown.map((s) => ({ service: s.name, localAddresses: s.localAddresses }));
-  c.print(r.json ? json(flat) : renderLocals(shown));
+  await c.print(r.json ? json(flat) : renderLocals(shown));
 };
 
 const send = async (socket: string, commands: readonly RuntimeCommand[]): Promise<void> => {
-  const view = (await callApi(socket, 'POST', '/v1/runtime', { commands })) as TransactionView;
+  const view = (await sendLines(socket, '/v1/runtime', commands)) as TransactionView;
   if (typeof view.generation !== 'number')
     throw new ApiError('KS_CLI_ANSWER', 'the node did not name the generation');
 };
 
-/** Services of the files stay, which a user of -C should hear. */
-const tellFiles = async (c: ToolContext, socket: string): Promise<void> => {
+/** Services of the files stay, which a user of -C should know. */
+const reportFiles = async (c: ToolContext, socket: string): Promise<void> => {
   const files = (await services(socket)).services.filter((s) => s.file !== null).length;
   if (files > 0)
-    c.complain(`${files} service${files === 1 ? '' : 's'} of the configuration files stay\n`);
+    c.complain(
+      files === 1
+        ? '1 service stays: it is in the configuration files\n'
+        : `${files} services stay: they are in the configuration files\n`,
+    );
 };
 
 const restore = async (c: ToolContext, socket: string): Promise<void> => {
@@ -197,9 +206,11 @@ const restore = async (c: ToolContext, socket: string): Promise<void> => {
   }
 };
 
-const saveAll = async (c: ToolContext, socket: string): Promise<void> => {
-  const { commands } = (await callApi(socket, 'GET', '/v1/runtime')) as RuntimeView;
-  c.print(saveFiles((await services(socket)).services) + save(commands));
+const saveAll = async (c: ToolContext, socket: string, isJson: boolean): Promise<void> => {
+  const view = (await callApi(socket, 'GET', '/v1/runtime')) as RuntimeView;
+  const { commands } = view;
+  if (isJson) return c.print(json(view));
+  return c.print(saveFiles((await services(socket)).services) + save(commands));
 };
 
 const help = (): string => {
@@ -228,7 +239,7 @@ const carryOut = async (c: ToolContext, { request: r, runDir }: Parsed): Promise
       return c.print(`ipvsadm of keelson ${c.version}\n`);
     case 'change':
       await send(socket, r.commands);
-      if (r.commands.some((x) => x.op === 'service.clear')) await tellFiles(c, socket);
+      if (r.commands.some((x) => x.op === 'service.clear')) await reportFiles(c, socket);
       return;
     case 'list':
       return list(c, socket, r);
@@ -238,11 +249,11 @@ const carryOut = async (c: ToolContext, { request: r, runDir }: Parsed): Promise
       const name =
         r.service === null ? null : (only(await services(socket), r.service)[0]?.name ?? null);
       const before = await callApi(socket, 'POST', '/v1/services/zero', { service: name });
-      if (r.json) c.print(json(before));
+      if (r.json) await c.print(json(before));
       return;
     }
     case 'save':
-      return saveAll(c, socket);
+      return saveAll(c, socket, r.json);
     case 'restore':
       return restore(c, socket);
   }
@@ -260,7 +271,8 @@ export const reporting = async (
   } catch (e) {
     if (!(e instanceof UsageError) && !(e instanceof ApiError)) throw e;
     c.complain(`${name}: ${e.message}\n`);
-    return e instanceof UsageError ? 2 : 1;
+    // A request the node could not read was not understood, like one that was not sent.
+    return e instanceof UsageError || e.code === 'KS_API_BODY' ? 2 : 1;
   }
 };
 

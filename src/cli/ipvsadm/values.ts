@@ -1,4 +1,5 @@
-/** Values of ipvsadm's words. Whether an address is one is the node's to say; here only the form is looked at. */
+/** Values of ipvsadm's words. Their form is checked here; whether they can be in force is for the node to decide. */
+import { isIP } from 'node:net';
 import type { MatchWords, ServerWords, ServiceWords } from '../../api/views.js';
 import { UsageError } from '../usage.js';
 
@@ -24,6 +25,7 @@ const endpoint = (as: string, text: string): { address: string; port: number | n
   const address = bracketed?.[1] ?? (bare ? text : (parts[0] ?? ''));
   const port = bracketed === null ? (bare ? undefined : parts[1]) : bracketed[2];
   if (address === '') bad(`${as}: found '${text}', expected ADDRESS:PORT, IPv6 as [ADDRESS]:PORT`);
+  if (isIP(address) === 0) bad(`${as}: '${address}' is not an IP address; names are not looked up`);
   return {
     address,
     port: port === undefined ? null : wholeNumber(`${as} ${text}: port`, port, 0, 65_535),

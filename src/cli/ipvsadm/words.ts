@@ -242,6 +242,6 @@ export const words: readonly Word[] = [
     'one worker',
     'counters of services are sums over all workers; `keelson drops` shows each worker',
   ),
-  word('json', null, 'json', 'none', `${listing}GZ`, 'JSON'),
+  word('json', null, 'json', 'none', `${listing}GZS`, 'JSON'),
   word('runDir', null, 'run-dir', 'required', 'AEDCRSaedLlZPQG', 'where the node runs'),
 ];

@@ -89,8 +89,8 @@ test('neighbours, and what is shown', (t) => {
 test('what is wrong is told with the word and what there is', (t) => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['', /an object is missing: link, addr, route, neigh/],
-    ['adr show', /unknown object 'adr'/],
-    ['addr sho', /dpip addr: unknown verb 'sho'; there is/],
+    ['adr show', /unknown object 'adr'; did you mean 'addr'\?/],
+    ['addr sho', /dpip addr: unknown verb 'sho'; did you mean 'show'\?/],
     ['addr add dev dpdk0', /dpip addr add: the address is missing/],
     ['addr add 10.0.0.1/24', /dpip addr add: dev is missing/],
     ['addr add 10.0.0.1/24 dev', /dev needs a value/],
@@ -119,7 +119,7 @@ test('what is wrong is told with the word and what there is', (t) => {
     'maddr',
     'lldp',
   ])
-    t.regex(why(`${object} show`), new RegExp(`^dpip ${object}: .* not there yet$`));
+    t.regex(why(`${object} show`), new RegExp(`^dpip ${object}: not there yet: `));
 });
 
 test('whatever is typed: a request, or one line that says what is wrong', (t) => {
@@ -166,6 +166,22 @@ const row: TableRowView = {
   localPortsFree: null,
 };
 
+test('help is found behind an object, too', (t) => {
+  for (const text of ['help', 'addr help', '-h', 'route --help'])
+    t.is(read(text).request.kind, 'help', text);
+});
+
+test('a route is shown once, and an address of our own as a route to itself', (t) => {
+  const kernel = { ...row, command: false, kernel: true };
+  const auto = { ...row, command: false, connected: true };
+  t.is(renderRoutes([kernel, row, auto]).split('\n').length, 2);
+  t.regex(renderRoutes([kernel, row]), /proto static\n$/);
+  t.is(
+    renderRoutes([], [{ ...row, address: '10.0.0.9', prefixLength: 16 }]),
+    'inet 10.0.0.9/32 via 0.0.0.0 src 0.0.0.0 dev dpdk0 mtu 1500 tos 0 scope host metric 0 proto auto\n',
+  );
+});
+
 test('rows as dpip prints them', (t) => {
   t.is(
     renderRoutes([row, { ...row }, { ...row, family: 6, address: '2001:db8::', prefixLength: 64 }]),
@@ -174,10 +190,19 @@ test('rows as dpip prints them', (t) => {
   );
   t.is(
     renderAddresses(
-      [{ ...row, address: '10.0.0.9', prefixLength: 32, local: true, localPortsUsed: 4 }],
+      [
+        {
+          ...row,
+          address: '10.0.0.9',
+          prefixLength: 32,
+          local: true,
+          localPortsUsed: 4,
+          localPortsFree: 96,
+        },
+      ],
       true,
     ),
-    'inet 10.0.0.9/32 scope global dpdk0 sapool\n     valid_lft forever preferred_lft forever sa_used 4\n',
+    'inet 10.0.0.9/32 scope global dpdk0 sapool\n     valid_lft forever preferred_lft forever sa_used 4 sa_free 96\n',
   );
   t.is(
     renderNeighbours(

@@ -160,7 +160,7 @@ test('listings, with letters joined or apart', (t) => {
   });
   t.deepEqual(line('-G -t 192.0.2.1:80'), { kind: 'locals', service: web, json: false });
   t.deepEqual(line('-Z'), { kind: 'zero', service: null, json: false });
-  t.deepEqual(line('-S -n'), { kind: 'save' });
+  t.deepEqual(line('-S -n'), { kind: 'save', json: false });
   t.is(parse(['-L', '--run-dir=/tmp/x']).runDir, '/tmp/x');
 });
 

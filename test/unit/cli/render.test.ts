@@ -1,7 +1,12 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { changedWorker } from '../../../src/api/status.js';
-import type { StatusView } from '../../../src/api/views.js';
-import { ago, renderDrops, renderSessions, renderStatus } from '../../../src/cli/render.js';
+import type { SessionView, StatusView } from '../../../src/api/views.js';
+import { explain } from '../../../src/cli/drops.js';
+import { renderDrops, renderSessions } from '../../../src/cli/render.js';
+import { ago, renderStatus, renderWatch } from '../../../src/cli/status.js';
+import { suggest } from '../../../src/cli/suggest.js';
+import { plain, type Screen, screenOf } from '../../../src/cli/terminal.js';
 
 const t0 = Date.parse('2026-01-02T03:04:05.000Z');
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -146,10 +151,10 @@ test('what found no room is told, with what to do about it', (t) => {
 test('with several workers the share of packets that changed worker is told', (t) => {
   t.regex(
     renderStatus(view, t0),
-    /workers 2 \(45\.7 % of packets changed worker\) {2}VIP lease 1800 ms/,
+    /workers 2 \(45\.7 % of packets changed worker\)\nVIP lease 1800 ms/,
   );
   const none = { ...view.dataplane, changedWorker: null };
-  t.regex(renderStatus({ ...view, dataplane: none }, t0), /workers 2 {2}VIP lease/);
+  t.regex(renderStatus({ ...view, dataplane: none }, t0), /workers 2\nVIP lease/);
   const row = (rx: number, out: number) => ({ rx_packets: rx, handed_out: out, handed_in: 0 });
   const counters = {
     generation: 1,
@@ -173,23 +178,142 @@ test('a configuration that was refused stays in sight', (t) => {
 
 test('empty lists say so instead of printing a head alone', (t) => {
   t.is(renderSessions([]), 'no sessions\n');
-  t.is(renderDrops({ drops: [] }), 'nothing dropped\n');
+  t.is(renderDrops({ drops: [] }), 'nothing was dropped\n');
 });
 
-test('drops stand in columns with their figures to the right', (t) => {
-  const text = renderDrops({
+const terminal: Screen = { columns: 80, rows: 24, hasColour: false };
+const lines = (text: string): readonly string[] => text.replace(/\n$/, '').split('\n');
+const widest = (text: string): number => Math.max(...lines(text).map((l) => l.length));
+
+test('drops have heads, meanings and what to do, and fit 80 columns with any number of workers', (t) => {
+  const drops = (workers: number) => ({
     drops: [
-      { reason: 'ttl', total: 5, perWorker: [5, 0] },
-      { reason: 'no-real-server', total: 120, perWorker: [100, 20] },
+      { reason: 'ttl', total: 5, perWorker: [5, ...Array(workers).fill(0)] },
+      {
+        reason: 'l4-checksum',
+        total: 1_200_000,
+        perWorker: [1_200_000, ...Array(workers).fill(0)],
+      },
     ],
   });
-  t.is(
-    text,
-    [
-      'reason          total  per worker',
-      'ttl                 5  5 0',
-      'no-real-server    120  100 20',
-      '',
-    ].join('\n'),
-  );
+  const text = renderDrops(drops(1), terminal);
+  t.regex(text, /^reason +packets +worker 0 +main +meaning\n/);
+  t.regex(text, /l4-checksum +1200000 +1200000 +0 +wrong TCP, UDP or SCTP/);
+  t.regex(text, /l4-checksum: .*ethtool -K IFACE tx off/s);
+  for (const workers of [1, 2, 4, 16, 64])
+    t.true(widest(renderDrops(drops(workers), terminal)) <= 80);
+});
+
+test('every drop of the data plane is explained', (t) => {
+  const header = readFileSync('native/core/ks_drop.h', 'utf8');
+  const names = [...header.matchAll(/X\([A-Z0-9_]+, "([^"]+)",/g)].map((m) => m[1] ?? '');
+  t.true(names.length > 30);
+  for (const name of names.filter((n) => n !== 'none')) t.not(explain(name).means, '', name);
+});
+
+const session: SessionView = {
+  worker: 0,
+  protocol: 'tcp',
+  state: 'ESTABLISHED',
+  expiresMs: 90_000,
+  client: '192.0.2.11:43210',
+  vip: '198.51.100.80:80',
+  lip: '10.1.0.200:1025',
+  realServer: '10.1.0.11:8080',
+};
+
+test('sessions do not wrap at 80 columns, and nothing is cut where there is room', (t) => {
+  const long = {
+    ...session,
+    client: '[2001:db8:1111:2222:3333:4444:5555:6666]:43210',
+    vip: '[2001:db8:1111:2222:3333:4444:5555:7777]:443',
+  };
+  for (const rows of [[session], [long], [session, long]]) {
+    const text = renderSessions(rows, terminal);
+    t.true(widest(text) <= 80, text);
+    for (const r of rows) t.true(text.includes(r.client) && text.includes(r.realServer), text);
+  }
+  t.is(lines(renderSessions([long])).length, 2, 'a pipe has any width');
+});
+
+/** A node with so many of everything, of which one server in ten is out. */
+const many = (instances: number, services: number, servers: number): StatusView => {
+  const [vrrp] = view.vrrp;
+  const [vip] = view.vips;
+  const [service] = view.virtualServers;
+  const [server] = service?.realServers ?? [];
+  if (!vrrp || !vip || !service || !server) throw new Error('no row');
+  const out = (i: number): boolean => i % 10 === 7;
+  return {
+    ...view,
+    serving: {
+      ok: true,
+      text: 'all of it, with a sentence that is much too long for one line of a terminal',
+    },
+    processes: [
+      {
+        name: 'vrrp',
+        state: 'gone',
+        pid: null,
+        version: '0.1.0',
+        since: iso(t0),
+        restarts: 3,
+        reason: 'killed by SIGKILL; it did not answer for five seconds and more',
+      },
+    ],
+    vrrp: Array.from({ length: instances }, (_, i) => ({ ...vrrp, name: `VI_${i}` })),
+    vips: Array.from({ length: instances }, (_, i) => ({ ...vip, address: `203.0.113.${i}/32` })),
+    summary: { ...view.summary, virtualServers: services, realServers: services * servers },
+    virtualServers: Array.from({ length: services }, (_, i) => ({
+      ...service,
+      port: 80 + i,
+      realServers: Array.from({ length: servers }, (_, k) => ({
+        ...server,
+        address: `10.1.0.${k}`,
+        up: !out(k),
+        draining: out(k),
+        reason: out(k) ? 'connection refused by the host itself, which is rather long' : 'ok',
+      })),
+    })),
+  };
+};
+
+test('a screen of --watch fits 80x24 with any number of everything; what is out comes first', (t) => {
+  for (const [instances, services, servers] of [
+    [0, 1, 1],
+    [1, 1, 3],
+    [1, 1, 32],
+    [2, 3, 9],
+    [255, 24, 20],
+    [1, 24, 2000],
+  ] as const) {
+    const text = renderWatch(many(instances, services, servers), t0, terminal);
+    const name = `${instances} ${services} ${servers}`;
+    t.true(lines(text).length <= 23, `${name}: ${lines(text).length} lines\n${text}`);
+    t.true(widest(text) <= 80, `${name}: ${widest(text)} columns\n${text}`);
+    t.regex(text, /serving: /, name);
+    t.regex(text, /vrrp +gone/, name);
+    if (servers > 7) t.regex(text, /10\.1\.0\.7:8080 .*OUT/, name);
+    if (servers > 20) t.regex(text, /\.\.\. \d+ more real servers/, name);
+    if (services > 20) t.regex(text, /\.\.\. \d+ more virtual servers/, name);
+  }
+});
+
+test('the whole status fits 80 columns; colours only where the terminal has them', (t) => {
+  const whole = renderStatus(many(3, 3, 32), t0, terminal);
+  t.true(widest(whole) <= 80);
+  t.false(whole.includes('\u001b'));
+  t.true(renderStatus(many(3, 3, 32), t0, { ...terminal, hasColour: true }).includes('\u001b[31m'));
+  const tty = { isTTY: true, columns: 132, rows: 50 };
+  t.deepEqual(screenOf(tty, {}), { columns: 132, rows: 50, hasColour: true });
+  t.false(screenOf(tty, { NO_COLOR: '1' }).hasColour);
+  t.false(screenOf(tty, { TERM: 'dumb' }).hasColour);
+  t.deepEqual(screenOf({}, {}), plain);
+});
+
+test('a word that was mistyped finds the one that was meant', (t) => {
+  const known = ['status', 'sessions', 'start', 'stop', 'drops'];
+  t.is(suggest('stauts', known), 'status');
+  t.is(suggest('drop', known), 'drops');
+  t.is(suggest('frobnicate', known), null);
 });
