@@ -2,8 +2,9 @@
  * What `keelson status` shows beside the servers: whether the node serves, who is active and why, which VIP is announced
  * and why not.
  */
+
+import { deviceOf, routerIdOf } from '../cluster/config-index.js';
 import type { State } from '../cluster/machine.js';
-import { deviceOf } from '../cluster/vrrp-input.js';
 import type { VrrpInstance } from '../config/keepalived/types.js';
 import type { Overview, RealServerCounters } from '../dataplane/counters.js';
 import { protocols } from '../dataplane/ops.js';
@@ -78,7 +79,7 @@ const vrrpView = (
   { state: { facts: f }, startedAt, iso, more }: StatusInputs,
   i: VrrpInstance,
 ): VrrpView => {
-  const fact = f.vrrp.get(i.name);
+  const fact = f.vrrp.get(routerIdOf(i));
   return {
     name: i.name,
     interface: i.interface,
@@ -94,12 +95,13 @@ const vrrpView = (
 };
 
 const vipViews = (s: State, i: VrrpInstance): readonly VipView[] => {
-  const fact = s.facts.vrrp.get(i.name);
-  const serviceable = s.plan?.serviceable.get(i.name);
-  const announced = s.plan?.taken.has(i.name) === true && fact?.state === 'active';
+  const id = routerIdOf(i);
+  const fact = s.facts.vrrp.get(id);
+  const serviceable = s.plan?.serviceable.get(id) ?? null;
+  const announced = fact?.state === 'active' && fact.holds && s.facts.served.instances.has(id);
   const why = (): string => {
     if (announced) return `${i.name} is active`;
-    if (serviceable !== undefined && !serviceable.ok) return serviceable.reason;
+    if (serviceable !== null && !serviceable.ok) return serviceable.reason;
     if (fact?.state === 'active') return 'the data plane has not acknowledged it yet';
     return `${i.name} is ${fact?.state ?? 'starting'}: ${fact?.reason ?? ''}`;
   };
@@ -177,7 +179,7 @@ export const servingOf = (
 
 /** A StatusView without its virtual servers. */
 export const statusHead = (x: StatusInputs): Omit<StatusView, 'virtualServers'> => {
-  const { facts, plan } = x.state;
+  const { facts } = x.state;
   const d = facts.dataplane;
   const { keepalived } = facts.config;
   const dataplane: StatusView['dataplane'] = {
@@ -188,7 +190,9 @@ export const statusHead = (x: StatusInputs): Omit<StatusView, 'virtualServers'> 
     workers: d.state === 'up' ? d.workers : 0,
     changedWorker: d.state === 'up' ? changedWorker(x.overview) : null,
     noRoom: noRoom(x.overview),
-    leaseLeftMs: plan?.lease === true ? (x.overview?.leaseLeftMs ?? 0) : null,
+    leaseLeftMs: [...facts.vrrp.values()].some((v) => v.holds)
+      ? (x.overview?.leaseLeftMs ?? 0)
+      : null,
   };
   const vrrp = keepalived.vrrpInstances.map((i) => vrrpView(x, i));
   return {

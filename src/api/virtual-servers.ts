@@ -4,11 +4,10 @@
  */
 import type { Facts } from '../cluster/facts.js';
 import type { State } from '../cluster/machine.js';
-import { virtualServerId } from '../cluster/names.js';
 import type { Plan } from '../cluster/plan.js';
 import { serviceName } from '../cluster/runtime/identity.js';
 import { ownersOf } from '../cluster/runtime/owners.js';
-import { endpoints, hasQuorum, realServerState } from '../cluster/services.js';
+import { endpoints, hasQuorum, quorumReason, realServerState } from '../cluster/services.js';
 import type { RealServer, VirtualServer } from '../config/keepalived/types.js';
 import { isFull } from '../dataplane/counters.js';
 import { paramDefaults } from '../dataplane/diff.js';
@@ -127,7 +126,7 @@ export const fileRows = function* (x: RowInputs, v: VirtualServer): Generator<Vi
       forwarding: v.forwarding,
       quorumUp: hasQuorum(facts, v),
       origin: 'file',
-      reason: facts.quorums.get(virtualServerId(v))?.reason ?? '',
+      reason: quorumReason(facts, v),
       realServers: v.realServers.map((r) => realServerView(x, v, place, r)),
     };
   }

@@ -1,62 +1,142 @@
-/** From one plan to the next as effects, in the order in which they must happen: nothing is announced before it can be served. */
+/** From one plan to the next as effects, in the order in which they must happen. */
 import { digest, type Snapshot } from '../dataplane/snapshot.js';
-import type { FromHealthcheck } from '../healthcheck/messages.js';
 import type { VirtualServerConfig } from '../healthcheck/types.js';
-import type { FromVrrp } from '../vrrp/legacy-messages.js';
-import type { KernelPlan, Plan, Serviceable } from './plan.js';
-import type { VrrpPlan } from './vrrp-input.js';
+import type { InstanceConfig, Serviceable, SyncGroupConfig } from '../vrrp/messages.js';
+import type { Facts } from './facts.js';
+import { healthBriefing, healthChanges } from './health-input.js';
+import type { KernelPlan, Plan } from './plan.js';
 
+/** `configureHealth`, `configureVrrp` and `serviceable` are the messages of the same names. */
 export type Effect =
   | { readonly type: 'kernel'; readonly kernel: KernelPlan }
-  | { readonly type: 'configureHealth'; readonly virtualServers: readonly VirtualServerConfig[] }
-  | { readonly type: 'restChecks'; readonly virtualServer: string; readonly rest: boolean }
-  | { readonly type: 'configureVrrp'; readonly vrrp: VrrpPlan }
-  | { readonly type: 'lease'; readonly on: boolean }
-  | { readonly type: 'setDesired'; readonly snapshot: Snapshot }
-  | { readonly type: 'serviceable'; readonly instance: string; readonly now: Serviceable }
-  | { readonly type: 'vipsTaken'; readonly instance: string; readonly generation: number }
   | {
-      readonly type: 'garp';
-      readonly device: string;
-      readonly address: string;
-      readonly repeat: number;
+      readonly type: 'configureHealth';
+      readonly revision: number;
+      /** What is not named is removed. */
+      readonly whole: boolean;
+      readonly virtualServers: readonly VirtualServerConfig[];
     }
   | {
-      readonly type: 'log';
-      readonly source: 'vrrp' | 'healthcheck';
-      readonly message: Extract<FromVrrp | FromHealthcheck, { type: 'log' }>;
-    };
+      readonly type: 'configureVrrp';
+      readonly revision: number;
+      readonly instances: readonly InstanceConfig[];
+      readonly syncGroups: readonly SyncGroupConfig[];
+    }
+  | {
+      readonly type: 'serviceable';
+      readonly bootId: string | null;
+      /** What is not named is unknown. */
+      readonly whole: boolean;
+      readonly instances: readonly Serviceable[];
+    }
+  | { readonly type: 'setDesired'; readonly snapshot: Snapshot }
+  /** The data plane refused it; the configuration and the commands are those accepted before. */
+  | { readonly type: 'takenBack'; readonly reason: string };
+
+/** Revisions of the configurations sent last. */
+export interface Revisions {
+  readonly vrrp: number;
+  readonly healthcheck: number;
+}
+
+/** Who was briefed since its connection was opened: others get everything by their briefing. */
+export interface Briefed {
+  readonly vrrp: boolean;
+  readonly healthcheck: boolean;
+}
+
+export interface Moment {
+  readonly facts: Facts;
+  readonly plan: Plan;
+}
+
+type Change = readonly [effects: readonly Effect[], revisions: Revisions];
+
+const namedServiceable = (p: Plan, only: (id: string) => boolean): readonly Serviceable[] =>
+  [...p.serviceable].flatMap(([id, now]) => (now === null || !only(id) ? [] : [{ id, ...now }]));
+
+const allServiceable = ({ facts, plan }: Moment): Effect => ({
+  type: 'serviceable',
+  bootId: facts.served.bootId,
+  whole: true,
+  instances: namedServiceable(plan, () => true),
+});
+
+/** Only what changed; the whole for another data plane, or where something became unknown. */
+const serviceableChanges = (a: Moment, b: Moment): readonly Effect[] => {
+  if (a.plan.serviceable === b.plan.serviceable && a.facts.served.bootId === b.facts.served.bootId)
+    return [];
+  const isWhole =
+    a.facts.served.bootId !== b.facts.served.bootId ||
+    [...b.plan.serviceable].some(([id, x]) => x === null && a.plan.serviceable.get(id) != null);
+  if (isWhole) return [allServiceable(b)];
+  const instances = namedServiceable(
+    b.plan,
+    (id) => a.plan.serviceable.get(id) !== b.plan.serviceable.get(id),
+  );
+  const { bootId } = b.facts.served;
+  return instances.length === 0 ? [] : [{ type: 'serviceable', bootId, whole: false, instances }];
+};
+
+const vrrpConfigured = ({ plan }: Moment, revision: number): Effect => ({
+  type: 'configureVrrp',
+  revision,
+  ...plan.vrrp,
+});
+
+/** Everything, for a vrrp process that has reported its state. */
+export const vrrpBriefing = (m: Moment, r: Revisions): Change => [
+  [vrrpConfigured(m, r.vrrp + 1), allServiceable(m)],
+  { ...r, vrrp: r.vrrp + 1 },
+];
+
+const wholeHealth = ({ facts, plan }: Moment, revision: number): Effect => ({
+  type: 'configureHealth',
+  revision,
+  whole: true,
+  virtualServers: healthBriefing(facts, plan.health),
+});
+
+/** Everything, for a healthcheck process that has reported its states. */
+export const healthcheckBriefing = (m: Moment, r: Revisions): Change => [
+  [wholeHealth(m, r.healthcheck + 1)],
+  { ...r, healthcheck: r.healthcheck + 1 },
+];
+
+const healthEffects = (a: Moment, b: Moment, revision: number): readonly Effect[] => {
+  if (a.facts.config !== b.facts.config || a.plan.health.rest !== b.plan.health.rest)
+    return [wholeHealth(b, revision)];
+  if (a.plan.health === b.plan.health) return [];
+  const virtualServers = healthChanges(b.facts, a.plan.health, b.plan.health);
+  return [{ type: 'configureHealth', revision, whole: false, virtualServers }];
+};
+
+const vrrpEffects = (a: Moment, b: Moment, revision: number): readonly Effect[] => [
+  ...(a.plan.vrrp === b.plan.vrrp ? [] : [vrrpConfigured(b, revision)]),
+  ...serviceableChanges(a, b),
+];
 
 /** The order of objects in a snapshot says nothing, so the digests are compared. */
 const sameSnapshot = (a: Snapshot, b: Snapshot): boolean => a === b || digest(a) === digest(b);
 
-const serviceableChanges = (a: Plan | null, b: Plan): readonly Effect[] =>
-  [...b.serviceable].flatMap(([instance, now]): readonly Effect[] => {
-    const old = a?.serviceable.get(instance);
-    const same = old !== undefined && old.ok === now.ok && (now.ok || old.reason === now.reason);
-    return same ? [] : [{ type: 'serviceable', instance, now }];
-  });
-
-const takenChanges = (a: Plan | null, b: Plan): readonly Effect[] =>
-  [...b.taken]
-    .filter(([instance]) => a === null || !a.taken.has(instance))
-    .map(([instance, generation]) => ({ type: 'vipsTaken', instance, generation }));
-
-/** All of them rest or none does; what is new has to be told, too. */
-export const restChecks = (p: Plan): readonly Effect[] =>
-  p.health.map(({ id }) => ({ type: 'restChecks', virtualServer: id, rest: p.checksRest }));
-
 /** `a` null: the beginning. */
-export const diff = (a: Plan | null, b: Plan): readonly Effect[] => {
+export const diff = (a: Moment | null, b: Moment, r: Revisions, briefed: Briefed): Change => {
+  const health = a === null || !briefed.healthcheck ? [] : healthEffects(a, b, r.healthcheck + 1);
+  const vrrp = a === null || !briefed.vrrp ? [] : vrrpEffects(a, b, r.vrrp + 1);
   const effects: Effect[] = [];
-  if (b.kernel !== null && b.kernel !== a?.kernel)
-    effects.push({ type: 'kernel', kernel: b.kernel });
-  if (a?.health !== b.health) effects.push({ type: 'configureHealth', virtualServers: b.health });
-  if (a?.checksRest !== b.checksRest || (b.checksRest && a?.health !== b.health))
-    effects.push(...restChecks(b));
-  if (a?.vrrp !== b.vrrp) effects.push({ type: 'configureVrrp', vrrp: b.vrrp });
-  if ((a?.lease ?? false) !== b.lease) effects.push({ type: 'lease', on: b.lease });
-  if (a === null || !sameSnapshot(a.snapshot, b.snapshot))
-    effects.push({ type: 'setDesired', snapshot: b.snapshot });
-  return [...effects, ...serviceableChanges(a, b), ...takenChanges(a, b)];
+  const { kernel, snapshot } = b.plan;
+  if (kernel !== null && kernel !== a?.plan.kernel) effects.push({ type: 'kernel', kernel });
+  effects.push(...health, ...vrrp);
+  if (a === null || !sameSnapshot(a.plan.snapshot, snapshot))
+    effects.push({ type: 'setDesired', snapshot });
+  const { refused } = b.facts;
+  if (refused !== null && refused !== a?.facts.refused)
+    effects.push({ type: 'takenBack', reason: refused });
+  return [
+    effects,
+    {
+      healthcheck: r.healthcheck + (health.length > 0 ? 1 : 0),
+      vrrp: r.vrrp + (vrrp.some((e) => e.type === 'configureVrrp') ? 1 : 0),
+    },
+  ];
 };

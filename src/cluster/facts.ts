@@ -1,33 +1,38 @@
 /**
- * All that the controller knows at one moment, and how each piece of news changes it. Whatever is decided is decided from
- * this value alone (plan.ts), so two nodes with the same facts do the same.
+ * Everything the controller knows, and how each input updates it. The plan is a function of this
+ * value alone (plan.ts), so two nodes with the same facts do the same.
+ *
+ * A fact is a level: the newest report about one thing. It is kept under the identity of the thing
+ * (`interface vrid family`, the id of a virtual server) and retired when the configuration no longer
+ * has it, so a name that is used again inherits nothing. A lost connection retires nothing.
  */
 import type { Config } from '../config/config.js';
 import type { Snapshot } from '../dataplane/snapshot.js';
 import type { FromHealthcheck } from '../healthcheck/messages.js';
 import { type Millis, unreachable } from '../kernel/machine.js';
-import type { FromVrrp } from '../vrrp/legacy-messages.js';
-import type { VrrpState } from '../vrrp/messages.js';
+import {
+  emptyMap,
+  entriesOf,
+  getIn,
+  type PersistentMap,
+  withAll,
+} from '../kernel/persistent-map.js';
+import type { RouterId } from '../vrrp/identity.js';
+import type { FromVrrp, InstanceState } from '../vrrp/messages.js';
+import { indexOf } from './config-index.js';
 import { emptyRuntime, type Runtime } from './runtime/types.js';
 
 /** Milliseconds since the epoch: for people to read, never compared with a deadline. */
 export type WallMs = number;
 
-export interface VrrpFact {
-  readonly state: VrrpState;
-  readonly reason: string;
-  readonly since: WallMs;
-  readonly priority: number;
-  readonly activeAddress: string | null;
-  /** It has asked for its addresses and not given them back. */
-  readonly holds: boolean;
-}
+export type VrrpFact = Omit<InstanceState, 'id' | 'previous'>;
 
 export interface RealServerFact {
   readonly up: boolean;
-  /** Configured weight and what its checkers add. */
-  readonly weight: number;
+  /** What the checkers add to the configured weight. */
+  readonly delta: number;
   readonly reason: string;
+  /** 0: since the controller started. */
   readonly since: WallMs;
 }
 
@@ -37,157 +42,325 @@ export interface QuorumFact {
   readonly since: WallMs;
 }
 
+/** What was reported of one virtual server. */
+export interface HealthFact {
+  /** null: no report yet. */
+  readonly quorum: QuorumFact | null;
+  /** By `realServerName`. */
+  readonly servers: ReadonlyMap<string, RealServerFact>;
+}
+
+/** A process the controller is connected to, or not. */
+export interface PeerFact {
+  readonly connected: boolean;
+  readonly since: WallMs;
+  /** Why there is no connection. */
+  readonly reason: string;
+  /** Newest revision that it reported as configured; 0: none on this connection. */
+  readonly configured: number;
+}
+
+export interface Acked {
+  readonly generation: number;
+  readonly snapshot: Snapshot;
+}
+
 export type DataplaneFact =
   | { readonly state: 'connecting'; readonly reason: string }
   | {
       readonly state: 'up';
       readonly pid: number;
       readonly workers: number;
-      /** Last generation it acknowledged to this controller; null: none yet. */
-      readonly acked: { readonly generation: number; readonly snapshot: Snapshot } | null;
-      /** Why the newest wish was refused; null: it was not. */
+      /** Generation that it held when it was connected; 0: none. */
+      readonly found: number;
+      /** Last generation it acknowledged on this connection; null: none yet. */
+      readonly acked: Acked | null;
+      /** Why the newest desired generation was refused; null: it was not. */
       readonly rejected: string | null;
     };
 
-export interface Facts {
-  readonly config: Config;
-  /** What commands have set beside it. */
-  readonly runtime: Runtime;
-  readonly vrrp: ReadonlyMap<string, VrrpFact>;
-  /** By `realServerId`. */
-  readonly realServers: ReadonlyMap<string, RealServerFact>;
-  /** By virtual server id. */
-  readonly quorums: ReadonlyMap<string, QuorumFact>;
-  readonly dataplane: DataplaneFact;
-  /** Real servers which the data plane held when this controller began, by `realServerId`; null: nothing is known. */
-  readonly adopted: ReadonlySet<string> | null;
-  /** The node is going down: nothing is announced any more. */
-  readonly stopping: boolean;
+/** Instances that an acknowledged generation of one data plane has served. */
+export interface Served {
+  /** Of the data plane that was connected last; null: none was yet. */
+  readonly bootId: string | null;
+  readonly generation: number;
+  readonly instances: ReadonlySet<RouterId>;
 }
+
+/** What the operator wants: the configuration and what commands set beside it. */
+export interface Wanted {
+  readonly config: Config;
+  readonly runtime: Runtime;
+}
+
+/** A snapshot the data plane was asked for, and from what it was made. */
+export interface Asked extends Wanted {
+  readonly digest: string;
+  readonly snapshot: Snapshot;
+}
+
+export interface Facts extends Wanted {
+  readonly vrrp: ReadonlyMap<RouterId, VrrpFact>;
+  /** By virtual server id. */
+  readonly health: PersistentMap<HealthFact>;
+  readonly peers: { readonly vrrp: PeerFact; readonly healthcheck: PeerFact };
+  readonly dataplane: DataplaneFact;
+  readonly served: Served;
+  /** The data plane was asked once what it held: later data planes hold what we gave them. */
+  readonly adopted: boolean;
+  /** Newest last; enough to know what an acknowledgement or a refusal is about. */
+  readonly asked: readonly Asked[];
+  /** Last acknowledged; null: none yet. */
+  readonly accepted: Wanted | null;
+  /** A configuration or commands that the data plane refused and that were taken back. */
+  readonly refused: string | null;
+}
+
+export type Peer = keyof Facts['peers'];
 
 export type Input =
   | { readonly type: 'config'; readonly config: Config }
   | { readonly type: 'runtime'; readonly runtime: Runtime }
   | { readonly type: 'vrrp'; readonly message: FromVrrp }
-  | { readonly type: 'vrrpGone'; readonly reason: string }
   | { readonly type: 'healthcheck'; readonly message: FromHealthcheck }
+  | { readonly type: 'connected'; readonly peer: Peer; readonly at: WallMs }
+  | {
+      readonly type: 'disconnected';
+      readonly peer: Peer;
+      readonly reason: string;
+      readonly at: WallMs;
+    }
   | {
       readonly type: 'dataplaneUp';
       readonly pid: number;
       readonly workers: number;
-      readonly adopted: ReadonlySet<string> | null;
+      readonly bootId: string;
+      /** 0: it holds nothing. */
+      readonly generation: number;
+      /** Real servers that it had in service, by `realServerId`; null: nothing is known. */
+      readonly adopted: readonly string[] | null;
     }
-  | { readonly type: 'dataplaneAcked'; readonly generation: number; readonly snapshot: Snapshot }
-  | { readonly type: 'dataplaneRejected'; readonly reason: string }
-  | { readonly type: 'dataplaneLost'; readonly reason: string }
-  | { readonly type: 'stop' };
+  | { readonly type: 'dataplaneAcked'; readonly generation: number; readonly digest: string }
+  | { readonly type: 'dataplaneRejected'; readonly reason: string; readonly digest: string }
+  | { readonly type: 'dataplaneLost'; readonly reason: string };
 
 /** Unique over all virtual servers. */
 export const realServerId = (vs: string, rs: string): string => `${vs} ${rs}`;
+
+const notYet: PeerFact = { connected: false, since: 0, reason: 'not connected yet', configured: 0 };
 
 export const initialFacts = (config: Config): Facts => ({
   config,
   runtime: emptyRuntime,
   vrrp: new Map(),
-  realServers: new Map(),
-  quorums: new Map(),
+  health: emptyMap,
+  peers: { vrrp: notYet, healthcheck: notYet },
   dataplane: { state: 'connecting', reason: 'not connected yet' },
-  adopted: null,
-  stopping: false,
+  served: { bootId: null, generation: 0, instances: new Set() },
+  adopted: false,
+  asked: [],
+  accepted: null,
+  refused: null,
 });
 
-const withEntry = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> =>
-  new Map(map).set(key, value);
+const noHealth: HealthFact = { quorum: null, servers: new Map() };
 
-const unknownVrrp: VrrpFact = {
-  state: 'initialize',
-  reason: 'starting',
-  since: 0,
-  priority: 0,
-  activeAddress: null,
-  holds: false,
-};
+// ---- reports of the peers
+
+const withPeer = (f: Facts, peer: Peer, fact: PeerFact): Facts => ({
+  ...f,
+  peers: { ...f.peers, [peer]: fact },
+});
+
+const withConfigured = (f: Facts, peer: Peer, revision: number): Facts =>
+  withPeer(f, peer, { ...f.peers[peer], configured: revision });
 
 const learnVrrp = (f: Facts, m: FromVrrp): Facts => {
-  switch (m.type) {
-    case 'state': {
-      const before = f.vrrp.get(m.instance) ?? unknownVrrp;
-      const { state, reason, since, priority, activeAddress } = m;
-      const fact = { ...before, state, reason, since, priority, activeAddress };
-      return { ...f, vrrp: withEntry(f.vrrp, m.instance, fact) };
-    }
-    case 'takeVips':
-    case 'releaseVips': {
-      const before = f.vrrp.get(m.instance) ?? unknownVrrp;
-      const fact = { ...before, holds: m.type === 'takeVips' };
-      return { ...f, vrrp: withEntry(f.vrrp, m.instance, fact) };
-    }
-    case 'ready':
-    case 'garp':
-    case 'log':
-    case 'heartbeat':
-    case 'stopped':
-      return f;
-    default:
-      return unreachable(m);
-  }
+  if (m.type === 'configured') return withConfigured(f, 'vrrp', m.revision);
+  if (m.type !== 'states') return f;
+  const { routers } = indexOf(f.config);
+  const vrrp = new Map(m.whole ? [] : f.vrrp);
+  for (const { id, previous: _, ...fact } of m.instances) if (routers.has(id)) vrrp.set(id, fact);
+  return { ...f, vrrp };
+};
+
+type HealthStates = Extract<FromHealthcheck, { type: 'states' }>;
+
+/**
+ * Reports win over what is known. A whole report retires nothing: a process that was restarted knows
+ * nothing, and then it is briefed with what is known here (a dead server stays out).
+ */
+const learnStates = (f: Facts, m: HealthStates): Facts => {
+  const { virtualServer } = indexOf(f.config);
+  const fresh = new Map<
+    string,
+    { quorum: QuorumFact | null; servers: Map<string, RealServerFact> }
+  >();
+  const draft = (vs: string) => {
+    const known = fresh.get(vs);
+    if (known !== undefined) return known;
+    const { quorum, servers } = getIn(f.health, vs) ?? noHealth;
+    const made = { quorum, servers: new Map(servers) };
+    fresh.set(vs, made);
+    return made;
+  };
+  for (const { vs, rs, ...fact } of m.realServers)
+    if (virtualServer.get(vs)?.names.has(rs) === true) draft(vs).servers.set(rs, fact);
+  for (const { vs, quorumUp: up, reason, since } of m.virtualServers)
+    if (virtualServer.has(vs)) draft(vs).quorum = { up, reason, since };
+  return fresh.size === 0 ? f : { ...f, health: withAll(f.health, fresh) };
 };
 
 const learnHealth = (f: Facts, m: FromHealthcheck): Facts => {
-  if (m.type === 'realServer') {
-    const { up, weight, reason, since } = m;
-    const fact = { up, weight, reason, since };
-    return { ...f, realServers: withEntry(f.realServers, realServerId(m.vs, m.rs), fact) };
-  }
-  if (m.type === 'virtualServer') {
-    const fact = { up: m.quorumUp, reason: m.reason, since: m.since };
-    return { ...f, quorums: withEntry(f.quorums, m.vs, fact) };
-  }
-  return f;
+  if (m.type === 'configured') return withConfigured(f, 'healthcheck', m.revision);
+  return m.type === 'states' ? learnStates(f, m) : f;
 };
 
-/** The facts after one piece of news. Time is not a fact; `_now` is part of the shape every machine has. */
+// ---- the configuration
+
+const namesIn = (wanted: Wanted | null, vs: string): ReadonlySet<string> =>
+  (wanted === null ? undefined : indexOf(wanted.config).virtualServer.get(vs)?.names) ?? new Set();
+
+/**
+ * Retires the health of what neither the configuration nor `kept` has: what was accepted last may
+ * have to come back with what is known of it.
+ */
+const retireHealth = (f: Facts, config: Config, kept: Wanted | null): Facts => {
+  const { virtualServer } = indexOf(config);
+  const retired: (readonly [string, HealthFact | undefined])[] = [];
+  for (const [id, fact] of entriesOf(f.health)) {
+    const own = virtualServer.get(id)?.names ?? new Set();
+    const others = namesIn(kept, id);
+    const servers = [...fact.servers].filter(([rs]) => own.has(rs) || others.has(rs));
+    const isKnown = virtualServer.has(id) || others.size > 0;
+    if (!isKnown) retired.push([id, undefined]);
+    else if (servers.length < fact.servers.size)
+      retired.push([id, { ...fact, servers: new Map(servers) }]);
+  }
+  return { ...f, health: withAll(f.health, retired) };
+};
+
+const withConfig = (f: Facts, config: Config): Facts => {
+  if (config === f.config) return f;
+  const { routers } = indexOf(config);
+  const served = [...f.served.instances].filter((id) => routers.has(id));
+  const kept = f.dataplane.state === 'up' ? f.accepted : null;
+  return {
+    ...retireHealth(f, config, kept),
+    config,
+    vrrp: new Map([...f.vrrp].filter(([id]) => routers.has(id))),
+    served: { ...f.served, instances: new Set(served) },
+  };
+};
+
+// ---- the data plane
+
+/**
+ * What an earlier controller left in the data plane becomes the first fact of the servers that are
+ * configured now and of which nothing was reported. Only once: a server that is configured later
+ * starts as keepalived starts it.
+ */
+const adopt = (f: Facts, held: ReadonlySet<string>): Facts => {
+  const reason = 'as before the restart, not checked yet';
+  const entries = [...indexOf(f.config).virtualServer].flatMap(([id, v]) => {
+    const known = getIn(f.health, id) ?? noHealth;
+    const servers = new Map(known.servers);
+    for (const s of v.servers)
+      if (s.server.checkers.length > 0 && !servers.has(s.name))
+        servers.set(s.name, { up: held.has(realServerId(id, s.name)), delta: 0, reason, since: 0 });
+    return servers.size === known.servers.size ? [] : [[id, { ...known, servers }] as const];
+  });
+  return { ...f, health: withAll(f.health, entries) };
+};
+
+const dataplaneUp = (f: Facts, i: Extract<Input, { type: 'dataplaneUp' }>): Facts => {
+  const { pid, workers, bootId, generation: found } = i;
+  const next: Facts = {
+    ...f,
+    adopted: true,
+    dataplane: { state: 'up', pid, workers, found, acked: null, rejected: null },
+    served: f.served.bootId === bootId ? f.served : { bootId, generation: 0, instances: new Set() },
+  };
+  return f.adopted || i.adopted === null ? next : adopt(next, new Set(i.adopted));
+};
+
+const isSame = (a: Wanted, b: Wanted): boolean => a.config === b.config && a.runtime === b.runtime;
+
+/**
+ * A snapshot that was asked for is in force. Every generation has the VIPs and the services of all
+ * instances of its configuration.
+ */
+export const inForce = (f: Facts, generation: number, digest: string): Facts => {
+  if (f.dataplane.state !== 'up') return f;
+  const at = f.asked.findLastIndex((a) => a.digest === digest);
+  const asked = f.asked[at];
+  if (asked === undefined) return f;
+  const { snapshot, config, runtime } = asked;
+  const { routers } = indexOf(f.config);
+  const instances = new Set(f.served.instances);
+  for (const id of indexOf(config).routers.keys()) if (routers.has(id)) instances.add(id);
+  const isOld = f.accepted !== null && isSame(f.accepted, asked);
+  return {
+    ...(isOld ? f : retireHealth(f, f.config, asked)),
+    dataplane: { ...f.dataplane, acked: { generation, snapshot }, rejected: null },
+    served: { ...f.served, generation, instances },
+    asked: f.asked.slice(at),
+    accepted: isOld ? f.accepted : { config, runtime },
+  };
+};
+
+/**
+ * One refused object must not freeze what comes after it (a dead server leaving): the configuration
+ * and the commands go back to what was accepted last, with the health of now.
+ */
+const dataplaneRejected = (f: Facts, reason: string, digest: string): Facts => {
+  if (f.dataplane.state !== 'up') return f;
+  const asked = f.asked.findLast((a) => a.digest === digest);
+  const isNewest = asked === undefined || asked === f.asked.at(-1);
+  const rejected = isNewest ? reason : f.dataplane.rejected;
+  const next: Facts = { ...f, dataplane: { ...f.dataplane, rejected } };
+  const { accepted } = f;
+  if (accepted === null || asked === undefined || isSame(asked, accepted)) return next;
+  const back = { ...withConfig(next, accepted.config), runtime: accepted.runtime };
+  return { ...back, refused: reason };
+};
+
+/** The facts after one input. Time is not a fact; `_now` is part of the shape of every machine. */
 export const learn = (f: Facts, input: Input, _now: Millis): Facts => {
   switch (input.type) {
     case 'config':
-      return { ...f, config: input.config };
+      return { ...withConfig(f, input.config), refused: null };
     case 'runtime':
-      return { ...f, runtime: input.runtime };
+      return { ...f, runtime: input.runtime, refused: null };
     case 'vrrp':
       return learnVrrp(f, input.message);
-    case 'vrrpGone': {
-      // Nobody speaks for the addresses any more, so nobody may answer for them (law 4).
-      const gone = (v: VrrpFact): VrrpFact => ({
-        ...v,
-        state: 'initialize',
-        reason: `vrrp process ${input.reason}`,
-        holds: false,
-      });
-      return { ...f, vrrp: new Map([...f.vrrp].map(([k, v]) => [k, gone(v)])) };
-    }
     case 'healthcheck':
       return learnHealth(f, input.message);
-    case 'dataplaneUp': {
-      const { pid, workers, adopted } = input;
-      const dataplane = { state: 'up', pid, workers, acked: null, rejected: null } as const;
-      return { ...f, dataplane, adopted: f.adopted ?? adopted };
+    case 'connected':
+      return withPeer(f, input.peer, {
+        connected: true,
+        since: input.at,
+        reason: '',
+        configured: 0,
+      });
+    case 'disconnected': {
+      const { peer, reason, at: since } = input;
+      const before = f.peers[peer];
+      return withPeer(f, peer, {
+        connected: false,
+        since: before.connected || before.since === 0 ? since : before.since,
+        reason,
+        configured: 0,
+      });
     }
-    case 'dataplaneAcked': {
-      if (f.dataplane.state !== 'up') return f;
-      const { generation, snapshot } = input;
-      return {
-        ...f,
-        dataplane: { ...f.dataplane, acked: { generation, snapshot }, rejected: null },
-      };
-    }
+    case 'dataplaneUp':
+      return dataplaneUp(f, input);
+    case 'dataplaneAcked':
+      return inForce(f, input.generation, input.digest);
     case 'dataplaneRejected':
-      return f.dataplane.state === 'up'
-        ? { ...f, dataplane: { ...f.dataplane, rejected: input.reason } }
-        : f;
+      return dataplaneRejected(f, input.reason, input.digest);
     case 'dataplaneLost':
       return { ...f, dataplane: { state: 'connecting', reason: input.reason } };
-    case 'stop':
-      return { ...f, stopping: true };
     default:
       return unreachable(input);
   }

@@ -1,5 +1,4 @@
-/** What the healthcheck process is told of the configuration. */
-import type { Config } from '../config/config.js';
+/** The configuration and the known states as the healthcheck process gets them. */
 import type {
   Checker,
   CheckTarget,
@@ -17,8 +16,9 @@ import type {
   RealServerConfig,
   VirtualServerConfig,
 } from '../healthcheck/types.js';
-import { realServerId } from './facts.js';
-import { realServerName, virtualServerId } from './names.js';
+import { getIn } from '../kernel/persistent-map.js';
+import { type IndexedVirtualServer, indexOf } from './config-index.js';
+import type { Facts } from './facts.js';
 
 interface Context {
   readonly vs: VirtualServer;
@@ -92,35 +92,94 @@ const checker = (c: Context, check: Checker): readonly CheckerConfig[] => {
   return [{ probe: spec, delayLoopMs, retry, delayBeforeRetryMs, warmupMs, alpha, logAllFailures }];
 };
 
-const heldBy = (adopted: ReadonlySet<string> | null, id: string): 'up' | 'down' | null => {
-  if (adopted === null) return null;
-  return adopted.has(id) ? 'up' : 'down';
+/** Checkers follow from the configuration alone and are kept with it. */
+const checkers = new WeakMap<RealServer, readonly CheckerConfig[]>();
+
+const checkersOf = (vs: VirtualServer, rs: RealServer): readonly CheckerConfig[] => {
+  const kept = checkers.get(rs);
+  if (kept !== undefined) return kept;
+  const made = rs.checkers.flatMap((c) => checker({ vs, rs }, c));
+  checkers.set(rs, made);
+  return made;
 };
 
-const realServer = (
-  vs: VirtualServer,
-  rs: RealServer,
-  adopted: ReadonlySet<string> | null,
-): RealServerConfig => {
-  const id = realServerName(rs.address, rs.port, vs.protocol);
+/**
+ * One virtual server with what is known of it now: a process that was restarted goes on from there,
+ * and a server of which nothing is known starts as keepalived starts it.
+ */
+const virtualServer = (
+  { health }: Facts,
+  x: IndexedVirtualServer,
+  suspended: boolean,
+): VirtualServerConfig => {
+  const { v, id } = x;
+  const fact = getIn(health, id);
   return {
     id,
-    weight: rs.weight,
-    checkers: rs.checkers.flatMap((c) => checker({ vs, rs }, c)),
-    held: heldBy(adopted, realServerId(virtualServerId(vs), id)),
-  };
-};
-
-export const healthPlan = (
-  config: Config,
-  adopted: ReadonlySet<string> | null,
-): readonly VirtualServerConfig[] =>
-  config.keepalived.virtualServers.map((v) => ({
-    id: virtualServerId(v),
     quorum: v.quorum,
     hysteresis: v.hysteresis,
     alpha: v.alpha,
-    quorumHeld: null,
-    suspended: false,
-    realServers: v.realServers.map((r) => realServer(v, r, adopted)),
-  }));
+    quorumHeld: fact?.quorum?.up ?? null,
+    suspended,
+    realServers: x.servers.map(({ server, name }): RealServerConfig => {
+      const known = fact?.servers.get(name);
+      return {
+        id: name,
+        weight: server.weight,
+        checkers: checkersOf(v, server),
+        held: known === undefined ? null : known.up ? 'up' : 'down',
+      };
+    }),
+  };
+};
+
+export interface HealthPlan {
+  /** Checks go through the data plane's interfaces; without it they tell nothing about the servers. */
+  readonly rest: boolean;
+  /** Virtual servers with ha_suspend whose addresses another node has. */
+  readonly suspended: ReadonlySet<string>;
+}
+
+const noneSuspended: ReadonlySet<string> = new Set();
+
+const suspendedOf = (f: Facts): ReadonlySet<string> => {
+  const { virtualServers, routers } = indexOf(f.config);
+  const mayRest = virtualServers.filter(({ v }) => v.haSuspend);
+  if (mayRest.length === 0) return noneSuspended;
+  const active = new Map<string, boolean>();
+  for (const { id, vips } of routers.values())
+    for (const { address } of vips)
+      active.set(address, active.get(address) === true || f.vrrp.get(id)?.state === 'active');
+  const elsewhere = mayRest.filter((x) =>
+    x.endpoints.some((e) => active.has(e.address) && active.get(e.address) === false),
+  );
+  return new Set(elsewhere.map((x) => x.id));
+};
+
+const isSameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
+  a.size === b.size && [...a].every((x) => b.has(x));
+
+export const healthPlan = (f: Facts, before: HealthPlan | null): HealthPlan => {
+  const rest = f.dataplane.state !== 'up';
+  const suspended = suspendedOf(f);
+  if (before === null || before.rest !== rest) return { rest, suspended };
+  return isSameSet(before.suspended, suspended) ? before : { rest, suspended };
+};
+
+/** The whole set, with the levels of now. */
+export const healthBriefing = (f: Facts, p: HealthPlan): readonly VirtualServerConfig[] =>
+  indexOf(f.config).virtualServers.map((x) => virtualServer(f, x, p.rest || p.suspended.has(x.id)));
+
+/** Virtual servers that ha_suspend lets rest or wakes. */
+export const healthChanges = (
+  f: Facts,
+  before: HealthPlan,
+  after: HealthPlan,
+): readonly VirtualServerConfig[] =>
+  [...new Set([...before.suspended, ...after.suspended])].flatMap((id) => {
+    const x = indexOf(f.config).virtualServer.get(id);
+    const rests = after.suspended.has(id);
+    return x === undefined || rests === before.suspended.has(id)
+      ? []
+      : [virtualServer(f, x, after.rest || rests)];
+  });

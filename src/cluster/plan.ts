@@ -1,24 +1,29 @@
 /**
- * From facts to everything that shall be: one pure function. First start, reload, a server that fails, a reconnect and the end of the node
- * all go through here; diff.ts turns two plans into what must be done.
+ * From facts to everything that is desired: one pure function. First start, reload, a server that
+ * fails and a reconnect all go through here; diff.ts turns two plans into effects.
+ *
+ * Planning costs what changed. What follows from the configuration alone is kept with it
+ * (config-index.ts); of the services only those are made anew whose health is another value than in
+ * the facts before, and all others are the same references, so that nothing later looks at them.
  */
-
-import type { StaticAddress, StaticRoute, VrrpInstance } from '../config/keepalived/types.js';
+import type { StaticAddress, StaticRoute } from '../config/keepalived/types.js';
 import { stateNames } from '../dataplane/codec.js';
 import {
-  type AddressEntry,
-  addressKey,
+  digestAfter,
   type ParamName,
+  type ServiceEntry,
   type Snapshot,
   serviceKey,
 } from '../dataplane/snapshot.js';
-import type { VirtualServerConfig } from '../healthcheck/types.js';
+import { changedKeys } from '../kernel/persistent-map.js';
 import { endpoint } from '../net/endpoint.js';
+import type { RouterId } from '../vrrp/identity.js';
+import { type ConfigIndex, type IndexedInstance, indexOf } from './config-index.js';
 import type { Facts } from './facts.js';
-import { healthPlan } from './health-input.js';
-import { withRuntime } from './runtime/merge.js';
-import { endpoints, hasQuorum, servicesOf } from './services.js';
-import { deviceOf, type VrrpPlan, vrrpPlan } from './vrrp-input.js';
+import { type HealthPlan, healthPlan } from './health-input.js';
+import { type LiveRuntime, liveRuntime, withRuntime } from './runtime/merge.js';
+import { hasQuorum, servicesOf } from './services.js';
+import { type VrrpPlan, vrrpPlan } from './vrrp-input.js';
 
 export interface Serviceable {
   readonly ok: boolean;
@@ -33,74 +38,106 @@ export interface KernelPlan {
 export interface Plan {
   readonly snapshot: Snapshot;
   readonly vrrp: VrrpPlan;
-  readonly health: readonly VirtualServerConfig[];
-  /** Checks go through the data plane's kernel interfaces; without it they would say nothing about the servers. */
-  readonly checksRest: boolean;
-  /** By instance: may it hold its addresses (law 4)? */
-  readonly serviceable: ReadonlyMap<string, Serviceable>;
-  /** By instance which holds its addresses: the generation that has them all, once acknowledged. */
-  readonly taken: ReadonlyMap<string, number>;
-  /** Some instance holds addresses: the lease must run. */
-  readonly lease: boolean;
+  readonly health: HealthPlan;
+  /**
+   * By instance: whether the data plane serves its addresses (law 4). null: unknown, because this
+   * controller has not learned yet what the data plane holds; whoever was told before goes on.
+   */
+  readonly serviceable: ReadonlyMap<RouterId, Serviceable | null>;
   /** Addresses and routes for the kernel interfaces; null while they do not exist. */
   readonly kernel: KernelPlan | null;
+  /** Parts of the snapshot, for the next plan. */
+  readonly files: readonly ServiceEntry[];
+  readonly runtime: LiveRuntime;
 }
 
-const vipsOf = (f: Facts, i: VrrpInstance): readonly AddressEntry[] => {
-  const own = deviceOf(f.config, i);
-  const isDevice = (name: string): boolean => f.config.dpvs.devices.some((d) => d.name === name);
-  const kniOwner = (name: string): string | undefined =>
-    f.config.dpvs.devices.find((d) => d.kniName === name)?.name;
-  return [...i.virtualAddresses, ...i.excludedAddresses].flatMap((a) => {
-    const named = a.dev === null ? own : isDevice(a.dev) ? a.dev : (kniOwner(a.dev) ?? own);
-    if (named === null) return [];
-    const { address, prefixLength } = a;
-    return [{ device: named, address, prefixLength, leased: true, local: false }];
-  });
-};
+/** The facts and the plan before; what they share with the new facts is not planned again. */
+export interface Before {
+  readonly facts: Facts;
+  readonly plan: Plan;
+}
+
+// ---- may an instance hold its addresses?
+
+const no = (reason: string): Serviceable => ({ ok: false, reason });
+
+/** Only where the file says so (track_quorum): a quorum is the affair of its service. */
+const tracksQuorum = ({ instance }: IndexedInstance): boolean =>
+  (instance as { readonly trackQuorum?: boolean }).trackQuorum === true;
 
 /** Why the quorum forbids an address: every virtual server on it has lost its own. */
-const lostQuorum = (f: Facts, address: string): string | null => {
-  const here = f.config.keepalived.virtualServers.filter((v) =>
-    endpoints(f.config, v).some((e) => e.address === address),
-  );
-  if (here.length === 0 || here.some((v) => hasQuorum(f, v) || v.sorryServer !== null)) return null;
+const lostQuorum = (f: Facts, index: ConfigIndex, address: string): string | null => {
+  const here = index.onAddress.get(address) ?? [];
+  if (here.length === 0) return null;
+  if (here.some(({ v }) => v.sorryServer !== null || hasQuorum(f, v))) return null;
   return `every virtual server on ${address} has lost its quorum`;
 };
 
-const serviceable = (f: Facts, i: VrrpInstance, wanted: Snapshot): Serviceable => {
-  const no = (reason: string): Serviceable => ({ ok: false, reason });
-  if (f.stopping) return no('the node is stopping');
-  if (deviceOf(f.config, i) === null)
-    return no(`${i.interface} belongs to no device of dpvs.conf and there is no dpdk_interface`);
-  if (f.dataplane.state !== 'up') return no(`data plane: ${f.dataplane.reason}`);
-  const { acked, rejected } = f.dataplane;
-  if (acked === null)
-    return no(
-      rejected === null
-        ? 'the data plane has not acknowledged a generation yet'
-        : `the data plane refuses the configuration: ${rejected}`,
-    );
-  const addresses = new Set(vipsOf(f, i).map((a) => a.address));
-  const served = new Set(acked.snapshot.services.map(serviceKey));
-  const missing = wanted.services.find(
-    (s) => addresses.has(s.address) && !served.has(serviceKey(s)),
-  );
-  if (missing !== undefined)
-    return no(
-      `${missing.protocol} ${endpoint(missing.address, missing.port)} is in no acknowledged generation`,
-    );
-  for (const address of addresses) {
-    const lost = lostQuorum(f, address);
-    if (lost !== null) return no(lost);
+const lostOf = (f: Facts, index: ConfigIndex, x: IndexedInstance): string | null => {
+  for (const { address } of x.vips) {
+    const lost = lostQuorum(f, index, address);
+    if (lost !== null) return lost;
   }
-  return { ok: true, reason: `generation ${acked.generation} serves its addresses` };
+  return null;
 };
 
-const params = (f: Facts): Readonly<Partial<Record<ParamName, number>>> => {
-  const { dpvs, keepalived } = f.config;
+/** Of an instance that no acknowledged generation has served yet. */
+const notServed = (f: Facts, index: ConfigIndex, x: IndexedInstance): Serviceable | null => {
+  const d = f.dataplane;
+  if (f.served.bootId === null) return null;
+  if (d.state !== 'up') return no(`data plane: ${d.reason}`);
+  if (d.acked === null) {
+    // An earlier controller gave it a generation and reported what that serves.
+    if (d.found > 0) return null;
+    return no(
+      d.rejected === null
+        ? 'the data plane has not acknowledged a generation yet'
+        : `the data plane refuses the configuration: ${d.rejected}`,
+    );
+  }
+  const wanted = x.vips.flatMap(({ address }) => index.onAddress.get(address) ?? []);
+  const served = new Set(d.acked.snapshot.services.map(serviceKey));
+  for (const { v, endpoints } of wanted)
+    for (const e of endpoints)
+      if (!served.has(serviceKey({ protocol: v.protocol, ...e })))
+        return no(`${v.protocol} ${endpoint(e.address, e.port)} is in no acknowledged generation`);
+  return no('its addresses are in no acknowledged generation');
+};
+
+/** What is held stays held: an instance that was served once stays so while it is changed. */
+const serviceableOf = (f: Facts, index: ConfigIndex, x: IndexedInstance): Serviceable | null => {
+  const { interface: name } = x.instance;
+  if (x.device === null)
+    return no(`${name} belongs to no device of dpvs.conf and there is no dpdk_interface`);
+  if (!f.served.instances.has(x.id)) return notServed(f, index, x);
+  const lost = tracksQuorum(x) ? lostOf(f, index, x) : null;
+  return lost === null
+    ? { ok: true, reason: `generation ${f.served.generation} serves its addresses` }
+    : no(lost);
+};
+
+const sameVerdict = (a: Serviceable | null | undefined, b: Serviceable | null): boolean =>
+  a === b || (a != null && b !== null && a.ok === b.ok && (b.ok || a.reason === b.reason));
+
+const serviceable = (f: Facts, index: ConfigIndex, before: Before | null): Plan['serviceable'] => {
+  const old = before?.plan.serviceable;
+  const next = new Map<RouterId, Serviceable | null>();
+  let same = old !== undefined && old.size === index.routers.size;
+  for (const [id, x] of index.routers) {
+    const verdict = serviceableOf(f, index, x);
+    const kept = old?.get(id);
+    const isKept = kept !== undefined && sameVerdict(kept, verdict);
+    same = same && isKept;
+    next.set(id, isKept ? kept : verdict);
+  }
+  return same && old !== undefined ? old : next;
+};
+
+// ---- the snapshot
+
+const params = ({ dpvs, keepalived }: Facts['config']): Snapshot['params'] => {
   const { tcpMs, tcpFinMs, udpMs } = keepalived.globalDefs.lvsTimeouts;
-  return {
+  const all: Partial<Record<ParamName, number>> = {
     ...dpvs.timeoutsMs,
     defaultTtl: dpvs.defaultTtl,
     neighbourTimeout: dpvs.neighbourTimeoutMs,
@@ -111,54 +148,67 @@ const params = (f: Facts): Readonly<Partial<Record<ParamName, number>>> => {
     ...(tcpFinMs === null ? {} : { tcpFinWait: tcpFinMs }),
     ...(udpMs === null ? {} : { udpNormal: udpMs, udpOneway: udpMs }),
   };
+  return all;
 };
 
-const holds = (f: Facts, i: VrrpInstance): boolean =>
-  !f.stopping && f.vrrp.get(i.name)?.holds === true;
-
-const takenIn = (f: Facts, i: VrrpInstance): number | null => {
-  if (f.dataplane.state !== 'up' || f.dataplane.acked === null || !holds(f, i)) return null;
-  const { generation, snapshot } = f.dataplane.acked;
-  const there = new Set(snapshot.addresses.map(addressKey));
-  return vipsOf(f, i).every((a) => there.has(addressKey(a))) ? generation : null;
-};
-
-/** `before` spares work: what follows from the configuration alone is taken over while that is the same. */
-export const plan = (
+/** Services of the files; those of unchanged virtual servers are the references of before. */
+const fileServices = (
   f: Facts,
-  before: { readonly facts: Facts; readonly plan: Plan } | null,
-): Plan => {
-  const { keepalived } = f.config;
-  const instances = keepalived.vrrpInstances;
+  index: ConfigIndex,
+  before: Before | null,
+): readonly ServiceEntry[] => {
+  if (before === null || before.facts.config !== f.config)
+    return index.virtualServers.flatMap((x) => servicesOf(f, x));
+  let services: ServiceEntry[] | null = null;
+  for (const id of changedKeys(before.facts.health, f.health)) {
+    const x = index.virtualServer.get(id);
+    if (x === undefined) continue;
+    services ??= before.plan.files.slice();
+    for (const [i, s] of servicesOf(f, x).entries()) services[x.offset + i] = s;
+  }
+  return services ?? before.plan.files;
+};
+
+const snapshotOf = (
+  f: Facts,
+  index: ConfigIndex,
+  files: readonly ServiceEntry[],
+  runtime: LiveRuntime,
+  before: Before | null,
+): Snapshot => {
   const sameConfig = before !== null && before.facts.config === f.config;
-  const files: Snapshot = {
-    addresses: instances.filter((i) => holds(f, i)).flatMap((i) => vipsOf(f, i)),
+  if (sameConfig && before.plan.files === files && before.plan.runtime === runtime)
+    return before.plan.snapshot;
+  const own: Snapshot = {
+    addresses: index.vips,
     routes: [],
     neighbours: [],
-    services: keepalived.virtualServers.flatMap((v) => servicesOf(f, v)),
-    params: params(f),
+    services: files,
+    params: params(f.config),
   };
-  const snapshot = withRuntime(files, f.config, f.runtime);
-  const taken = instances.flatMap((i) => {
-    const generation = takenIn(f, i);
-    return generation === null ? [] : [[i.name, generation] as const];
-  });
+  const snapshot = withRuntime(own, f.config, runtime);
+  if (before !== null) digestAfter(before.plan.snapshot, snapshot);
+  return snapshot;
+};
+
+export const plan = (f: Facts, before: Before | null): Plan => {
+  const { keepalived } = f.config;
+  const index = indexOf(f.config);
+  const sameConfig = before !== null && before.facts.config === f.config;
+  const files = fileServices(f, index, before);
+  const runtime = liveRuntime(f.config, f.runtime, sameConfig ? before.plan.runtime : null);
+  const isUp = f.dataplane.state === 'up';
   return {
-    snapshot,
+    snapshot: snapshotOf(f, index, files, runtime, before),
     vrrp: sameConfig ? before.plan.vrrp : vrrpPlan(f.config),
-    health:
-      sameConfig && before.facts.adopted === f.adopted
-        ? before.plan.health
-        : healthPlan(f.config, f.adopted),
-    checksRest: f.dataplane.state !== 'up',
-    serviceable: new Map(instances.map((i) => [i.name, serviceable(f, i, files)])),
-    taken: new Map(taken),
-    lease: instances.some((i) => holds(f, i)),
-    kernel:
-      f.dataplane.state === 'up'
-        ? sameConfig && before.plan.kernel !== null
-          ? before.plan.kernel
-          : { addresses: keepalived.staticAddresses, routes: keepalived.staticRoutes }
-        : null,
+    health: healthPlan(f, before?.plan.health ?? null),
+    serviceable: serviceable(f, index, before),
+    kernel: !isUp
+      ? null
+      : sameConfig && before.plan.kernel !== null
+        ? before.plan.kernel
+        : { addresses: keepalived.staticAddresses, routes: keepalived.staticRoutes },
+    files,
+    runtime,
   };
 };

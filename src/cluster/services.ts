@@ -1,59 +1,56 @@
-/** From virtual servers as configured and real servers as checked to the services the data plane shall have. */
+/** From virtual servers as configured and real servers as checked to the services of the data plane. */
 import type { Config } from '../config/config.js';
-import { matchFamily } from '../config/keepalived/match.js';
 import type { RealServer, VirtualServer } from '../config/keepalived/types.js';
-import {
-  type LocalAddressEntry,
-  type Match,
-  matchAddress,
-  type RealServerEntry,
-  type Scheduler,
-  type ServiceEntry,
-} from '../dataplane/snapshot.js';
-import { type Facts, realServerId } from './facts.js';
+import type { RealServerEntry, Scheduler, ServiceEntry } from '../dataplane/snapshot.js';
+import { getIn } from '../kernel/persistent-map.js';
+import { type Endpoint, type IndexedVirtualServer, indexOf } from './config-index.js';
+import type { Facts, HealthFact } from './facts.js';
 import { realServerName, virtualServerId } from './names.js';
 
 /** Where a virtual server listens: once, or once for each entry of its group. */
-export const endpoints = (
-  config: Config,
-  v: VirtualServer,
-): readonly { readonly address: string; readonly port: number }[] => {
-  const { target } = v;
-  if (target.kind === 'address') return [{ address: target.address, port: target.port }];
-  if (target.kind === 'match')
-    return [{ address: matchAddress(`${target.name} ${v.protocol}`, matchFamily(v)), port: 0 }];
-  if (target.kind !== 'group') return [];
-  return config.keepalived.virtualServerGroups.find((g) => g.name === target.name)?.entries ?? [];
-};
+export const endpoints = (config: Config, v: VirtualServer): readonly Endpoint[] =>
+  indexOf(config).virtualServer.get(virtualServerId(v))?.endpoints ?? [];
 
 export interface RealServerState {
   readonly up: boolean;
   readonly weight: number;
   readonly reason: string;
+  /** null: since the controller started. */
   readonly since: number | null;
 }
 
+/** The data plane's weight is 16 bits wide. */
+const heaviest = 65_535;
+
 /**
- * What is believed of a real server: what its checkers said, else what the data plane held when this controller began, else
- * what keepalived assumes (up, unless a checker has alpha).
+ * What is believed of a real server: the newest report, else what keepalived assumes (up, unless a
+ * checker has alpha). The weight is the configured one and what the checkers add, so a new
+ * configuration is in force at once.
  */
-export const realServerState = (f: Facts, v: VirtualServer, r: RealServer): RealServerState => {
-  const id = realServerId(virtualServerId(v), realServerName(r.address, r.port, v.protocol));
-  const fact = f.realServers.get(id);
-  if (fact !== undefined)
-    return { up: fact.up, weight: fact.weight, reason: fact.reason, since: fact.since };
+const stateOf = (health: HealthFact | undefined, r: RealServer, name: string): RealServerState => {
   if (r.checkers.length === 0)
     return { up: true, weight: r.weight, reason: 'has no check', since: null };
-  if (f.adopted !== null) {
-    const up = f.adopted.has(id);
-    return { up, weight: r.weight, reason: 'as before the restart, not checked yet', since: null };
+  const fact = health?.servers.get(name);
+  if (fact === undefined) {
+    const alpha = r.checkers.some((c) => c.timing.alpha);
+    return { up: !alpha, weight: r.weight, reason: 'not checked yet', since: null };
   }
-  const alpha = r.checkers.some((c) => c.timing.alpha);
-  return { up: !alpha, weight: r.weight, reason: 'not checked yet', since: null };
+  const { up, reason } = fact;
+  const weight = Math.min(Math.max(r.weight + fact.delta, 0), heaviest);
+  return { up, weight, reason, since: fact.since === 0 ? null : fact.since };
 };
 
+export const realServerState = (f: Facts, v: VirtualServer, r: RealServer): RealServerState =>
+  stateOf(getIn(f.health, virtualServerId(v)), r, realServerName(r.address, r.port, v.protocol));
+
+export const quorumReason = (f: Facts, v: VirtualServer): string =>
+  getIn(f.health, virtualServerId(v))?.quorum?.reason ?? '';
+
+const quorumOf = (health: HealthFact | undefined, v: VirtualServer): boolean =>
+  health?.quorum?.up ?? !v.alpha;
+
 export const hasQuorum = (f: Facts, v: VirtualServer): boolean =>
-  f.quorums.get(virtualServerId(v))?.up ?? !v.alpha;
+  quorumOf(getIn(f.health, virtualServerId(v)), v);
 
 const tunnelOf = (v: VirtualServer): Pick<RealServerEntry, 'tunnel'> =>
   v.tunnel === null ? {} : { tunnel: v.tunnel };
@@ -65,52 +62,55 @@ const thresholdsOf = (
   ...(r.lowerThreshold === 0 ? {} : { lowerThreshold: r.lowerThreshold }),
 });
 
-/** Down real servers are left out, or stay with weight 0 where inhibit_on_failure says so. */
-const livingServers = (f: Facts, v: VirtualServer): readonly RealServerEntry[] =>
-  v.realServers.flatMap((r) => {
-    const state = realServerState(f, v, r);
-    const inhibit = r.inhibitOnFailure || v.inhibitOnFailure;
-    if (!state.up && !inhibit) return [];
-    const { address, port } = r;
-    const weight = state.up ? state.weight : 0;
-    return [
-      { address, port, forwarding: v.forwarding, weight, ...tunnelOf(v), ...thresholdsOf(r) },
-    ];
-  });
+/** Entries by weight, kept with what they are made of: most servers keep theirs for ever. */
+const entries = new WeakMap<RealServer, RealServerEntry>();
 
-/** With the quorum lost the sorry server takes over, in one generation: there is no moment with nobody. */
-const servers = (f: Facts, v: VirtualServer): readonly RealServerEntry[] => {
-  if (v.sorryServer === null || hasQuorum(f, v)) return livingServers(f, v);
-  const { address, port } = v.sorryServer;
-  return [{ address, port, forwarding: v.forwarding, weight: 1, ...tunnelOf(v) }];
+const entryOf = (v: VirtualServer, r: RealServer, weight: number): RealServerEntry => {
+  const kept = entries.get(r);
+  if (kept !== undefined && kept.weight === weight) return kept;
+  const { address, port } = r;
+  const { forwarding } = v;
+  const made = { address, port, forwarding, weight, ...tunnelOf(v), ...thresholdsOf(r) };
+  entries.set(r, made);
+  return made;
 };
 
-const localAddresses = (config: Config, v: VirtualServer): readonly LocalAddressEntry[] =>
-  config.keepalived.localAddressGroups.find((g) => g.name === v.localAddressGroup)?.addresses ?? [];
+/** Down real servers are left out, or stay with weight 0 where inhibit_on_failure says so. */
+const livingServers = (
+  health: HealthFact | undefined,
+  x: IndexedVirtualServer,
+): readonly RealServerEntry[] => {
+  const living: RealServerEntry[] = [];
+  for (const { server, name } of x.servers) {
+    const state = stateOf(health, server, name);
+    if (state.up) living.push(entryOf(x.v, server, state.weight));
+    else if (server.inhibitOnFailure || x.v.inhibitOnFailure) living.push(entryOf(x.v, server, 0));
+  }
+  return living;
+};
 
-const anyRange = { first: null, last: null, firstPort: 0, lastPort: 0 } as const;
-
-/** Rules are tried in the order of the file. */
-const matchOf = (config: Config, v: VirtualServer): Match | null => {
-  if (v.target.kind !== 'match') return null;
-  const { source, destination, iif, oif } = v.match;
-  return {
-    order: config.keepalived.virtualServers.indexOf(v),
-    source: { ...(source ?? anyRange), device: iif },
-    destination: { ...(destination ?? anyRange), device: oif },
-  };
+/** With the quorum lost the sorry server takes over in one generation: nobody is without a server. */
+const serversOf = (
+  health: HealthFact | undefined,
+  x: IndexedVirtualServer,
+): readonly RealServerEntry[] => {
+  const { v } = x;
+  if (v.sorryServer === null || quorumOf(health, v)) return livingServers(health, x);
+  const { address, port } = v.sorryServer;
+  return [{ address, port, forwarding: v.forwarding, weight: 1, ...tunnelOf(v) }];
 };
 
 /** The data plane's clock of a session; keepalived allows a week more. */
 const longestPersistenceMs = 0x7fffffff;
 
-export const servicesOf = (f: Facts, v: VirtualServer): readonly ServiceEntry[] => {
-  const { protocol } = v;
-  const match = matchOf(f.config, v);
-  const realServers = servers(f, v);
-  const locals = localAddresses(f.config, v);
-  return endpoints(f.config, v).map(({ address, port }) => ({
-    protocol,
+export const servicesOf = (
+  f: Pick<Facts, 'config' | 'health'>,
+  x: IndexedVirtualServer,
+): readonly ServiceEntry[] => {
+  const { v, match, localAddresses } = x;
+  const realServers = serversOf(getIn(f.health, x.id), x);
+  return x.endpoints.map(({ address, port }) => ({
+    protocol: v.protocol,
     address,
     port,
     match,
@@ -124,6 +124,6 @@ export const servicesOf = (f: Facts, v: VirtualServer): readonly ServiceEntry[] 
     expireTemplate: v.persistenceTimeoutMs !== null && f.config.dpvs.expireTemplate,
     establishedTimeoutMs: v.establishTimeoutMs ?? 0,
     realServers,
-    localAddresses: locals,
+    localAddresses,
   }));
 };

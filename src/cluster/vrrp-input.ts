@@ -1,17 +1,14 @@
-/** What the vrrp process is told of the configuration. */
+/** The configuration as the vrrp process gets it. */
 import type { Config } from '../config/config.js';
-import type { VrrpInstance } from '../config/keepalived/types.js';
 import { type InstanceConfig, instanceDefaults, type SyncGroupConfig } from '../vrrp/messages.js';
+import { familyOf, type IndexedInstance, indexOf, routerIdOf } from './config-index.js';
 
-/** The DPDK device an instance's addresses live on: dpdk_interface, or the device whose kernel interface carries the adverts. */
-export const deviceOf = (config: Config, i: VrrpInstance): string | null =>
-  i.dpdkInterface ?? config.dpvs.devices.find((d) => d.kniName === i.interface)?.name ?? null;
-
-const instance = (i: VrrpInstance): InstanceConfig => ({
+const instance = (config: Config, { instance: i, vips }: IndexedInstance): InstanceConfig => ({
   ...instanceDefaults,
   name: i.name,
   interface: i.interface,
   vrid: i.vrid,
+  family: familyOf(i),
   version: i.version,
   priority: i.priority,
   advertMs: i.advertMs,
@@ -21,6 +18,8 @@ const instance = (i: VrrpInstance): InstanceConfig => ({
   downTimerAdverts: i.downTimerAdverts,
   addresses: i.virtualAddresses.map((a) => a.address),
   excludedAddresses: i.excludedAddresses.map((a) => a.address),
+  vips: vips.map(({ device, address }) => ({ device, address })),
+  leaseMs: config.dpvs.vipLeaseMs,
   authentication:
     i.authentication.type === 'pass'
       ? { type: 'pass', password: i.authentication.password }
@@ -50,7 +49,14 @@ export interface VrrpPlan {
   readonly syncGroups: readonly SyncGroupConfig[];
 }
 
-export const vrrpPlan = (config: Config): VrrpPlan => ({
-  instances: config.keepalived.vrrpInstances.map(instance),
-  syncGroups: config.keepalived.vrrpSyncGroups.map(({ name, members }) => ({ name, members })),
-});
+export const vrrpPlan = (config: Config): VrrpPlan => {
+  const { vrrpInstances, vrrpSyncGroups } = config.keepalived;
+  const ids = new Map(vrrpInstances.map((i) => [i.name, routerIdOf(i)]));
+  return {
+    instances: [...indexOf(config).routers.values()].map((x) => instance(config, x)),
+    syncGroups: vrrpSyncGroups.map(({ name, members }) => ({
+      name,
+      members: members.flatMap((m) => ids.get(m) ?? []),
+    })),
+  };
+};

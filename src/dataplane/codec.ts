@@ -293,42 +293,43 @@ const simple = <T>(type: number, seq: number, codec: Codec<T>, value: T): Uint8A
 export const encodeHello = (seq: number, pid: number, name: string): Uint8Array =>
   simple(messageType.hello, seq, hello, { endian: ipcEndian, pid, name });
 
-/** BEGIN, OPS as full as they may be, COMMIT. `base` 0n starts from an empty state. */
-export const encodeGeneration = (
+export interface Generation {
+  /** 0n starts from an empty state. */
+  readonly base: bigint;
+  readonly generation: bigint;
+  readonly digest: bigint;
+}
+
+/**
+ * BEGIN, OPS as full as they may be, COMMIT. Each message is made when it is asked for, so that a
+ * caller can send a large generation in pieces. Throws on an op that cannot be written.
+ */
+export function* generationMessages(
   seq: number,
-  g: {
-    readonly base: bigint;
-    readonly generation: bigint;
-    readonly digest: bigint;
-    readonly ops: readonly Op[];
-  },
-): readonly Uint8Array[] => {
-  const out = [simple(messageType.begin, seq, begin, { base: g.base })];
+  { base, generation, digest }: Generation,
+  ops: Iterable<Op>,
+): Generator<Uint8Array> {
+  yield simple(messageType.begin, seq, begin, { base });
   const room = new Uint8Array(maxMessage - header.size);
   const view = viewOf(room);
   let used = 0;
-  const flush = (): void => {
-    if (used > 0) out.push(message(messageType.ops, seq, [room.subarray(0, used)]));
-    used = 0;
-  };
-  for (const op of g.ops) {
+  let count = 0;
+  for (const op of ops) {
     const w = writingOf(op);
-    if (used + w.size > room.byteLength) flush();
+    if (used + w.size > room.byteLength) {
+      yield message(messageType.ops, seq, [room.subarray(0, used)]);
+      used = 0;
+    }
     w.write(view, used);
     used += w.size;
+    count += 1;
   }
-  flush();
-  const { generation, digest } = g;
-  out.push(
-    simple(messageType.commit, seq, commit, {
-      generation,
-      digest,
-      ops: g.ops.length,
-      reserved: null,
-    }),
-  );
-  return out;
-};
+  if (used > 0) yield message(messageType.ops, seq, [room.subarray(0, used)]);
+  yield simple(messageType.commit, seq, commit, { generation, digest, ops: count, reserved: null });
+}
+
+/** Takes back what was sent of a generation. */
+export const encodeAbort = (seq: number): Uint8Array => message(messageType.abort, seq, []);
 
 /** An address whose lease is requested. */
 export interface LeaseAddress {

@@ -1,7 +1,9 @@
 /**
- * From one snapshot to another as ops, in an order the data plane can follow: a service comes before what belongs to it, an address leaves
- * one device before it comes to another. Law: apply(diff(a, b), a) = b. Linear in the size of both.
+ * From one snapshot to another as ops, in an order the data plane can follow: a service comes before
+ * what belongs to it, an address leaves one device before it comes to another. What both snapshots
+ * share by reference is not looked at. Law: apply(diff(a, b), a) = b.
  */
+import { replaced } from '../kernel/sequence.js';
 import {
   type AddressEntry,
   addressKey,
@@ -107,8 +109,10 @@ const difference = <T>(
   key: (t: T) => string,
   same: (x: T, y: T) => boolean,
 ): Difference<T> => {
-  const before = index(a, key);
-  const after = index(b, key);
+  const { gone, come } = replaced(a, b);
+  if (gone.length === 0 && come.length === 0) return { gone, set: come };
+  const before = index(gone, key);
+  const after = index(come, key);
   return {
     gone: [...before].filter(([k]) => !after.has(k)).map(([, t]) => t),
     set: [...after]
@@ -224,21 +228,24 @@ const layer3Ops = (a: Snapshot, b: Snapshot): readonly Op[] => {
   ];
 };
 
-export const diff = (a: Snapshot, b: Snapshot): readonly Op[] => {
-  const before = index(a.services, serviceKey);
-  const after = index(b.services, serviceKey);
-  const ops: Op[] = [];
+/** One after the other, so that 100,000 can be made in pieces. */
+export function* opsBetween(a: Snapshot, b: Snapshot): Generator<Op> {
+  if (a === b) return;
   for (const param of paramNames) {
     const value = b.params[param] ?? paramDefaults[param];
     if (value !== (a.params[param] ?? paramDefaults[param]))
-      ops.push({ type: 'paramSet', param, value });
+      yield { type: 'paramSet', param, value };
   }
+  const services = replaced(a.services, b.services);
+  const before = index(services.gone, serviceKey);
+  const after = index(services.come, serviceKey);
   for (const [k, s] of before)
-    if (!after.has(k)) ops.push({ type: 'serviceDel', service: serviceId(s) });
-  for (const op of layer3Ops(a, b)) ops.push(op);
-  for (const [k, s] of after) for (const op of serviceOps(before.get(k), s)) ops.push(op);
-  return ops;
-};
+    if (!after.has(k)) yield { type: 'serviceDel', service: serviceId(s) };
+  yield* layer3Ops(a, b);
+  for (const [k, s] of after) yield* serviceOps(before.get(k), s);
+}
+
+export const diff = (a: Snapshot, b: Snapshot): readonly Op[] => [...opsBetween(a, b)];
 
 const withEnd = (m: Match, op: Extract<Op, { type: 'matchSet' }>): Match =>
   op.end === 'source'
@@ -253,7 +260,7 @@ const opened = (s: ServiceEntry) => ({
 });
 
 /** What the data plane makes of ops; the model the law is checked against. */
-export const apply = (ops: readonly Op[], a: Snapshot): Snapshot => {
+export const apply = (ops: Iterable<Op>, a: Snapshot): Snapshot => {
   const addresses = new Map(a.addresses.map((x) => [addressKey(x), x]));
   const routes = new Map(a.routes.map((x) => [routeKey(x), x]));
   const neighbours = new Map(a.neighbours.map((x) => [neighbourKey(x), x]));

@@ -1,17 +1,19 @@
 /**
- * Keeps the data plane at the wanted state: one generation in flight, only the newest wish behind it. After a connect, what the data plane
- * holds is adopted when its digest is the wish's, else the whole state is pushed from nothing. A refused generation changes nothing and
- * is not tried again until something else is wanted or the data plane is another one.
+ * Keeps the data plane at the desired snapshot: one generation in flight, and only the newest desired
+ * one behind it. After a connect, when the data plane's digest matches the desired snapshot we adopt
+ * it, otherwise we push the full state. A rejected snapshot is not retried until the desired state
+ * changes or the data plane restarts.
  *
  *   disconnected -> hello -> adopting -> idle <-> committing        (any -> disconnected)
  *
- * In: the connection's fate, answers, wishes. Out: connect, close, commit, ping, and news for the planner. Time is the caller's.
+ * In: the connection's fate, answers, desired snapshots. Out: connect, close, commit, ping, and
+ * reports for the planner. Time is the caller's.
  */
 
 import { after, type Machine, type Millis, type Step, unreachable } from '../kernel/machine.js';
 import { endpoint } from '../net/endpoint.js';
 import { type Ack, type HelloAck, noOp, status, statusNames } from './codec.js';
-import { diff, type Op } from './diff.js';
+import { type Op, opsBetween } from './diff.js';
 import { digest, emptySnapshot, type Snapshot } from './snapshot.js';
 
 const retryMs = 200;
@@ -22,6 +24,8 @@ const pingMs = 1000;
 const answerMs = 3000;
 /** What one operation may add to that. */
 const operationMs = 0.05;
+/** Making and sending a large generation takes this caller's own time. */
+const sendMs = 60_000;
 
 /** The data plane holds what an earlier controller, or another client, gave it. */
 interface Found {
@@ -51,8 +55,8 @@ type Link =
   | {
       readonly tag: 'committing';
       readonly base: Found | Held;
+      readonly from: Snapshot;
       readonly snapshot: Snapshot;
-      readonly ops: readonly Op[];
       readonly giveUpAt: Millis;
     };
 
@@ -68,6 +72,8 @@ export interface State {
 export type Input =
   | { readonly type: 'connected'; readonly hello: HelloAck }
   | { readonly type: 'disconnected'; readonly reason: string }
+  /** The whole generation in flight was sent; so many operations. */
+  | { readonly type: 'sent'; readonly ops: number }
   /** Of the generation in flight. */
   | { readonly type: 'ack'; readonly ack: Ack }
   /** The ping was answered. */
@@ -85,7 +91,9 @@ export type Effect =
       readonly base: bigint;
       readonly generation: bigint;
       readonly digest: bigint;
-      readonly ops: readonly Op[];
+      /** The operations lead from one to the other (diff.ts). */
+      readonly from: Snapshot;
+      readonly to: Snapshot;
     }
   | { readonly type: 'up'; readonly hello: HelloAck }
   | { readonly type: 'acked'; readonly generation: bigint; readonly snapshot: Snapshot }
@@ -130,24 +138,30 @@ const settle = (s: State, base: Found | Held, now: Millis, before: readonly Effe
   ];
   const wanted = digest(wish);
   if (base.tag === 'found' && generation > 0n && base.digest === wanted) return holds();
-  const ops = diff(base.tag === 'held' ? base.snapshot : emptySnapshot, wish);
-  if (base.tag === 'held' && ops.length === 0) return holds();
+  const from = base.tag === 'held' ? base.snapshot : emptySnapshot;
+  if (base.tag === 'held' && opsBetween(from, wish).next().done === true) return holds();
   const link: Link = {
     tag: 'committing',
     base,
+    from,
     snapshot: wish,
-    ops,
-    giveUpAt: after(now, answerMs + ops.length * operationMs),
+    giveUpAt: after(now, sendMs),
   };
   const commit: Effect = {
     type: 'commit',
     base: base.tag === 'held' ? generation : 0n,
     generation: generation + 1n,
     digest: wanted,
-    ops,
+    from,
+    to: wish,
   };
   return [{ ...s, link }, [...before, commit]];
 };
+
+const onSent = (s: State, ops: number, now: Millis): Next =>
+  s.link.tag === 'committing'
+    ? [{ ...s, link: { ...s.link, giveUpAt: after(now, answerMs + ops * operationMs) } }, []]
+    : [s, []];
 
 const lose = (s: State, reason: string, now: Millis, close: boolean): Next => [
   {
@@ -193,10 +207,16 @@ const opText = (op: Op): string => {
   }
 };
 
+const nth = (ops: Iterable<Op>, n: number): Op | undefined => {
+  let i = 0;
+  for (const op of ops) if (i++ === n) return op;
+  return undefined;
+};
+
 /** The data plane's own sentence, and what it was about. */
-const refusal = (ack: Ack, ops: readonly Op[]): string => {
+const refusal = (ack: Ack, ops: Iterable<Op>): string => {
   const why = ack.reason === '' ? (statusNames[ack.status] ?? `status ${ack.status}`) : ack.reason;
-  const op = ack.opIndex === noOp ? undefined : ops[ack.opIndex];
+  const op = ack.opIndex === noOp ? undefined : nth(ops, ack.opIndex);
   return op === undefined ? why : `${why} (${opText(op)})`;
 };
 
@@ -210,7 +230,7 @@ const lostTrack: ReadonlySet<number> = new Set([
 
 const onAck = (s: State, ack: Ack, now: Millis): Next => {
   if (s.link.tag !== 'committing') return [s, []];
-  const { base, snapshot, ops } = s.link;
+  const { base, from, snapshot } = s.link;
   const { generation } = ack;
   if (ack.status === status.ok) {
     const acked: Effect = { type: 'acked', generation, snapshot };
@@ -219,7 +239,11 @@ const onAck = (s: State, ack: Ack, now: Millis): Next => {
   if (ack.status === status.busy) return [rest(s, base, attend(now, after(now, busyMs))), []];
   if (lostTrack.has(ack.status) && base.tag === 'held')
     return settle(s, { tag: 'found', generation, digest: 0n }, now, []);
-  const rejected: Effect = { type: 'rejected', reason: refusal(ack, ops), snapshot };
+  const rejected: Effect = {
+    type: 'rejected',
+    reason: refusal(ack, opsBetween(from, snapshot)),
+    snapshot,
+  };
   return settle({ ...s, refused: snapshot }, { ...base, generation }, now, [rejected]);
 };
 
@@ -300,6 +324,8 @@ export const generations: Machine<State, Input, Effect> = {
         return s.link.tag === 'hello' ? onConnected(s, input.hello, now) : [s, []];
       case 'disconnected':
         return s.link.tag === 'disconnected' ? [s, []] : lose(s, input.reason, now, false);
+      case 'sent':
+        return onSent(s, input.ops, now);
       case 'ack':
         return onAck(s, input.ack, now);
       case 'pong':

@@ -10,13 +10,15 @@ import {
   type Ack,
   decodeMessage,
   type Event,
+  encodeAbort,
   encodeGarp,
-  encodeGeneration,
   encodeHello,
   encodeLease,
   encodeList,
   encodePing,
   encodeSessions,
+  type Generation,
+  generationMessages,
   type HelloAck,
   type LeaseAddress,
   type LeaseState,
@@ -36,6 +38,7 @@ import {
   type ServerTable,
   serverTable,
 } from './counters.js';
+import { type Op, opsBetween } from './diff.js';
 import { type Effect, generations, type Input, initial } from './generation.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -96,6 +99,8 @@ interface Waiting {
 }
 
 const pageRows = 512;
+/** Messages of a generation in one turn of the loop; one has up to 64 KiB. */
+const messagesAtOnce = 4;
 const answerMs = 5000;
 /** A worker that lists sessions for somebody else is asked again. */
 const busyMs = 10;
@@ -212,21 +217,48 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
   };
 
   /** What cannot even be written is refused as the data plane would. */
+  const unwritable = (g: Generation, error: unknown): void => {
+    commitSeq = 0;
+    send(encodeAbort(nextSeq()));
+    const generation = g.generation - 1n;
+    const reason = because(error);
+    driver.feed({
+      type: 'ack',
+      ack: { generation, status: status.invalid, opIndex: noOp, reason },
+    });
+  };
+  /** True when all were sent; false when there are more, or the connection is gone. */
+  const sendSome = (messages: Iterator<Uint8Array>): boolean => {
+    for (let n = 0; n < messagesAtOnce; n++) {
+      const next = messages.next();
+      if (next.done === true) return true;
+      if (!send(next.value)) return false;
+    }
+    return false;
+  };
+  /** A large generation is sent in pieces, so that this loop goes on between them. */
   const commit = (e: Extract<Effect, { readonly type: 'commit' }>): void => {
     commitSeq = nextSeq();
-    let messages: readonly Uint8Array[];
-    try {
-      messages = encodeGeneration(commitSeq, e);
-    } catch (error) {
-      const generation = e.generation - 1n;
-      const reason = because(error);
-      driver.feed({
-        type: 'ack',
-        ack: { generation, status: status.invalid, opIndex: noOp, reason },
-      });
-      return;
-    }
-    for (const bytes of messages) if (!send(bytes)) return;
+    const own = commitSeq;
+    const connection = handle;
+    let ops = 0;
+    const counted = function* (): Generator<Op> {
+      for (const op of opsBetween(e.from, e.to)) {
+        ops += 1;
+        yield op;
+      }
+    };
+    const messages = generationMessages(own, e, counted());
+    const piece = (): void => {
+      if (handle !== connection || commitSeq !== own) return;
+      try {
+        if (sendSome(messages)) driver.feed({ type: 'sent', ops });
+        else setImmediate(piece);
+      } catch (error) {
+        unwritable(e, error);
+      }
+    };
+    piece();
   };
   const perform = (e: Effect): void => {
     switch (e.type) {

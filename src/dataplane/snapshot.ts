@@ -2,6 +2,7 @@
  * The wanted state of the data plane as one value. Objects are found by their keys; two snapshots with the same objects are the same
  * whatever the order they were named in.
  */
+import { replaced } from '../kernel/sequence.js';
 import { formatIpv6, parseIpv6 } from '../net/ipv6.js';
 
 export interface AddressEntry {
@@ -199,8 +200,16 @@ export const serviceKey = (s: Pick<ServiceEntry, 'protocol' | 'address' | 'port'
 export const realServerKey = (r: RealServerEntry): string => `${r.address} ${r.port}`;
 export const localAddressKey = (l: LocalAddressEntry): string => l.address;
 
-/** FNV-1a, 64 bits, of a text of ASCII characters. Worked in 32-bit halves, because a bigint for each character would take seconds. */
-export const fnv1a = (text: string): bigint => {
+/** 64 bits as two halves: a bigint for each step would take seconds for 100,000 objects. */
+interface Hash {
+  low: number;
+  high: number;
+}
+
+const toBigint = ({ low, high }: Hash): bigint => (BigInt(high) << 32n) | BigInt(low);
+
+/** FNV-1a of a text of ASCII characters. */
+const fnv = (text: string, into: Hash): void => {
   let low = 0x84222325;
   let high = 0xcbf29ce4;
   for (let i = 0; i < text.length; i++) {
@@ -210,7 +219,14 @@ export const fnv1a = (text: string): bigint => {
     high = (Math.imul(high, 0x1b3) + Math.floor(product / 0x100000000) + (low << 8)) >>> 0;
     low = product >>> 0;
   }
-  return (BigInt(high) << 32n) | BigInt(low);
+  into.low = low;
+  into.high = high;
+};
+
+export const fnv1a = (text: string): bigint => {
+  const h = { low: 0, high: 0 };
+  fnv(text, h);
+  return toBigint(h);
 };
 
 /** Every bit on every bit of 32 (the finalizer of MurmurHash3). */
@@ -222,19 +238,37 @@ const mix32 = (n: number): number => {
 };
 
 /**
- * FNV-1a changes by the same amount whenever the same last character changes, so sums of it would meet; three Feistel rounds part them
- * and lose nothing.
+ * FNV-1a changes by the same amount whenever the same last character changes, so sums of it would
+ * meet; three Feistel rounds part them and lose nothing.
  */
-const scatter = (hash: bigint): bigint => {
-  let low = Number(hash & 0xffffffffn);
-  let high = Number(hash >> 32n);
-  low = (low + mix32(high)) >>> 0;
-  high = (high + mix32(low)) >>> 0;
-  low = (low + mix32(high)) >>> 0;
-  return (BigInt(high) << 32n) | BigInt(low);
+const scatter = (h: Hash): void => {
+  h.low = (h.low + mix32(h.high)) >>> 0;
+  h.high = (h.high + mix32(h.low)) >>> 0;
+  h.low = (h.low + mix32(h.high)) >>> 0;
+};
+
+const scattered = (text: string): bigint => {
+  const h = { low: 0, high: 0 };
+  fnv(text, h);
+  scatter(h);
+  return toBigint(h);
 };
 
 type Add = (...parts: readonly (string | number | boolean | null)[]) => void;
+
+/** A sum knows no order, so nothing is sorted; the key in each text keeps objects apart. */
+const summing = () => {
+  const sum: Hash = { low: 0, high: 0 };
+  const h: Hash = { low: 0, high: 0 };
+  const add: Add = (...parts) => {
+    fnv(parts.join(' '), h);
+    scatter(h);
+    const low = sum.low + h.low;
+    sum.high = (sum.high + h.high + (low > 0xffffffff ? 1 : 0)) >>> 0;
+    sum.low = low >>> 0;
+  };
+  return { add, sum: () => toBigint(sum) };
+};
 
 const addService = (add: Add, v: ServiceEntry): void => {
   const key = serviceKey(v);
@@ -255,11 +289,7 @@ const addService = (add: Add, v: ServiceEntry): void => {
 };
 
 const digestOf = (s: Snapshot): bigint => {
-  let sum = 0n;
-  // A sum knows no order, so nothing need be sorted; the key in each text keeps objects apart.
-  const add: Add = (...parts) => {
-    sum += scatter(fnv1a(parts.join(' ')));
-  };
+  const { add, sum } = summing();
   for (const a of s.addresses) add('addr', addressKey(a), a.prefixLength, a.leased, a.local);
   for (const r of s.routes) add('route', routeKey(r), r.source ?? '-', r.mtu);
   for (const n of s.neighbours) add('neigh', neighbourKey(n), n.mac);
@@ -268,7 +298,7 @@ const digestOf = (s: Snapshot): bigint => {
     const value = s.params[name];
     if (value !== undefined) add('param', name, value);
   }
-  return BigInt.asUintN(64, sum);
+  return sum();
 };
 
 /**
@@ -276,7 +306,7 @@ const digestOf = (s: Snapshot): bigint => {
  * name it has in the configuration.
  */
 export const matchAddress = (name: string, family: 4 | 6): string => {
-  const hash = scatter(fnv1a(name));
+  const hash = scattered(name);
   const part = (shift: bigint, bits: number): bigint => (hash >> shift) & BigInt((1 << bits) - 1);
   if (family === 4) return `0.${part(16n, 8)}.${part(8n, 8)}.${part(0n, 8)}`;
   const groups = [48n, 32n, 16n, 0n].map((shift) => part(shift, 16).toString(16));
@@ -286,8 +316,8 @@ export const matchAddress = (name: string, family: 4 | 6): string => {
 const digests = new WeakMap<Snapshot, bigint>();
 
 /**
- * One number for the whole state, the same for any order of its objects; the data plane keeps it, so a restarted controller knows what it
- * finds. A snapshot never changes, so it is reckoned once.
+ * One number for the whole state, the same for any order of its objects; the data plane keeps it, so
+ * a restarted controller knows what it finds. A snapshot never changes, so it is worked out once.
  */
 export const digest = (s: Snapshot): bigint => {
   const known = digests.get(s);
@@ -296,3 +326,31 @@ export const digest = (s: Snapshot): bigint => {
   digests.set(s, reckoned);
   return reckoned;
 };
+
+/**
+ * The digest of a snapshot that was made from another one: it is a sum, so what is gone is taken off
+ * and what has come is added. What both share by reference is not looked at.
+ */
+export const digestAfter = (before: Snapshot, after: Snapshot): bigint => {
+  const known = digests.get(after);
+  if (known !== undefined) return known;
+  const addresses = replaced(before.addresses, after.addresses);
+  const routes = replaced(before.routes, after.routes);
+  const neighbours = replaced(before.neighbours, after.neighbours);
+  const services = replaced(before.services, after.services);
+  const part = (side: 'gone' | 'come', { params }: Snapshot): bigint =>
+    digestOf({
+      addresses: addresses[side],
+      routes: routes[side],
+      neighbours: neighbours[side],
+      services: services[side],
+      params,
+    });
+  const sum = digest(before) - part('gone', before) + part('come', after);
+  const reckoned = BigInt.asUintN(64, sum);
+  digests.set(after, reckoned);
+  return reckoned;
+};
+
+/** As text: for messages and journals, which have no bigint. */
+export const digestText = (s: Snapshot): string => digest(s).toString(16);

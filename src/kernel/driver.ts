@@ -1,7 +1,11 @@
 /**
- * The shell that runs one machine: inputs go in one at a time, each stamped with the time; effects are handed out in
- * order; one timer stands at `deadline(state)`. Input that arrives while effects are being performed waits its turn, so
- * a step never runs inside another. Time comes from a `Clock` handed in: `src/kernel/io/clock.ts` or a test's.
+ * The shell that runs one machine: inputs go in one at a time, each stamped with the time; effects are
+ * handed out in order; one timer stands at `deadline(state)`. Input that arrives while effects are
+ * being performed waits its turn, so a step never runs inside another. Time comes from a `Clock`:
+ * `src/kernel/io/clock.ts` or a test's.
+ *
+ * Inputs that come in floods (a report for each of 20,000 servers) are given to `later`: they are
+ * collected until the loop has read what had arrived, and are then one step.
  */
 import type { Machine, Millis, Tick } from './machine.js';
 
@@ -24,10 +28,18 @@ export interface DriverOptions<State, Input, Effect> {
   readonly perform: (effect: Effect, state: State, now: Millis) => void;
   /** Receives every input before it is taken, and the state before it (ARCHITECTURE: law 10). */
   readonly journal?: (entry: Entry<Input>, before: State) => void;
+  /** Several inputs as one; without it `later` takes them one by one. */
+  readonly join?: (inputs: readonly Input[]) => Input;
+  /** Calls `run` soon, after what has arrived was read; setImmediate where nothing is given. */
+  readonly defer?: (run: () => void) => void;
+  /** Every effect so far was performed. */
+  readonly settled?: (state: State) => void;
 }
 
 export interface Driver<State, Input> {
   readonly feed: (input: Input) => void;
+  /** Takes it soon, together with what comes until then; never after what is fed later. */
+  readonly later: (input: Input) => void;
   readonly state: () => State;
   /** Stops the timer; what is fed later is dropped. */
   readonly stop: () => void;
@@ -83,16 +95,37 @@ export function drive<State, Input, Effect>(
     } finally {
       running = false;
     }
-    if (!stopped) arm();
+    if (stopped) return;
+    arm();
+    o.settled?.(state);
   };
+
+  let collected: Input[] = [];
+  const flush = (): void => {
+    const inputs = collected;
+    collected = [];
+    const [first] = inputs;
+    if (first === undefined) return;
+    if (inputs.length > 1 && o.join !== undefined) take(o.join(inputs));
+    else for (const input of inputs) take(input);
+  };
+  const defer = o.defer ?? ((run: () => void): void => void setImmediate(run));
 
   arm();
   return {
-    feed: take,
+    feed: (input) => {
+      flush();
+      take(input);
+    },
+    later: (input) => {
+      collected.push(input);
+      if (collected.length === 1) defer(flush);
+    },
     state: () => state,
     stop: () => {
       stopped = true;
       waiting.length = 0;
+      collected = [];
       disarm();
     },
   };

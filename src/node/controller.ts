@@ -12,11 +12,13 @@ import { hostname } from 'node:os';
 import { serveApi } from '../api/server.js';
 import { nothingMore } from '../api/status.js';
 import type { ProcessView } from '../api/views.js';
+import type { Input } from '../cluster/facts.js';
 import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
 import type { ConfigPaths } from '../config/config.js';
 import { renderDiagnostics } from '../config/diagnostics.js';
 import { eventText } from '../dataplane/codec.js';
 import { connectDataplane, type Dataplane } from '../dataplane/io.js';
+import { digestText } from '../dataplane/snapshot.js';
 import type { FromHealthcheck, ToHealthcheck } from '../healthcheck/messages.js';
 import { type Driver, drive } from '../kernel/driver.js';
 import { loadAddon } from '../kernel/io/addon.js';
@@ -25,20 +27,23 @@ import { logUnhandled, openLogger } from '../kernel/io/logger.js';
 import { processOptions } from '../kernel/io/process-options.js';
 import { runService } from '../kernel/io/service.js';
 import { version } from '../kernel/io/version.js';
-import type { FromVrrp, ToVrrp } from '../vrrp/legacy-messages.js';
+import type { FromVrrp as OldFromVrrp, ToVrrp as OldToVrrp } from '../vrrp/legacy-messages.js';
 import { keepAccepted, loadOrAccepted } from './accepted.js';
 import { apiBackend } from './api-backend.js';
 import type { ControllerOptions, ProcessesMessage } from './controller-messages.js';
 import { performer } from './effects.js';
+import { healthPages } from './health-pages.js';
 import { heldServers } from './held-servers.js';
 import { openJournal } from './journal.js';
 import { kernelQueue } from './kernel-queue.js';
+import { legacyVrrp } from './legacy-peers.js';
 import { loadInWorker } from './load-worker.js';
 import { watchLoop } from './loop-watch.js';
 import { connectPeer, type PeerLink } from './peer.js';
 import { reloader } from './reload.js';
 import { runDir } from './run-dir.js';
-import { loadRuntime, type Transactions, transactions } from './runtime.js';
+import { type Transactions, transactions } from './runtime.js';
+import { runtimeStore } from './runtime-store.js';
 
 const options = processOptions();
 const files = JSON.parse(process.env['KEELSON_CONTROLLER'] ?? 'null') as ControllerOptions;
@@ -80,11 +85,14 @@ const run = async (): Promise<void> => {
     clock: monotonicClock,
     perform: (e) => perform(e),
     journal: journal.write,
+    join: (inputs) => ({ type: 'batch', inputs: inputs as readonly Input[] }),
+    settled: () => changes.check(),
   });
   const state = (): State => machine.state();
   const feed = (input: ClusterInput): void => machine.feed(input);
+  const store = runtimeStore(dirs.runtimeFile);
   const changes: Transactions = transactions({
-    path: dirs.runtimeFile,
+    keep: store.keep,
     state,
     set: (runtime) => feed({ type: 'runtime', runtime }),
   });
@@ -103,18 +111,33 @@ const run = async (): Promise<void> => {
   });
   const leaseMs = (): number => configuration.inUse().config.dpvs.vipLeaseMs;
 
-  const vrrp: PeerLink<ToVrrp> = connectPeer<FromVrrp, ToVrrp>({
+  const later = (input: Input): void => machine.later(input);
+  const vrrpLink: PeerLink<OldToVrrp> = connectPeer<OldFromVrrp, OldToVrrp>({
     path: dirs.vrrpSocket,
-    onUp: () => feed({ type: 'vrrpStarted' }),
-    onMessage: (message) => feed({ type: 'vrrp', message }),
-    onDown: (reason) => feed({ type: 'vrrpGone', reason }),
+    onUp: () => vrrp.up(),
+    onMessage: (m) => vrrp.received(m),
+    onDown: (reason) => vrrp.down(reason),
+  });
+  const vrrp = legacyVrrp({
+    feed: later,
+    send: vrrpLink.send,
+    renewLease: (on) => dataplane.renewLease(on ? leaseMs() : 0),
+    garp: (device, address, repeat) => dataplane.garp(device, address, repeat),
+    log: logs.log,
   });
   const health: PeerLink<ToHealthcheck> = connectPeer<FromHealthcheck, ToHealthcheck>({
     path: dirs.healthcheckSocket,
-    onUp: () => feed({ type: 'healthcheckStarted' }),
-    onMessage: (message) => feed({ type: 'healthcheck', message }),
-    onDown: () => undefined,
+    onUp: () => {
+      pages.drop();
+      later({ type: 'connected', peer: 'healthcheck', at: Date.now() });
+    },
+    onMessage: (message) => later({ type: 'healthcheck', message }),
+    onDown: (reason) => {
+      pages.drop();
+      later({ type: 'disconnected', peer: 'healthcheck', reason, at: Date.now() });
+    },
   });
+  const pages = healthPages(health.send);
   const dataplane: Dataplane = connectDataplane({
     addon,
     socketPath: dirs.dataplaneSocket,
@@ -123,24 +146,26 @@ const run = async (): Promise<void> => {
     onUp: (hello) => {
       log.info({ dataplane: hello.pid, workers: hello.workers }, 'data plane connected');
       kernel.forget();
-      const adopted = heldServers(dataplane.counters(), hello.generation);
-      feed({ type: 'dataplaneUp', pid: hello.pid, workers: hello.workers, adopted });
+      feed({
+        type: 'dataplaneUp',
+        pid: hello.pid,
+        workers: hello.workers,
+        bootId: hello.bootId.toString(16),
+        generation: Number(hello.generation),
+        adopted: heldServers(dataplane.counters(), hello.generation),
+      });
     },
     onAcked: (generation, snapshot) => {
-      feed({ type: 'dataplaneAcked', generation, snapshot });
-      changes.acked(generation, snapshot);
+      feed({ type: 'dataplaneAcked', generation, digest: digestText(snapshot) });
       configuration.acked();
     },
     onRejected: (reason, snapshot) => {
       log.error({ reason }, 'data plane refuses the generation; the one before stays');
-      feed({ type: 'dataplaneRejected', reason });
-      changes.rejected(reason, snapshot);
+      feed({ type: 'dataplaneRejected', reason, digest: digestText(snapshot) });
     },
     onLost: (reason) => {
-      if (state().facts.dataplane.state === 'up')
-        log.error({ reason }, 'data plane lost: addresses are yielded');
+      if (state().facts.dataplane.state === 'up') log.error({ reason }, 'data plane lost');
       feed({ type: 'dataplaneLost', reason });
-      changes.lost(reason);
     },
     onEvent: (e) =>
       log.warn(
@@ -150,12 +175,10 @@ const run = async (): Promise<void> => {
   });
   const perform = performer({
     vrrp: vrrp.send,
-    health: health.send,
+    health: pages.send,
     dataplane,
-    onDesired: changes.desired,
     kernel: kernel.apply,
-    leaseMs,
-    log: logs.log,
+    takenBack: configuration.takenBack,
   });
 
   // The data plane answers for the VIPs, and vrrp holds them, only while this loop turns.
@@ -163,8 +186,8 @@ const run = async (): Promise<void> => {
     // A reload may have made it shorter.
     setTimeout(renewLease, Math.max(100, Math.floor(leaseMs() / 4)));
     if (isStopping) return;
-    vrrp.send({ type: 'alive', leaseMs: leaseMs() });
-    if (state().plan?.lease === true) dataplane.renewLease(leaseMs());
+    vrrpLink.send({ type: 'alive', leaseMs: leaseMs() });
+    if (vrrp.holds()) dataplane.renewLease(leaseMs());
   };
   renewLease();
 
@@ -202,7 +225,7 @@ const run = async (): Promise<void> => {
     // vrrp has yielded before: nothing is announced any more.
     stop: async () => {
       isStopping = true;
-      feed({ type: 'stop' });
+      dataplane.renewLease(0);
       dataplane.close();
       journal.close();
     },
@@ -211,9 +234,7 @@ const run = async (): Promise<void> => {
   });
 
   log.info({ version }, 'controller started');
-  const runtime = loadRuntime(dirs.runtimeFile, config, (problem) =>
-    log.error(`what commands had set: ${problem}`),
-  );
+  const runtime = store.load(config, (problem) => log.error(`what commands had set: ${problem}`));
   feed({ type: 'runtime', runtime });
   feed({ type: 'start' });
 };

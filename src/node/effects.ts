@@ -2,69 +2,38 @@
 import type { Effect } from '../cluster/diff.js';
 import type { KernelPlan } from '../cluster/plan.js';
 import type { Dataplane } from '../dataplane/io.js';
-import type { Snapshot } from '../dataplane/snapshot.js';
-import type { ToHealthcheck } from '../healthcheck/messages.js';
-import type { Logger } from '../kernel/io/logger.js';
 import { unreachable } from '../kernel/machine.js';
-import type { ToVrrp } from '../vrrp/legacy-messages.js';
+import type { ToVrrp } from '../vrrp/messages.js';
 
 export interface Outputs {
   readonly vrrp: (m: ToVrrp) => void;
-  readonly health: (m: ToHealthcheck) => void;
-  readonly dataplane: Pick<Dataplane, 'setDesired' | 'renewLease' | 'garp'>;
-  /** Before the data plane learns of it. */
-  readonly onDesired: (s: Snapshot) => void;
+  readonly health: (e: Extract<Effect, { readonly type: 'configureHealth' }>) => void;
+  readonly dataplane: Pick<Dataplane, 'setDesired'>;
   readonly kernel: (plan: KernelPlan) => void;
-  readonly leaseMs: () => number;
-  readonly log: Logger;
+  /** The data plane refused the configuration or the commands; those before are in force again. */
+  readonly takenBack: (reason: string) => void;
 }
 
 export const performer = (o: Outputs): ((e: Effect) => void) => {
-  let revision = 0;
   return (e) => {
     switch (e.type) {
       case 'kernel':
         o.kernel(e.kernel);
         break;
       case 'configureHealth':
-        revision += 1;
-        o.health({
-          type: 'configure',
-          revision,
-          whole: true,
-          more: false,
-          virtualServers: e.virtualServers,
-          removed: [],
-        });
-        break;
-      case 'restChecks':
-        o.health({ type: 'suspend', virtualServer: e.virtualServer, suspended: e.rest });
+        o.health(e);
         break;
       case 'configureVrrp':
-        o.vrrp({
-          type: 'configure',
-          instances: e.vrrp.instances,
-          syncGroups: e.vrrp.syncGroups,
-        });
-        break;
-      case 'lease':
-        o.dataplane.renewLease(e.on ? o.leaseMs() : 0);
-        break;
-      case 'setDesired':
-        o.onDesired(e.snapshot);
-        o.dataplane.setDesired(e.snapshot);
+        o.vrrp({ ...e, type: 'configure' });
         break;
       case 'serviceable':
-        o.vrrp({ type: 'serviceable', instance: e.instance, ...e.now });
+        o.vrrp(e);
         break;
-      case 'vipsTaken':
-        o.vrrp({ type: 'vipsTaken', instance: e.instance, generation: e.generation });
+      case 'setDesired':
+        o.dataplane.setDesired(e.snapshot);
         break;
-      case 'garp':
-        o.dataplane.garp(e.device, e.address, e.repeat);
-        break;
-      case 'log':
-        o.log[e.message.level]({ component: e.source, ...e.message.fields }, e.message.msg);
+      case 'takenBack':
+        o.takenBack(e.reason);
         break;
       default:
         unreachable(e);

@@ -8,17 +8,15 @@ const protocolNames: ReadonlyMap<number, string> = new Map(
   Object.entries(protocols).map(([name, n]) => [n, name.toUpperCase()]),
 );
 
-export const heldServers = (c: Counters | null, generation: bigint): ReadonlySet<string> | null => {
+export const heldServers = (c: Counters | null, generation: bigint): readonly string[] | null => {
   if (c === null || generation === 0n) return null;
   const name = (p: number): string => protocolNames.get(p) ?? String(p);
-  return new Set(
-    c.realServers
-      .filter((r) => r.weight > 0)
-      .map((r) =>
-        realServerId(
-          realServerName(r.vip, r.vport, name(r.protocol)),
-          realServerName(r.address, r.port, name(r.protocol)),
-        ),
+  return c.realServers
+    .filter((r) => r.weight > 0)
+    .map((r) =>
+      realServerId(
+        realServerName(r.vip, r.vport, name(r.protocol)),
+        realServerName(r.address, r.port, name(r.protocol)),
       ),
-  );
+    );
 };

@@ -5,7 +5,6 @@
 import { createWriteStream, renameSync, type WriteStream } from 'node:fs';
 import type { ClusterInput } from '../cluster/machine.js';
 import type { ConfigPaths } from '../config/config.js';
-import { digest } from '../dataplane/snapshot.js';
 import type { Entry } from '../kernel/driver.js';
 
 const largestBytes = 8 << 20;
@@ -17,24 +16,13 @@ export interface Journal {
   readonly close: () => void;
 }
 
-/** What cannot be read back as it is: configurations are named by their files, snapshots by their digest, sets become lists. */
-const encodeInput = (input: Entry<ClusterInput>['input']): unknown => {
-  switch (input.type) {
-    case 'config':
-      return { type: 'config' };
-    case 'dataplaneAcked':
-      return { ...input, snapshot: digest(input.snapshot).toString(16) };
-    case 'dataplaneUp':
-      return { ...input, adopted: input.adopted === null ? null : [...input.adopted] };
-    default:
-      return input;
-  }
-};
+/** Configurations are named by their files. */
+const encodeInput = (input: Entry<ClusterInput>['input']): unknown =>
+  input.type === 'config' ? { type: 'config' } : input;
 
-/** Logs and heartbeats change nothing and would fill the journal. */
+/** Counters change nothing and would fill the journal. */
 const isNoise = (input: Entry<ClusterInput>['input']): boolean =>
-  (input.type === 'vrrp' || input.type === 'healthcheck') &&
-  (input.message.type === 'heartbeat' || input.message.type === 'log');
+  (input.type === 'vrrp' || input.type === 'healthcheck') && input.message.type === 'counters';
 
 /** The files a configuration was read from, and how. */
 export interface ReadFrom extends ConfigPaths {

@@ -39,6 +39,7 @@ export interface Reloader {
   readonly reload: () => Promise<ReloadView>;
   /** A generation was acknowledged, so the first configuration is in force. */
   readonly acked: () => void;
+  readonly takenBack: (reason: string) => void;
   readonly inUse: () => InUse;
   readonly source: () => 'files' | 'accepted';
   readonly configuration: () => { readonly loadedAt: number; readonly error: string | null };
@@ -75,8 +76,10 @@ export const reloader = (o: ReloaderOptions): Reloader => {
       o.log.error(`the configuration in force cannot be kept for a restart: ${String(e)}`);
     }
   };
+  const filesOf = new WeakMap([[inUse.config, inUse.files]]);
   const use = (l: InUse): void => {
     inUse = l;
+    filesOf.set(l.config, l.files);
     o.onUse(l);
     o.feed({ type: 'config', config: l.config });
   };
@@ -87,15 +90,16 @@ export const reloader = (o: ReloaderOptions): Reloader => {
     if (next === null) return refused(errorsIn(loaded), text);
     let before = inUse;
     let stateBefore = o.state();
-    const outcome = await o.changes.configure(
-      () => {
-        before = inUse;
-        stateBefore = o.state();
-        use({ config: next, files: loaded.files });
-      },
-      () => use(before),
-    );
-    if (!outcome.ok) return refused(outcome.reason, `${text}${outcome.reason}\n`);
+    const outcome = await o.changes.configure(() => {
+      before = inUse;
+      stateBefore = o.state();
+      use({ config: next, files: loaded.files });
+    });
+    if (!outcome.ok) {
+      // Where nothing was accepted before, the machine had nothing to go back to.
+      if (o.state().facts.config === next) use(before);
+      return refused(outcome.reason, `${text}${outcome.reason}\n`);
+    }
     loadedAt = Date.now();
     error = null;
     source = 'files';
@@ -105,15 +109,27 @@ export const reloader = (o: ReloaderOptions): Reloader => {
     const changes = [
       ...changesBetween(stateBefore, o.state()),
       ...processChanges(before.config, next),
+      ...(outcome.late === undefined ? [] : [`! not in force yet: ${outcome.late}`]),
     ];
     o.log.info({ changes }, 'reloaded');
     return { ok: true, text, changes };
   };
+  /** The data plane refused what is in use; the cluster machine went back to what was accepted. */
+  const takenBack = (reason: string): void => {
+    const { config } = o.state().facts;
+    const files = filesOf.get(config);
+    if (config === inUse.config || files === undefined) return;
+    inUse = { config, files };
+    error = `the data plane refuses it: ${reason} at ${new Date().toISOString()}`;
+    o.onUse(inUse);
+    o.log.error({ reason }, 'the configuration is refused; the one before is in use again');
+  };
   return {
+    takenBack,
     reload: () =>
       reload().catch((e: unknown) => refused(e instanceof Error ? e.message : String(e), '')),
     acked: () => {
-      if (!isKept) keep();
+      if (!isKept && o.state().facts.accepted?.config === inUse.config) keep();
     },
     inUse: () => inUse,
     source: () => source,

@@ -7,7 +7,6 @@ import type { Effect } from '../cluster/diff.js';
 import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
 import type { Config, Source } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
-import { digest, type Snapshot } from '../dataplane/snapshot.js';
 import { millis } from '../kernel/machine.js';
 
 interface Header {
@@ -49,31 +48,8 @@ const configFrom = (h: Header): Config => {
   return config;
 };
 
-const decode = (
-  line: Line,
-  config: Config,
-  snapshots: ReadonlyMap<string, Snapshot>,
-): ClusterInput | null => {
-  const { input } = line;
-  switch (input.type) {
-    case 'config':
-      return { type: 'config', config };
-    case 'dataplaneAcked': {
-      const snapshot = snapshots.get(String(input['snapshot']));
-      if (snapshot === undefined) return null;
-      return { type: 'dataplaneAcked', generation: Number(input['generation']), snapshot };
-    }
-    case 'dataplaneUp': {
-      const adopted = input['adopted'] as readonly string[] | null;
-      return {
-        ...(input as unknown as Extract<ClusterInput, { type: 'dataplaneUp' }>),
-        adopted: adopted === null ? null : new Set(adopted),
-      };
-    }
-    default:
-      return input as unknown as ClusterInput;
-  }
-};
+const decode = ({ input }: Line, config: Config): ClusterInput =>
+  input.type === 'config' ? { type: 'config', config } : (input as unknown as ClusterInput);
 
 /** One line, or null for a last line that a crash cut off. */
 const parseLine = (raw: string, number: number, isLast: boolean): Header | Line | null => {
@@ -89,15 +65,10 @@ const parseLine = (raw: string, number: number, isLast: boolean): Header | Line 
 export const replayJournal = (text: string): readonly Decision[] => {
   const lines = text.split('\n').filter((l) => l !== '');
   const decisions: Decision[] = [];
-  const snapshots = new Map<string, Snapshot>();
   let config: Config | null = null;
   let state: State | null = null;
   const live = (line: Line, c: Config, s: State): State => {
-    const input = decode(line, c, snapshots);
-    if (input === null) return s;
-    const [next, effects] = cluster.step(s, input, millis(line.at));
-    for (const e of effects)
-      if (e.type === 'setDesired') snapshots.set(digest(e.snapshot).toString(16), e.snapshot);
+    const [next, effects] = cluster.step(s, decode(line, c), millis(line.at));
     decisions.push({ at: line.at, input: line.input.type, effects });
     return next;
   };
@@ -119,13 +90,15 @@ const brief = (e: Effect): string => {
     case 'setDesired':
       return `setDesired (${e.snapshot.services.length} services, ${e.snapshot.addresses.length} addresses)`;
     case 'serviceable':
-      return `serviceable ${e.instance} ${e.now.ok ? 'yes' : 'no'}: ${e.now.reason}`;
-    case 'vipsTaken':
-      return `vipsTaken ${e.instance} in generation ${e.generation}`;
-    case 'garp':
-      return `garp ${e.address} on ${e.device} x${e.repeat}`;
-    case 'lease':
-      return `lease ${e.on ? 'on' : 'off'}`;
+      return `serviceable ${e.instances
+        .map((i) => `${i.id} ${i.ok ? 'yes' : 'no'}: ${i.reason}`)
+        .join(', ')}`;
+    case 'configureHealth':
+      return `configureHealth ${e.virtualServers.length}`;
+    case 'configureVrrp':
+      return `configureVrrp ${e.instances.length}`;
+    case 'takenBack':
+      return `takenBack: ${e.reason}`;
     default:
       return e.type;
   }

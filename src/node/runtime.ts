@@ -1,19 +1,23 @@
 /**
- * Transactions of commands: checked, planned, acknowledged by the data plane, written down; only then told as done. One at a time. What is refused, or
- * not acknowledged in time, leaves everything as it was.
+ * Transactions of commands and of configurations, one at a time: checked, planned, acknowledged by the
+ * data plane and by the processes that have a part in it, written down; only then reported as done.
+ * Commands that are refused, or not acknowledged in time, leave everything as it was.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import type { Wanted } from '../cluster/facts.js';
 import type { State } from '../cluster/machine.js';
-import { applyAgain, applyCommands } from '../cluster/runtime/apply.js';
-import { commandsOf } from '../cluster/runtime/commands.js';
-import { emptyRuntime, type Runtime, type RuntimeCommand } from '../cluster/runtime/types.js';
-import type { Config } from '../config/config.js';
-import { digest, type Snapshot } from '../dataplane/snapshot.js';
+import { applyCommands } from '../cluster/runtime/apply.js';
+import type { Runtime } from '../cluster/runtime/types.js';
+import type { Snapshot } from '../dataplane/snapshot.js';
 
 /** What a transaction comes to: the generation that has it, or why nothing changed. */
 export type Outcome =
-  | { readonly ok: true; readonly generation: number }
+  | {
+      readonly ok: true;
+      /** 0: not in force yet. */
+      readonly generation: number;
+      /** Why it is not in force yet. */
+      readonly late?: string;
+    }
   | {
       readonly ok: false;
       readonly index: number | null;
@@ -23,87 +27,9 @@ export type Outcome =
     };
 
 const acknowledgeMs = 10_000;
-const version = 1;
-
-interface Kept {
-  readonly version: number;
-  readonly commands: readonly RuntimeCommand[];
-}
-
-/** The file is there whole or as it was before, also when the machine stops in between. */
-const writeAtomically = (path: string, content: string): void => {
-  const next = `${path}.new`;
-  const fd = openSync(next, 'w', 0o600);
-  try {
-    writeSync(fd, content);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(next, path);
-  const dir = openSync(dirname(path), 'r');
-  try {
-    fsyncSync(dir);
-  } finally {
-    closeSync(dir);
-  }
-};
-
-const keep = (path: string, runtime: Runtime): void => {
-  const kept: Kept = { version, commands: commandsOf(runtime) };
-  writeAtomically(path, `${JSON.stringify(kept)}\n`);
-};
-
-/** Without what the files own: what was set before they had it is kept, and comes back when they let go of it. */
-const ownerless = (config: Config): Config => ({
-  ...config,
-  keepalived: {
-    ...config.keepalived,
-    globalDefs: {
-      ...config.keepalived.globalDefs,
-      lvsTimeouts: { tcpMs: null, tcpFinMs: null, udpMs: null },
-    },
-    vrrpInstances: [],
-    localAddressGroups: [],
-    virtualServers: [],
-  },
-});
-
-/** What a controller before us left; nothing when there was none. A file that cannot be read is set aside, and told. */
-export const loadRuntime = (
-  path: string,
-  config: Config,
-  tell: (problem: string) => void,
-): Runtime => {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (e) {
-    if ((e as NodeJS.ErrnoException).code !== 'ENOENT') tell(`${path}: ${String(e)}`);
-    return emptyRuntime;
-  }
-  try {
-    const kept = JSON.parse(text) as Partial<Kept>;
-    if (kept.version !== version || !Array.isArray(kept.commands))
-      throw new Error(`version ${version} with commands was expected`);
-    return applyAgain(ownerless(config), kept.commands, (command, reason) =>
-      tell(`${JSON.stringify(command)}: ${reason}`),
-    );
-  } catch (e) {
-    renameSync(path, `${path}.bad`);
-    tell(`${path} cannot be read (${String(e)}); it is kept as ${path}.bad`);
-    return emptyRuntime;
-  }
-};
-
-interface Waiting {
-  /** Digests of the snapshots that have the change. */
-  readonly wanted: Set<bigint>;
-  readonly done: (o: Outcome) => void;
-}
-
 export interface TransactionsOptions {
-  readonly path: string;
+  /** Writes down what commands made of the runtime; throws where it cannot be kept. */
+  readonly keep: (runtime: Runtime, commands: readonly unknown[]) => void;
   readonly state: () => State;
   /** Makes it part of the facts; effects follow at once. */
   readonly set: (runtime: Runtime) => void;
@@ -112,16 +38,51 @@ export interface TransactionsOptions {
 export interface Transactions {
   readonly run: (commands: readonly unknown[]) => Promise<Outcome>;
   /**
-   * Another configuration, in its turn: `set` makes it part of the facts, and `undo` takes it back when the data plane refuses it. Without a data plane it
-   * is taken as it is (generation 0): that comes up with it.
+   * Another configuration, in its turn: `set` makes it part of the facts. What the data plane refuses
+   * is taken back by the cluster machine. Without a data plane it is taken as it is (generation 0).
    */
-  readonly configure: (set: () => void, undo: () => void) => Promise<Outcome>;
-  /** News of the data plane's generations. */
-  readonly desired: (s: Snapshot) => void;
-  readonly acked: (generation: number, s: Snapshot) => void;
-  readonly rejected: (reason: string, s: Snapshot) => void;
-  readonly lost: (reason: string) => void;
+  readonly configure: (set: () => void) => Promise<Outcome>;
+  /** To be called when the state of the cluster machine may have changed. */
+  readonly check: () => void;
 }
+
+/** What a transaction waits for; done when a generation that has it is acknowledged. */
+interface Waiting {
+  readonly wanted: Wanted;
+  readonly done: (o: Outcome) => void;
+  /** The snapshot to be acknowledged, once the checks and VRRP have it as well. */
+  target: Snapshot | null;
+}
+
+const failed = (reason: string) => ({ ok: false, index: null, reason }) as const;
+
+/** Connected processes that have not reported the newest configuration as configured. */
+const notConfigured = ({ facts, sent, briefed }: State): readonly string[] =>
+  (['vrrp', 'healthcheck'] as const).filter(
+    (p) => facts.peers[p].connected && (!briefed[p] || facts.peers[p].configured < sent[p]),
+  );
+
+const isAccepted = (s: State, { config, runtime }: Wanted): boolean =>
+  s.facts.accepted?.config === config && s.facts.accepted.runtime === runtime;
+
+/** Asked for later than `target`, or the same: everything in it is in force. */
+const isInForce = ({ facts }: State, target: Snapshot): boolean =>
+  facts.asked[0]?.snapshot === target || !facts.asked.some((a) => a.snapshot === target);
+
+/** The outcome, as far as the state tells it; null: not yet. */
+const outcomeOf = (s: State, w: Waiting): Outcome | null => {
+  const { dataplane: d, config, runtime, refused } = s.facts;
+  if (d.state !== 'up') return failed(`the data plane is gone: ${d.reason}`);
+  if (config !== w.wanted.config || runtime !== w.wanted.runtime)
+    return { ...failed(`the data plane refuses it: ${refused ?? 'unknown'}`), refused: true };
+  if (d.rejected !== null && s.facts.accepted === null)
+    return { ...failed(`the data plane refuses it: ${d.rejected}`), refused: true };
+  if (d.acked === null || !isAccepted(s, w.wanted)) return null;
+  if (w.target === null && notConfigured(s).length === 0) w.target = s.plan?.snapshot ?? null;
+  return w.target !== null && isInForce(s, w.target)
+    ? { ok: true, generation: d.acked.generation }
+    : null;
+};
 
 export const transactions = (o: TransactionsOptions): Transactions => {
   let waiting: Waiting | null = null;
@@ -132,38 +93,39 @@ export const transactions = (o: TransactionsOptions): Transactions => {
     waiting = null;
     w?.done(outcome);
   };
-  const failed = (reason: string) => ({ ok: false, index: null, reason }) as const;
+  const check = (): void => {
+    const outcome = waiting === null ? null : outcomeOf(o.state(), waiting);
+    if (outcome !== null) finish(outcome);
+  };
+  const late = (): string => {
+    const missing = notConfigured(o.state());
+    const who = missing.length === 0 ? 'the data plane has' : `${missing.join(' and ')} have`;
+    return `${who} not acknowledged it within ${acknowledgeMs / 1000} s`;
+  };
 
-  /** Until a generation with what `set` changes is acknowledged, refused, or the time is over. */
+  /** Until what `set` changes is in force, refused, or the time is over. */
   const acknowledgement = (set: () => void): Promise<Outcome> =>
     new Promise((resolve) => {
-      const timer = setTimeout(
-        () =>
-          finish(failed(`the data plane has not acknowledged it within ${acknowledgeMs / 1000} s`)),
-        acknowledgeMs,
-      );
-      const wanted = new Set<bigint>();
+      set();
+      const timer = setTimeout(() => finish(failed(late())), acknowledgeMs);
+      const { config, runtime } = o.state().facts;
       waiting = {
-        wanted,
+        wanted: { config, runtime },
+        target: null,
         done: (outcome) => {
           clearTimeout(timer);
           resolve(outcome);
         },
       };
-      set();
-      const { plan, facts } = o.state();
-      if (plan !== null) wanted.add(digest(plan.snapshot));
-      const acked = facts.dataplane.state === 'up' ? facts.dataplane.acked : null;
-      if (acked !== null && wanted.has(digest(acked.snapshot)))
-        finish({ ok: true, generation: acked.generation });
+      check();
     });
 
-  const write = (runtime: Runtime, outcome: Outcome): Outcome => {
+  const write = (runtime: Runtime, commands: readonly unknown[], done: Outcome): Outcome => {
     try {
-      keep(o.path, runtime);
-      return outcome;
+      o.keep(runtime, commands);
+      return done;
     } catch (e) {
-      return failed(`${o.path} cannot be written (${String(e)}), so it would be lost by a restart`);
+      return failed(`it cannot be written down (${String(e)}), so a restart would lose it`);
     }
   };
 
@@ -175,23 +137,20 @@ export const transactions = (o: TransactionsOptions): Transactions => {
     const next = applyCommands(facts.config, before, commands);
     if (!next.ok) return { ok: false, ...next.error };
     const acked = await acknowledgement(() => o.set(next.value));
-    const outcome = acked.ok ? write(next.value, acked) : acked;
-    if (!outcome.ok) o.set(before);
+    const outcome = acked.ok ? write(next.value, commands, acked) : acked;
+    if (!outcome.ok && o.state().facts.runtime !== before) o.set(before);
     return outcome;
   };
 
-  const configured = async (set: () => void, undo: () => void): Promise<Outcome> => {
+  const configured = async (set: () => void): Promise<Outcome> => {
     if (o.state().facts.dataplane.state !== 'up') {
       set();
       return { ok: true, generation: 0 };
     }
     const outcome = await acknowledgement(set);
-    // One that is gone, or slow, will find it; one that says no has said so for good.
-    if (!outcome.ok && outcome.refused === true) {
-      undo();
-      return outcome;
-    }
-    return outcome.ok ? outcome : { ok: true, generation: 0 };
+    if (outcome.ok || outcome.refused === true) return outcome;
+    // One that is gone, or slow, will find it; when it refuses it later, it is taken back then.
+    return { ok: true, generation: 0, late: outcome.reason };
   };
 
   const inTurn = (work: () => Promise<Outcome>): Promise<Outcome> => {
@@ -202,15 +161,7 @@ export const transactions = (o: TransactionsOptions): Transactions => {
 
   return {
     run: (commands) => inTurn(() => one(commands)),
-    configure: (set, undo) => inTurn(() => configured(set, undo)),
-    desired: (s) => void waiting?.wanted.add(digest(s)),
-    acked: (generation, s) => {
-      if (waiting?.wanted.has(digest(s)) === true) finish({ ok: true, generation });
-    },
-    rejected: (reason, s) => {
-      if (waiting?.wanted.has(digest(s)) === true)
-        finish({ ...failed(`the data plane refuses it: ${reason}`), refused: true });
-    },
-    lost: (reason) => finish(failed(`the data plane is gone: ${reason}`)),
+    configure: (set) => inTurn(() => configured(set)),
+    check,
   };
 };

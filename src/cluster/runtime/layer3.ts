@@ -1,4 +1,4 @@
-/** Commands about addresses, routes and neighbours: what dpip says, checked and done. */
+/** Commands about addresses, routes and neighbours (dpip), checked and applied. */
 import type { Config } from '../../config/config.js';
 import {
   type AddressEntry,
@@ -98,7 +98,8 @@ const flushed = (config: Config, f: Fields) => {
 
 export const flushAddresses = (config: Config, d: Draft, f: Fields): void => {
   const takes = flushed(config, f);
-  for (const [key, a] of d.addresses) if (takes(a.device, a.address)) d.addresses.delete(key);
+  for (const a of d.addresses.values())
+    if (takes(a.device, a.address)) d.addresses.delete(a.address);
 };
 
 // ---- routes
@@ -121,8 +122,12 @@ const routePrefix = (f: Fields): Prefix => {
 /** The device whose network has the gateway. */
 const deviceTowards = (d: Draft, gateway: string): string => {
   const devices = new Set([
-    ...[...d.addresses.values()].filter((a) => isIn(gateway, a)).map((a) => a.device),
-    ...[...d.routes.values()]
+    ...d.addresses
+      .values()
+      .filter((a) => isIn(gateway, a))
+      .map((a) => a.device),
+    ...d.routes
+      .values()
       .filter((x) => x.gateway === null && isIn(gateway, { ...x, address: x.destination }))
       .map((x) => x.device),
   ]);
@@ -181,14 +186,16 @@ export const deleteRoute = (config: Config, d: Draft, f: Fields): void => {
   const on = orNull(f['device'], (x) => device(config, x, 'dev'));
   const gateway = orNull(f['gateway'], (x) => address(x, 'via'));
   const metric = orNull(f['metric'], (x) => integer(x, 'metric', 0, 0xffffffff));
-  const fits = [...d.routes.values()].filter(
-    (x) =>
-      x.destination === p.address &&
-      x.prefixLength === p.prefixLength &&
-      (on === null || x.device === on) &&
-      (gateway === null || x.gateway === gateway) &&
-      (metric === null || x.metric === metric),
-  );
+  const fits = d.routes
+    .values()
+    .filter(
+      (x) =>
+        x.destination === p.address &&
+        x.prefixLength === p.prefixLength &&
+        (on === null || x.device === on) &&
+        (gateway === null || x.gateway === gateway) &&
+        (metric === null || x.metric === metric),
+    );
   const [first, another] = fits;
   const gone =
     first ?? refuse(`there is no such route to ${prefixText(p)} that was added by a command`);
@@ -201,7 +208,8 @@ export const deleteRoute = (config: Config, d: Draft, f: Fields): void => {
 
 export const flushRoutes = (config: Config, d: Draft, f: Fields): void => {
   const takes = flushed(config, f);
-  for (const [key, x] of d.routes) if (takes(x.device, x.destination)) d.routes.delete(key);
+  for (const x of d.routes.values())
+    if (takes(x.device, x.destination)) d.routes.delete(routeKey(x));
 };
 
 // ---- neighbours

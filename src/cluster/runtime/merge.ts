@@ -1,10 +1,18 @@
 /**
- * Files and commands together. The files win: what a command set and a file now has as well is kept aside, shown, and comes back when the
- * file lets go of it.
+ * Files and commands together. The files win: what a command set and a file has now as well is not in
+ * force, is shown, and comes back when the file no longer has it.
  */
 import type { Config } from '../../config/config.js';
-import type { AddressEntry, ServiceEntry, Snapshot } from '../../dataplane/snapshot.js';
+import type {
+  AddressEntry,
+  Match,
+  NeighbourEntry,
+  RouteEntry,
+  ServiceEntry,
+  Snapshot,
+} from '../../dataplane/snapshot.js';
 import { serviceKey } from '../../dataplane/snapshot.js';
+import { sharedEnds } from '../../kernel/sequence.js';
 import { serviceName } from './identity.js';
 import { type Owners, ownersOf } from './owners.js';
 import type { Runtime, RuntimeTimeouts } from './types.js';
@@ -43,69 +51,82 @@ const serviceDevices = (s: ServiceEntry): readonly (string | null)[] => [
   s.match?.destination.device ?? null,
 ];
 
-interface Sorted<T> {
-  readonly live: readonly T[];
-  readonly shadowed: readonly Shadowed[];
+/** Why a service a command set is not in force; null: it is. */
+export const whyNotService = (config: Config, s: ServiceEntry): string | null =>
+  goneDevice(config, serviceDevices(s)) ?? takenService(ownersOf(config), s);
+
+export const whyNotAddress = (config: Config, a: AddressEntry): string | null =>
+  goneDevice(config, [a.device]) ?? takenAddress(ownersOf(config), a);
+
+export const whyNotDevice = (config: Config, x: { readonly device: string }): string | null =>
+  goneDevice(config, [x.device]);
+
+/** The part of a runtime that is in force, made for one configuration. */
+export interface LiveRuntime {
+  readonly runtime: Runtime;
+  /** Why each service of the runtime is not in force, in its order; null: it is. */
+  readonly whys: readonly (string | null)[];
+  readonly services: readonly ServiceEntry[];
+  readonly addresses: readonly AddressEntry[];
+  readonly routes: readonly RouteEntry[];
+  readonly neighbours: readonly NeighbourEntry[];
 }
 
-const sort = <T>(
-  items: readonly T[],
-  name: (t: T) => string,
-  why: (t: T) => string | null,
-): Sorted<T> => ({
-  live: items.filter((t) => why(t) === null),
-  shadowed: items.flatMap((t) => {
-    const reason = why(t);
-    return reason === null ? [] : [{ what: name(t), why: reason }];
-  }),
-});
-
-const sorted = (config: Config, r: Runtime) => {
-  const o = ownersOf(config);
-  return {
-    services: sort(
-      r.services,
-      serviceName,
-      (s) => goneDevice(config, serviceDevices(s)) ?? takenService(o, s),
-    ),
-    addresses: sort(
-      r.addresses,
-      (a) => `address ${a.address} on ${a.device}`,
-      (a) => goneDevice(config, [a.device]) ?? takenAddress(o, a),
-    ),
-    routes: sort(
-      r.routes,
-      (x) => `route ${x.destination}/${x.prefixLength} on ${x.device}`,
-      (x) => goneDevice(config, [x.device]),
-    ),
-    neighbours: sort(
-      r.neighbours,
-      (n) => `neighbour ${n.address} on ${n.device}`,
-      (n) => goneDevice(config, [n.device]),
-    ),
-  };
-};
-
-/** What is in force of it. */
-export const liveOf = (
+/** What both arrays share by reference keeps its reason; only the rest is looked at. */
+const whysOf = (
   config: Config,
-  r: Runtime,
-): Pick<Runtime, 'services' | 'addresses' | 'routes' | 'neighbours'> => {
-  const { services, addresses, routes, neighbours } = sorted(config, r);
-  return {
-    services: services.live,
-    addresses: addresses.live,
-    routes: routes.live,
-    neighbours: neighbours.live,
-  };
+  services: readonly ServiceEntry[],
+  before: LiveRuntime | null,
+): readonly (string | null)[] => {
+  const old = before?.runtime.services ?? [];
+  if (before !== null && old === services) return before.whys;
+  const { head, tail } = sharedEnds(old, services);
+  const sameLength = old.length === services.length;
+  return services.map((s, i) => {
+    const kept = i < head || (sameLength && old[i] === s) ? i : i + old.length - services.length;
+    const isKept = old[kept] === s && (kept === i || i >= services.length - tail);
+    return isKept ? (before?.whys[kept] ?? null) : whyNotService(config, s);
+  });
 };
 
 /** Match rules of commands come after those of the file, in their own order. */
 const ordered = (config: Config, services: readonly ServiceEntry[]): readonly ServiceEntry[] => {
-  const first = config.keepalived.virtualServers.length;
-  return services.map((s, i) =>
-    s.match === null ? s : { ...s, match: { ...s.match, order: first + i } },
-  );
+  if (services.every((s) => s.match === null)) return services;
+  let order = config.keepalived.virtualServers.length;
+  return services.map((s) => (s.match === null ? s : withOrder(s, s.match, order++)));
+};
+
+/** Kept with the service, so that the same order gives the same reference. */
+const orders = new WeakMap<ServiceEntry, ServiceEntry>();
+
+const withOrder = (s: ServiceEntry, match: Match, order: number): ServiceEntry => {
+  const kept = orders.get(s);
+  if (kept?.match?.order === order) return kept;
+  const made = { ...s, match: { ...match, order } };
+  orders.set(s, made);
+  return made;
+};
+
+export const liveRuntime = (
+  config: Config,
+  runtime: Runtime,
+  before: LiveRuntime | null,
+): LiveRuntime => {
+  if (before?.runtime === runtime) return before;
+  const whys = whysOf(config, runtime.services, before);
+  const live = whys.every((w) => w === null)
+    ? runtime.services
+    : runtime.services.filter((_, i) => whys[i] === null);
+  return {
+    runtime,
+    whys,
+    services: ordered(config, live),
+    addresses: runtime.addresses.filter((a) => whyNotAddress(config, a) === null),
+    routes: runtime.routes
+      .filter((x) => x.scope !== 'kni_host' && whyNotDevice(config, x) === null)
+      .map(({ scope: _, ...route }) => route),
+    neighbours: runtime.neighbours.filter((n) => whyNotDevice(config, n) === null),
+  };
 };
 
 /** `lvs_timeouts` of the files wins over `ipvsadm --set`. */
@@ -118,30 +139,50 @@ const liveTimeouts = (config: Config, { timeouts }: Runtime): RuntimeTimeouts =>
   };
 };
 
-const shadowedTimeouts = (config: Config, r: Runtime): readonly Shadowed[] => {
+export const shadowedTimeouts = (config: Config, r: Runtime): readonly Shadowed[] => {
   const live = liveTimeouts(config, r);
   return (['tcp', 'tcpFin', 'udp'] as const)
     .filter((name) => r.timeouts[name] !== null && live[name] === null)
     .map((name) => ({ what: `timeout ${name}`, why: 'lvs_timeouts of global_defs has it' }));
 };
 
+export const addressName = (a: AddressEntry): string => `address ${a.address} on ${a.device}`;
+export const routeName = (x: RouteEntry): string =>
+  `route ${x.destination}/${x.prefixLength} on ${x.device}`;
+export const neighbourName = (n: NeighbourEntry): string => `neighbour ${n.address} on ${n.device}`;
+
+const shadowed = <T>(
+  items: readonly T[],
+  name: (t: T) => string,
+  whyNot: (t: T) => string | null,
+): readonly Shadowed[] =>
+  items.flatMap((t) => {
+    const why = whyNot(t);
+    return why === null ? [] : [{ what: name(t), why }];
+  });
+
 export const shadowedIn = (config: Config, r: Runtime): readonly Shadowed[] => [
-  ...Object.values(sorted(config, r)).flatMap((s) => s.shadowed),
+  ...shadowed(r.services, serviceName, (s) => whyNotService(config, s)),
+  ...shadowed(r.addresses, addressName, (a) => whyNotAddress(config, a)),
+  ...shadowed(r.routes, routeName, (x) => whyNotDevice(config, x)),
+  ...shadowed(r.neighbours, neighbourName, (n) => whyNotDevice(config, n)),
   ...shadowedTimeouts(config, r),
 ];
 
-/** An address that a service names as local and a command added as plain is one address with both properties: the data plane joins them. */
-export const withRuntime = (files: Snapshot, config: Config, r: Runtime): Snapshot => {
-  const { services, addresses, routes, neighbours } = liveOf(config, r);
-  const { tcp, tcpFin, udp } = liveTimeouts(config, r);
+const joined = <T>(a: readonly T[], b: readonly T[]): readonly T[] =>
+  b.length === 0 ? a : a.length === 0 ? b : a.concat(b);
+
+/**
+ * Files and commands together. An address that a service names as local and that a command added is
+ * one address with both properties: the data plane joins them.
+ */
+export const withRuntime = (files: Snapshot, config: Config, live: LiveRuntime): Snapshot => {
+  const { tcp, tcpFin, udp } = liveTimeouts(config, live.runtime);
   return {
-    addresses: [...files.addresses, ...addresses],
-    routes: [
-      ...files.routes,
-      ...routes.filter((x) => x.scope !== 'kni_host').map(({ scope: _, ...route }) => route),
-    ],
-    neighbours: [...files.neighbours, ...neighbours],
-    services: [...files.services, ...ordered(config, services)],
+    addresses: joined(files.addresses, live.addresses),
+    routes: joined(files.routes, live.routes),
+    neighbours: joined(files.neighbours, live.neighbours),
+    services: joined(files.services, live.services),
     params: {
       ...files.params,
       ...(tcp === null ? {} : { tcpEstablished: tcp }),

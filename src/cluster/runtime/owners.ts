@@ -2,8 +2,7 @@
 import type { Config } from '../../config/config.js';
 import type { Place } from '../../config/diagnostics.js';
 import { serviceKey } from '../../dataplane/snapshot.js';
-import { endpoints } from '../services.js';
-import { deviceOf } from '../vrrp-input.js';
+import { deviceOf, indexOf } from '../config-index.js';
 
 export interface OwnedAddress {
   readonly device: string | null;
@@ -21,10 +20,10 @@ export interface Owners {
 const where = (p: Place): string => `${p.file}:${p.line}`;
 
 const reckon = (config: Config): Owners => {
-  const { virtualServers, vrrpInstances, localAddressGroups } = config.keepalived;
+  const { vrrpInstances, localAddressGroups } = config.keepalived;
   const services = new Map<string, string>();
-  for (const v of virtualServers)
-    for (const { address, port } of endpoints(config, v))
+  for (const { v, endpoints } of indexOf(config).virtualServers)
+    for (const { address, port } of endpoints)
       services.set(serviceKey({ protocol: v.protocol, address, port }), where(v.place));
   const addresses = new Map<string, OwnedAddress>();
   for (const i of vrrpInstances)

@@ -1,4 +1,4 @@
-/** Commands about services, their real servers and local addresses: what ipvsadm says, checked and done. */
+/** Commands about services, their real servers and local addresses (ipvsadm), checked and applied. */
 
 import type { Config } from '../../config/config.js';
 import { schedulers } from '../../dataplane/ops.js';

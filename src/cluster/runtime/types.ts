@@ -1,6 +1,7 @@
 /**
- * The runtime part of the desired state: what commands have set beside the files. It is changed by transactions of commands, each a plain
- * value that a client sends as JSON; the same commands, made from the state itself, are what is kept over a restart and what is saved.
+ * The runtime part of the desired state: what commands set beside the files. Transactions of commands
+ * change it, each a plain value that a client sends as JSON; the same commands, made from the state
+ * itself, are kept over a restart and saved.
  */
 import {
   type AddressEntry,
@@ -12,6 +13,7 @@ import {
   serviceKey,
   type Tunnel,
 } from '../../dataplane/snapshot.js';
+import { type Changes, type DraftTable, draftTable, keyedBy } from '../../kernel/table.js';
 
 /** `link` and `global` are both routes of the data plane; `kni_host` says what the kernel's interface has, which is known anyway. */
 export type RouteScope = 'link' | 'global' | 'kni_host';
@@ -44,34 +46,55 @@ export const emptyRuntime: Runtime = {
   timeouts: { tcp: null, tcpFin: null, udp: null },
 };
 
-/** A state while commands change it: found by key, so that ten thousand commands are not ten thousand copies. Maps keep the order. */
+export const servicesByKey = keyedBy<ServiceEntry>(serviceKey);
+export const addressesByKey = keyedBy<AddressEntry>((a) => a.address);
+const routesByKey = keyedBy<RuntimeRoute>(routeKey);
+const neighboursByKey = keyedBy<NeighbourEntry>(neighbourKey);
+
+/** A state while commands change it: a command costs what it names, not what there is. */
 export interface Draft {
   /** By `serviceKey`. */
-  readonly services: Map<string, ServiceEntry>;
+  readonly services: DraftTable<ServiceEntry>;
   /** By address. */
-  readonly addresses: Map<string, AddressEntry>;
+  readonly addresses: DraftTable<AddressEntry>;
   /** By `routeKey`. */
-  readonly routes: Map<string, RuntimeRoute>;
+  readonly routes: DraftTable<RuntimeRoute>;
   /** By `neighbourKey`. */
-  readonly neighbours: Map<string, NeighbourEntry>;
+  readonly neighbours: DraftTable<NeighbourEntry>;
   timeouts: RuntimeTimeouts;
 }
 
 export const draftOf = (r: Runtime): Draft => ({
-  services: new Map(r.services.map((s) => [serviceKey(s), s])),
-  addresses: new Map(r.addresses.map((a) => [a.address, a])),
-  routes: new Map(r.routes.map((x) => [routeKey(x), x])),
-  neighbours: new Map(r.neighbours.map((n) => [neighbourKey(n), n])),
+  services: draftTable(r.services, servicesByKey),
+  addresses: draftTable(r.addresses, addressesByKey),
+  routes: draftTable(r.routes, routesByKey),
+  neighbours: draftTable(r.neighbours, neighboursByKey),
   timeouts: r.timeouts,
 });
 
-export const finished = (d: Draft): Runtime => ({
-  services: [...d.services.values()],
-  addresses: [...d.addresses.values()],
-  routes: [...d.routes.values()],
-  neighbours: [...d.neighbours.values()],
-  timeouts: d.timeouts,
-});
+/** The state that commands made, and what they changed in it. */
+export interface Finished {
+  readonly runtime: Runtime;
+  readonly services: Changes<ServiceEntry>;
+  readonly addresses: Changes<AddressEntry>;
+  readonly routes: Changes<RuntimeRoute>;
+  readonly neighbours: Changes<NeighbourEntry>;
+}
+
+export const finished = (d: Draft): Finished => {
+  const services = d.services.finish();
+  const addresses = d.addresses.finish();
+  const routes = d.routes.finish();
+  const neighbours = d.neighbours.finish();
+  const runtime = {
+    services: services.items,
+    addresses: addresses.items,
+    routes: routes.items,
+    neighbours: neighbours.items,
+    timeouts: d.timeouts,
+  };
+  return { runtime, services, addresses, routes, neighbours };
+};
 
 /** What a match service takes, as ipvsadm -H writes it; null: any. */
 export interface MatchWords {

@@ -1,6 +1,6 @@
 /** A data plane as the contract describes it, as a model for laws: it applies what it is given and answers as it should. */
 import { type Ack, noOp, status } from '../../../src/dataplane/codec.js';
-import { apply } from '../../../src/dataplane/diff.js';
+import { apply, opsBetween } from '../../../src/dataplane/diff.js';
 import type { Effect } from '../../../src/dataplane/generation.js';
 import { emptySnapshot, type Snapshot } from '../../../src/dataplane/snapshot.js';
 
@@ -32,7 +32,10 @@ export const model = (): Model => {
     held: () => held,
     answer: (e) => {
       if (e.base !== 0n && e.base !== held.generation) return answered(status.base);
-      const snapshot = apply(e.ops, e.base === 0n ? emptySnapshot : held.snapshot);
+      const snapshot = apply(
+        opsBetween(e.from, e.to),
+        e.base === 0n ? emptySnapshot : held.snapshot,
+      );
       held = { generation: e.generation, digest: e.digest, snapshot };
       return answered(status.ok);
     },

@@ -2,11 +2,10 @@ import { request } from 'node:http';
 import test from 'ava';
 import { nothingMore } from '../../../src/api/status.js';
 import { readLines } from '../../../src/cli/client.js';
-import { realServerId } from '../../../src/cluster/facts.js';
 import type { SessionRow } from '../../../src/dataplane/codec.js';
 import type { ServerTable } from '../../../src/dataplane/counters.js';
 import { apiBackend, sessionViews } from '../../../src/node/api-backend.js';
-import { configOf, runningNode, service } from '../cluster/fixture.js';
+import { configOf, realServer, runningNode, service } from '../cluster/fixture.js';
 import { nothing, served } from './served.js';
 
 const row = (i: number): SessionRow =>
@@ -127,10 +126,8 @@ test('status of many servers is made in turns, and what is wrong comes first', a
     service(1000 + i, '', '10.1.0.11 10.1.0.12'),
   );
   const n = runningNode(configOf(services.join('\n')));
-  const { facts } = n.state();
-  const out = realServerId('[198.51.100.80]:tcp:1150', '[10.1.0.12]:tcp:1150');
-  const fact = { up: false, weight: 10, delta: 0, reason: 'connection refused', since: 1 };
-  const state = { ...n.state(), facts: { ...facts, realServers: new Map([[out, fact]]) } };
+  n.tell(realServer('10.1.0.12', false, 1150));
+  const state = n.state();
   let read = 0;
   const servers: ServerTable = {
     memory: new ArrayBuffer(0),

@@ -1,5 +1,6 @@
-/** A node's configuration from text, and a cluster machine that is told news and keeps what it answered. */
+/** A node's configuration from text, and a cluster machine that keeps what it was asked for. */
 import type { Effect } from '../../../src/cluster/diff.js';
+import type { Input } from '../../../src/cluster/facts.js';
 import {
   type ClusterInput,
   cluster,
@@ -8,8 +9,10 @@ import {
 } from '../../../src/cluster/machine.js';
 import type { Config, Source } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/load.js';
-import type { Snapshot } from '../../../src/dataplane/snapshot.js';
+import { digestText, type Snapshot } from '../../../src/dataplane/snapshot.js';
+import type { RealServerLevel, VirtualServerLevel } from '../../../src/healthcheck/messages.js';
 import { millis } from '../../../src/kernel/machine.js';
+import type { InstanceState } from '../../../src/vrrp/messages.js';
 
 export const dpvs = `
 netif_defs {
@@ -65,9 +68,9 @@ local_address_group lips {
 }
 `;
 
-export const configOf = (services: string): Config => {
+export const configOf = (services: string, instances = instance): Config => {
   const files: Readonly<Record<string, string>> = {
-    k: `${instance}${lips}${services}`,
+    k: `${instances}${lips}${services}`,
     d: dpvs,
   };
   const source: Source = {
@@ -89,6 +92,8 @@ export interface Node {
   readonly wanted: () => Snapshot;
   /** The data plane acknowledges it. */
   readonly ack: (generation: number) => readonly Effect[];
+  /** The data plane refuses it. */
+  readonly refuse: (reason: string) => readonly Effect[];
 }
 
 export const node = (config: Config): Node => {
@@ -108,47 +113,110 @@ export const node = (config: Config): Node => {
     tell,
     state: () => state,
     wanted: last,
-    ack: (generation) => tell({ type: 'dataplaneAcked', generation, snapshot: last() }),
+    ack: (generation) => tell({ type: 'dataplaneAcked', generation, digest: digestText(last()) }),
+    refuse: (reason) => tell({ type: 'dataplaneRejected', reason, digest: digestText(last()) }),
   };
 };
 
-/** A node that has started, with the data plane at generation 1. */
+export const dataplaneUp = (o: Partial<Extract<ClusterInput, { type: 'dataplaneUp' }>> = {}) =>
+  ({
+    type: 'dataplaneUp',
+    pid: 1,
+    workers: 2,
+    bootId: 'a',
+    generation: 0,
+    adopted: null,
+    ...o,
+  }) as const;
+
+/** A peer connects and reports that it knows nothing. */
+export const fresh = (peer: 'vrrp' | 'healthcheck'): readonly Input[] => [
+  { type: 'connected', peer, at: 1 },
+  peer === 'vrrp'
+    ? { type: 'vrrp', message: { type: 'states', whole: true, instances: [] } }
+    : {
+        type: 'healthcheck',
+        message: { type: 'states', whole: true, more: false, realServers: [], virtualServers: [] },
+      },
+];
+
+export const batch = (...inputs: readonly Input[]): ClusterInput => ({ type: 'batch', inputs });
+
+/** Both peers report the newest configuration as configured. */
+export const configured = (n: Node): void => {
+  const { vrrp, healthcheck } = n.state().sent;
+  n.tell({ type: 'vrrp', message: { type: 'configured', revision: vrrp } });
+  n.tell({ type: 'healthcheck', message: { type: 'configured', revision: healthcheck } });
+};
+
+/** A node that has started, with its peers, and the data plane at generation 1. */
 export const runningNode = (config: Config): Node => {
   const n = node(config);
   n.tell({ type: 'start' });
-  n.tell({ type: 'dataplaneUp', pid: 1, workers: 2, adopted: null });
+  n.tell(dataplaneUp());
+  n.tell(batch(...fresh('vrrp'), ...fresh('healthcheck')));
   n.ack(1);
+  configured(n);
   return n;
 };
 
-export const takeVips: ClusterInput = {
+export const wan = 'dpdk1.kni 51 inet';
+
+export const vrrpState = (state: 'active' | 'backup', o: Partial<InstanceState> = {}): Input => ({
   type: 'vrrp',
-  message: { type: 'takeVips', instance: 'wan', addresses: ['198.51.100.80'] },
-};
-export const releaseVips: ClusterInput = {
-  type: 'vrrp',
-  message: { type: 'releaseVips', instance: 'wan', addresses: ['198.51.100.80'] },
-};
-export const realServer = (rs: string, up: boolean, port = 80): ClusterInput => ({
-  type: 'healthcheck',
   message: {
-    type: 'realServer',
-    vs: `[198.51.100.80]:tcp:${port}`,
-    rs: `[${rs}]:tcp:${port}`,
-    up,
-    weight: 10,
-    reason: up ? 'connected' : 'connection refused',
-    since: 1,
+    type: 'states',
+    whole: false,
+    instances: [
+      {
+        id: wan,
+        interface: 'dpdk1.kni',
+        vrid: 51,
+        family: 'inet',
+        name: 'wan',
+        state,
+        previous: 'initialize',
+        reason: 'test',
+        since: 1,
+        priority: 150,
+        activeAddress: null,
+        intervalMs: 1000,
+        holds: state === 'active',
+        ...o,
+      },
+    ],
   },
 });
-export const quorum = (up: boolean, port = 80): ClusterInput => ({
+
+const health = (
+  realServers: readonly RealServerLevel[],
+  virtualServers: readonly VirtualServerLevel[] = [],
+): Input => ({
   type: 'healthcheck',
-  message: {
-    type: 'virtualServer',
-    vs: `[198.51.100.80]:tcp:${port}`,
-    quorumUp: up,
-    liveWeight: up ? 10 : 0,
-    reason: up ? 'gained' : 'lost',
-    since: 1,
-  },
+  message: { type: 'states', whole: false, more: false, realServers, virtualServers },
 });
+
+export const realServer = (rs: string, up: boolean, port = 80, delta = 0): Input =>
+  health([
+    {
+      vs: `[198.51.100.80]:tcp:${port}`,
+      rs: `[${rs}]:tcp:${port}`,
+      up,
+      delta,
+      reason: up ? 'connected' : 'connection refused',
+      since: 1,
+    },
+  ]);
+export const quorum = (up: boolean, port = 80): Input =>
+  health(
+    [],
+    [
+      {
+        vs: `[198.51.100.80]:tcp:${port}`,
+        quorumUp: up,
+        liveWeight: up ? 10 : 0,
+        reason: up ? 'gained' : 'lost',
+        since: 1,
+      },
+    ],
+  );

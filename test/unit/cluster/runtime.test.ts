@@ -8,7 +8,7 @@ import {
   type Runtime,
   type RuntimeCommand,
 } from '../../../src/cluster/runtime/types.js';
-import { configOf, runningNode, service, takeVips } from './fixture.js';
+import { configOf, runningNode, service } from './fixture.js';
 
 const config = configOf(service(80));
 const empty = configOf('');
@@ -462,8 +462,6 @@ test('match rules of commands come after those of the files', (t) => {
 
 test('a service that a command adds on an announced address does not withdraw it', (t) => {
   const n = runningNode(config);
-  n.tell(takeVips);
-  n.ack(2);
   const more = { protocol: 'TCP', address: '198.51.100.80', port: 8443, match: null };
   const effects = n.tell({
     type: 'runtime',

@@ -4,13 +4,13 @@ import {
   ack,
   decodeMessage,
   encodeGarp,
-  encodeGeneration,
   encodeHello,
   encodeLease,
   encodePing,
   encodeSessions,
   event,
   eventText,
+  generationMessages,
   header,
   helloAck,
   ipcEndian,
@@ -152,7 +152,7 @@ for (const [name, bytes, wanted] of operations)
 
 test('a generation is BEGIN, full messages of operations, COMMIT with their number', (t) => {
   const ops = diff(emptySnapshot, manyServices(1000, 4));
-  const messages = encodeGeneration(3, { base: 4n, generation: 5n, digest: 6n, ops });
+  const messages = [...generationMessages(3, { base: 4n, generation: 5n, digest: 6n }, ops)];
   const types = messages.map((m) => m[3]);
   t.is(types[0], messageType.begin);
   t.is(types.at(-1), messageType.commit);

@@ -1,11 +1,16 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { shadowedIn } from '../../../src/cluster/runtime/merge.js';
-import { emptyRuntime } from '../../../src/cluster/runtime/types.js';
-import { loadRuntime, type Transactions, transactions } from '../../../src/node/runtime.js';
-import { configOf, type Node, node, runningNode, service } from '../cluster/fixture.js';
+import test from 'ava';
+import type { Runtime } from '../../../src/cluster/runtime/types.js';
+import { type Transactions, transactions } from '../../../src/node/runtime.js';
+import {
+  configOf,
+  configured,
+  dataplaneUp,
+  type Node,
+  node,
+  realServer,
+  runningNode,
+  service,
+} from '../cluster/fixture.js';
 
 const config = configOf('');
 const web = { protocol: 'TCP', address: '203.0.113.1', port: 80, match: null };
@@ -14,76 +19,81 @@ const other = { ...add, service: { ...web, port: 81 } };
 
 interface Bench {
   readonly n: Node;
-  readonly path: string;
+  readonly kept: readonly Runtime[];
   readonly changes: Transactions;
   readonly services: () => number;
+  readonly ack: (generation: number) => void;
+  readonly refuse: (reason: string) => void;
+  readonly configured: () => void;
+  readonly lost: (reason: string) => void;
 }
 
-const bench = (t: ExecutionContext, n: Node = runningNode(config)): Bench => {
-  const dir = mkdtempSync(join(tmpdir(), 'keelson-runtime-'));
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
-  const path = join(dir, 'runtime.json');
+const bench = (n: Node = runningNode(config), keeps = true): Bench => {
+  const kept: Runtime[] = [];
   const changes: Transactions = transactions({
-    path,
-    state: n.state,
-    set: (runtime) => {
-      for (const e of n.tell({ type: 'runtime', runtime }))
-        if (e.type === 'setDesired') changes.desired(e.snapshot);
+    keep: (runtime) => {
+      if (!keeps) throw new Error('ENOSPC: no space left on device');
+      kept.push(runtime);
     },
+    state: n.state,
+    set: (runtime) => void n.tell({ type: 'runtime', runtime }),
   });
-  return { n, path, changes, services: () => n.state().facts.runtime.services.length };
+  const then =
+    <A extends readonly unknown[]>(run: (...a: A) => unknown) =>
+    (...a: A): void => {
+      run(...a);
+      changes.check();
+    };
+  return {
+    n,
+    kept,
+    changes,
+    services: () => n.state().facts.runtime.services.length,
+    ack: then(n.ack),
+    refuse: then(n.refuse),
+    configured: then(() => configured(n)),
+    lost: then((reason: string) => n.tell({ type: 'dataplaneLost', reason })),
+  };
 };
 
 const turn = (): Promise<void> => new Promise((r) => setImmediate(r));
-const kept = (b: Bench) => loadRuntime(b.path, config, (p) => Promise.reject(new Error(p)));
 
-test('done is said when the generation is acknowledged and the change is written down', async (t) => {
-  const b = bench(t);
+/** Whether it has come to an end after what has happened so far. */
+const isDone = async (outcome: Promise<unknown>): Promise<boolean> => {
   let done = false;
-  const outcome = b.changes.run([add]);
   void outcome.then(() => {
     done = true;
   });
   await turn();
-  t.false(done);
-  const wish = b.n.wanted();
-  b.n.ack(2);
-  b.changes.acked(2, wish);
+  return done;
+};
+
+test('done is reported when the generation is acknowledged and the change is written down', async (t) => {
+  const b = bench();
+  const outcome = b.changes.run([add]);
+  t.false(await isDone(outcome));
+  b.ack(2);
   t.deepEqual(await outcome, { ok: true, generation: 2 });
-  t.deepEqual(kept(b), b.n.state().facts.runtime);
-  t.is(statSync(b.path).mode & 0o777, 0o600);
+  t.deepEqual(b.kept, [b.n.state().facts.runtime]);
 });
 
-test('an older generation that is acknowledged meanwhile does not count', async (t) => {
-  const b = bench(t);
-  const before = b.n.wanted();
+test('what happens beside it takes the transaction along', async (t) => {
+  const b = bench(runningNode(configOf(service(80))));
   const outcome = b.changes.run([add]);
   await turn();
-  b.changes.acked(2, before);
-  b.changes.rejected('not mine', before);
-  await turn();
-  b.changes.acked(3, b.n.wanted());
-  t.deepEqual(await outcome, { ok: true, generation: 3 });
-});
-
-test('a change of something else on the way takes the transaction along', async (t) => {
-  const b = bench(t);
-  const outcome = b.changes.run([add]);
-  await turn();
-  for (const e of b.n.tell({ type: 'config', config: configOf(' ') }))
-    if (e.type === 'setDesired') b.changes.desired(e.snapshot);
-  b.changes.acked(5, b.n.wanted());
+  b.n.tell(realServer('10.1.0.12', false));
+  b.ack(5);
   t.deepEqual(await outcome, { ok: true, generation: 5 });
 });
 
 test('what is refused, by us or by the data plane, changes nothing', async (t) => {
-  const b = bench(t);
+  const b = bench();
   t.like(await b.changes.run([add, add]), { ok: false, index: 1 });
   t.is(b.services(), 0);
   const outcome = b.changes.run([add]);
   await turn();
   t.is(b.services(), 1);
-  b.changes.rejected('no room for more than 0 services', b.n.wanted());
+  b.refuse('no room for more than 0 services');
   t.deepEqual(await outcome, {
     ok: false,
     index: null,
@@ -91,65 +101,80 @@ test('what is refused, by us or by the data plane, changes nothing', async (t) =
     refused: true,
   });
   t.is(b.services(), 0);
-  t.deepEqual(readdirSync(join(b.path, '..')), []);
+  t.deepEqual(b.kept, []);
 });
 
 test('without a data plane, or when it goes, it is refused and nothing changed', async (t) => {
-  const absent = bench(t, node(config));
+  const absent = bench(node(config));
   t.like(await absent.changes.run([add]), { ok: false });
-  const b = bench(t);
+  const b = bench();
   const outcome = b.changes.run([add]);
   await turn();
-  b.changes.lost('it closed the connection');
+  b.lost('it closed the connection');
   t.like(await outcome, { ok: false, reason: 'the data plane is gone: it closed the connection' });
   t.is(b.services(), 0);
 });
 
 test('a change that changes nothing is done at once', async (t) => {
-  const b = bench(t);
-  b.n.ack(2);
+  const b = bench();
+  b.ack(2);
   t.deepEqual(await b.changes.run([]), { ok: true, generation: 2 });
 });
 
-test('what the files have meanwhile is kept over a restart, and set aside', async (t) => {
-  const b = bench(t);
-  const outcome = b.changes.run([
-    { op: 'service.add', service: { ...web, address: '198.51.100.80' }, set: {} },
-  ]);
-  await turn();
-  b.changes.acked(2, b.n.wanted());
-  t.like(await outcome, { ok: true });
-  const files = configOf(service(80));
-  const kept = loadRuntime(b.path, files, (p) => t.fail(p));
-  t.is(kept.services.length, 1);
-  t.is(shadowedIn(files, kept).length, 1);
-});
-
 /** A reload from no service to one. */
-const reloading = (b: Bench) => {
-  const use = (text: string) => (): void => {
-    for (const e of b.n.tell({ type: 'config', config: configOf(text) }))
-      if (e.type === 'setDesired') b.changes.desired(e.snapshot);
-  };
-  return b.changes.configure(use(service(80)), use(''));
-};
+const reloading = (b: Bench, services = service(80)) =>
+  b.changes.configure(() => void b.n.tell({ type: 'config', config: configOf(services) }));
 const served = (b: Bench): number => b.n.state().facts.config.keepalived.virtualServers.length;
 
-test('a configuration is taken when its generation is acknowledged', async (t) => {
-  const b = bench(t);
+test('a configuration is in force when the data plane, the checks and VRRP have it', async (t) => {
+  const b = bench();
   const outcome = reloading(b);
   await turn();
-  b.changes.acked(7, b.n.wanted());
+  b.ack(7);
+  t.false(await isDone(outcome), 'healthcheck and vrrp have not reported it as configured');
+  b.configured();
   t.deepEqual(await outcome, { ok: true, generation: 7 });
   t.is(served(b), 1);
 });
 
+test('what the checks say of the new configuration is part of what is waited for', async (t) => {
+  const b = bench();
+  const outcome = reloading(b);
+  await turn();
+  b.ack(7);
+  b.n.tell(realServer('10.1.0.12', false));
+  b.configured();
+  t.false(await isDone(outcome));
+  b.ack(8);
+  t.deepEqual(await outcome, { ok: true, generation: 8 });
+});
+
+test('a reload that changes weights alone waits for the generation that has them (D11)', async (t) => {
+  const b = bench(runningNode(configOf(service(80))));
+  const outcome = reloading(b, service(80).replaceAll('weight 10', 'weight 7'));
+  await turn();
+  b.configured();
+  t.false(await isDone(outcome));
+  b.ack(2);
+  t.deepEqual(await outcome, { ok: true, generation: 2 });
+});
+
+test('a process that is not connected is not waited for: it is briefed when it is', async (t) => {
+  const b = bench();
+  for (const peer of ['vrrp', 'healthcheck'] as const)
+    b.n.tell({ type: 'disconnected', peer, reason: 'it died', at: 1 });
+  const outcome = reloading(b);
+  await turn();
+  b.ack(2);
+  t.deepEqual(await outcome, { ok: true, generation: 2 });
+});
+
 test('a configuration the data plane refuses is taken back', async (t) => {
-  const b = bench(t);
+  const b = bench();
   const outcome = reloading(b);
   await turn();
   t.is(served(b), 1);
-  b.changes.rejected('no room for more than 0 services', b.n.wanted());
+  b.refuse('no room for more than 0 services');
   t.like(await outcome, {
     ok: false,
     reason: 'the data plane refuses it: no room for more than 0 services',
@@ -160,56 +185,49 @@ test('a configuration the data plane refuses is taken back', async (t) => {
 test('a data plane that is not there, or goes, finds the new configuration when it is back', async (t) => {
   const alone = node(config);
   alone.tell({ type: 'start' });
-  const absent = bench(t, alone);
+  const absent = bench(alone);
   t.deepEqual(await reloading(absent), { ok: true, generation: 0 });
   t.is(served(absent), 1);
-  const b = bench(t);
+  const b = bench();
   const outcome = reloading(b);
   await turn();
-  b.changes.lost('it closed the connection');
-  t.deepEqual(await outcome, { ok: true, generation: 0 });
+  b.lost('it closed the connection');
+  t.like(await outcome, { ok: true, generation: 0 });
   t.is(served(b), 1);
 });
 
+test('a refusal that comes when nobody waits any more is taken back too (D14)', async (t) => {
+  const b = bench();
+  const outcome = reloading(b);
+  await turn();
+  b.lost('it closed the connection');
+  await outcome;
+  b.n.tell(dataplaneUp({ generation: 1 }));
+  b.refuse('no room');
+  t.is(served(b), 0);
+  t.is(b.n.state().facts.refused, 'no room');
+});
+
 test('one at a time, in the order they came', async (t) => {
-  const b = bench(t);
+  const b = bench();
   const outcomes = [b.changes.run([add]), b.changes.run([add]), b.changes.run([other])];
   await turn();
   t.is(b.services(), 1);
-  b.changes.acked(2, b.n.wanted());
+  b.ack(2);
   t.like(await outcomes[0], { ok: true });
   t.like(await outcomes[1], { ok: false });
   await turn();
   t.is(b.services(), 2);
-  b.changes.acked(3, b.n.wanted());
+  b.ack(3);
   t.deepEqual(await outcomes[2], { ok: true, generation: 3 });
 });
 
 test('what cannot be written down is taken back', async (t) => {
-  const b = bench(t);
-  rmSync(join(b.path, '..'), { recursive: true });
+  const b = bench(runningNode(config), false);
   const outcome = b.changes.run([add]);
   await turn();
-  b.changes.acked(2, b.n.wanted());
+  b.ack(2);
   const said = await outcome;
   t.false(said.ok);
   t.is(b.services(), 0);
-});
-
-test('a kept state that cannot be read is set aside; commands that fit no more are told and left out', (t) => {
-  const b = bench(t);
-  const told: string[] = [];
-  const load = () => loadRuntime(b.path, config, (p) => void told.push(p));
-  t.deepEqual(load(), emptyRuntime);
-  t.deepEqual(told, []);
-  for (const text of ['{', '[]', '{"version":9,"commands":[]}', '{"version":1}', 'null']) {
-    writeFileSync(b.path, text);
-    t.deepEqual(load(), emptyRuntime, text);
-    t.is(readFileSync(`${b.path}.bad`, 'utf8'), text);
-  }
-  t.is(told.length, 5);
-  const gone = { op: 'address.add', device: 'dpdk7', prefix: '10.0.0.1', local: false };
-  writeFileSync(b.path, JSON.stringify({ version: 1, commands: [gone, add] }));
-  t.is(load().services.length, 1);
-  t.regex(told[5] ?? '', /dpdk7.*dpvs\.conf has dpdk0, dpdk1/);
 });
