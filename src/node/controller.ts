@@ -218,6 +218,12 @@ const run = async (): Promise<void> => {
     onMessage: (m) => {
       if (m.type === 'processes') processes = m.processes;
     },
+    onPeerGone: (peer) => {
+      if (peer.role === 'supervisor')
+        processes = processes.map((p) =>
+          p.name === 'supervisor' ? { ...p, state: 'gone', pid: null } : p,
+        );
+    },
     reload: () => {
       logs.sink.reopen();
       void configuration.reload();

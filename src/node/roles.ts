@@ -1,4 +1,5 @@
 /** The processes of a node: one row each, in the order in which they are started. */
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LogOptions } from '../kernel/io/logger.js';
 import { socketArgument } from '../kernel/io/process-options.js';
@@ -56,7 +57,8 @@ const nodeProcess = (
     pidFile: `${dir}/${name}.pid`,
     lockFile: `${dir}/${name}.lock`,
     environment: { KEELSON_PROCESS: JSON.stringify(options), ...more },
-    reads: [entry(program), process.execPath],
+    // Also the directory of its socket, which may be below one that is not for everybody.
+    reads: [entry(program), process.execPath, dirname(socket)],
     limits: nodeLimits,
   };
 };

@@ -48,6 +48,30 @@ const alreadyRuns = (d: RunDir): string => {
   );
 };
 
+/** What each process may do here; the directory of the health checks belongs to who they run as. */
+const leastPrivileges = (
+  d: RunDir,
+  rows: readonly Role[],
+): ReadonlyMap<ProcessName, Privileges | null> => {
+  const user = unprivilegedUser();
+  // Another user can be had only where root can give a directory away.
+  const given = giveDirectory(d, user) ? user : null;
+  const privileges = new Map(rows.map((r) => [r.name, privilegesFor(r, given)] as const));
+  if ((privileges.get('healthcheck')?.user ?? null) === null) prepareHealthcheckDir(d, null);
+  return privileges;
+};
+
+const giveDirectory = (d: RunDir, user: Privileges['user']): boolean => {
+  prepareHealthcheckDir(d, null);
+  if (user === null) return false;
+  try {
+    prepareHealthcheckDir(d, user);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 export const start = async (o: StartOptions): Promise<number> => {
   const { keepalivedPath, dpvsPath } = o;
   const d = runDir(o.runDir);
@@ -77,20 +101,18 @@ export const start = async (o: StartOptions): Promise<number> => {
     dataplaneProgram: o.dataplane,
     dataplaneArgs: dataplaneArgs(config.dpvs, d.dataplaneSocket),
   });
-  const privileges = new Map<ProcessName, Privileges | null>();
-  const user = unprivilegedUser();
-  for (const role of rows) privileges.set(role.name, privilegesFor(role, user));
-  const powerful: readonly Role[] = rows.filter((r) => privileges.get(r.name) === null);
+  let privileges: ReadonlyMap<ProcessName, Privileges | null>;
+  try {
+    privileges = leastPrivileges(d, rows);
+  } catch (e) {
+    return complain(`keelson: ${e instanceof Error ? e.message : String(e)}\n`);
+  }
+  const powerful = [...privileges].filter(([, p]) => p === null).map(([name]) => name);
   if (powerful.length > 0)
     log.warn(
-      { processes: powerful.map((r) => r.name) },
+      { processes: powerful },
       'setpriv(1) cannot take privileges away here: these processes keep all of ours',
     );
-  try {
-    prepareHealthcheckDir(d, privileges.get('healthcheck')?.user ?? null);
-  } catch (e) {
-    return complain(`keelson: ${String(e)}\n`);
-  }
   return supervise(
     {
       runDir: d,

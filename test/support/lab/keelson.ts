@@ -14,7 +14,8 @@ const program = fileURLToPath(new URL('../../../../bin/keelson', import.meta.url
 export interface KeelsonNode {
   readonly host: string;
   readonly runDir: string;
-  readonly start: () => void;
+  /** `more`: further arguments of `keelson start`. */
+  readonly start: (...more: readonly string[]) => void;
   /** null while nobody answers. */
   readonly status: () => Promise<StatusView | null>;
   /** What `keelson ARGUMENTS` prints for this node. */
@@ -51,10 +52,10 @@ export function keelsonNode(lab: Lab, host: string, confDir: string): KeelsonNod
   return {
     host,
     runDir,
-    start: () => {
+    start: (...more) => {
       if (node !== null) outputs.push(node.output());
       const argv = [process.execPath, program, 'start', '--conf-dir', confDir, '--run-dir', runDir];
-      node = lab.start(host, `keelson ${host}`, argv);
+      node = lab.start(host, `keelson ${host}`, [...argv, ...more]);
     },
     status: async () => {
       try {
