@@ -60,6 +60,11 @@ static void reclaim(struct ks_desired *d, const uint8_t *in_use)
 			s->slot = KS_SLOT_NONE;
 		}
 	}
+	for (struct ks_obj *a = d->list[KS_OBJ_ADDR]; a != NULL; a = a->next)
+		if (!a->body.live && a->retired >= KS_RETIRED && a->slot != KS_SLOT_NONE) {
+			ks_slots_give(&d->lease_slots, a->slot);
+			a->slot = KS_SLOT_NONE;
+		}
 }
 
 static bool assign(struct ks_slots *slots, struct ks_obj *o)
@@ -95,6 +100,12 @@ static void age(struct ks_obj *o)
 /* What is no more and holds no slot can be forgotten; what holds one is retired from now. */
 static void sweep(struct ks_desired *d)
 {
+	for (struct ks_obj *a = d->list[KS_OBJ_ADDR], *next; a != NULL; a = next) {
+		next = a->next;
+		age(a);
+		if (!a->body.live && a->slot == KS_SLOT_NONE)
+			ks_obj_free(d, a);
+	}
 	for (struct ks_obj *s = d->list[KS_OBJ_SVC], *next_s; s != NULL; s = next_s) {
 		next_s = s->next;
 		for (struct ks_obj *r = s->rs, *next_r; r != NULL; r = next_r) {
@@ -296,8 +307,13 @@ static int fill_services(struct ks_desired *d, struct ks_tables *t, struct ks_sv
 
 /* ---- the whole ------------------------------------------------------------------------------------------------- */
 
-static bool assign_slots(struct ks_desired *d)
+static bool assign_slots(struct ks_desired *d, const char **what)
 {
+	*what = "leased address: there are too many";
+	for (struct ks_obj *a = d->list[KS_OBJ_ADDR]; a != NULL; a = a->next)
+		if ((a->body.flags & KS_ADDR_LEASED) != 0 && !assign(&d->lease_slots, a))
+			return false;
+	*what = "service or real server: sessions still hold those of deleted ones";
 	for (struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL; s = s->next) {
 		if (!assign(&d->svc_slots, s))
 			return false;
@@ -400,6 +416,7 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 				   (uint32_t)d->n_m_addr };
 	struct arena arena = { 0 };
 	struct parts p = { 0 };
+	const char *what;
 
 	if (d->open) {
 		ks_refuse(reason, KS_E_STATE, "a transaction is open");
@@ -407,10 +424,8 @@ struct ks_conf *ks_conf_build(struct ks_desired *d, const uint8_t *rs_in_use, ch
 	}
 	ks_build_count_matches(d, &n.match, &n.nat);
 	reclaim(d, rs_in_use);
-	if (!assign_slots(d)) {
-		ks_refuse(
-			reason, KS_E_NO_MEMORY,
-			"no free slot for a service or real server: sessions still hold those of deleted ones");
+	if (!assign_slots(d, &what)) {
+		ks_refuse(reason, KS_E_NO_MEMORY, "no free slot for a %s", what);
 		return NULL;
 	}
 	lay_out(&p, &arena, &n, d);

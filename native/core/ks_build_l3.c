@@ -20,8 +20,8 @@ static const struct ks_local **row_of(struct ks_tables *t, uint8_t af, const uni
 	return &rows[i & t->local_mask];
 }
 
-static void add_local(struct ks_tables *t, uint8_t af, const union ks_addr *addr, uint8_t port,
-		      uint16_t flags)
+static struct ks_local *add_local(struct ks_tables *t, uint8_t af, const union ks_addr *addr,
+				  uint8_t port, uint16_t flags)
 {
 	const struct ks_local **row = row_of(t, af, addr);
 	struct ks_local *l;
@@ -42,6 +42,7 @@ static void add_local(struct ks_tables *t, uint8_t af, const union ks_addr *addr
 			i++;
 		t->lip_row[i & t->lip_mask] = addr->v4;
 	}
+	return l;
 }
 
 void ks_build_flag_local(struct ks_tables *t, uint8_t af, const union ks_addr *addr, uint16_t flags)
@@ -49,30 +50,34 @@ void ks_build_flag_local(struct ks_tables *t, uint8_t af, const union ks_addr *a
 	const struct ks_local *l = *row_of(t, af, addr);
 
 	if (l != NULL)
-		add_local(t, af, addr, l->port, flags);
+		(void)add_local(t, af, addr, l->port, flags);
 }
 
 static void add_locals(const struct ks_desired *d, struct ks_tables *t)
 {
 	for (const struct ks_obj *o = d->list[KS_OBJ_ADDR]; o != NULL; o = o->next) {
 		uint16_t flags = 0;
+		struct ks_local *l;
 
 		if (!o->body.live)
 			continue;
 		flags |= o->body.flags & KS_ADDR_LEASED ? KS_LOCAL_VIP : 0;
 		flags |= o->body.flags & KS_ADDR_LIP ? KS_LOCAL_LIP : 0;
-		add_local(t, o->key.af, &o->key.addr, o->key.port,
-			  flags != 0 ? flags : KS_LOCAL_PLAIN);
+		l = add_local(t, o->key.af, &o->key.addr, o->key.port,
+			      flags != 0 ? flags : KS_LOCAL_PLAIN);
+		l->lease = o->slot;
 	}
 	for (const struct ks_obj *s = d->list[KS_OBJ_SVC]; s != NULL; s = s->next)
 		for (const struct ks_obj *o = s->lip; o != NULL; o = o->next)
 			if (o->body.live)
-				add_local(t, o->key.af, &o->key.addr, o->body.port, KS_LOCAL_LIP);
+				(void)add_local(t, o->key.af, &o->key.addr, o->body.port,
+						KS_LOCAL_LIP);
 	for (size_t i = 0; i < d->n_m_addr; i++)
 		if (d->m_addr[i].port < d->n_ports)
-			add_local(t, d->m_addr[i].af, &d->m_addr[i].addr, d->m_addr[i].port,
-				  d->m_addr[i].deprecated ? KS_LOCAL_KERNEL | KS_LOCAL_DEPRECATED
-							  : KS_LOCAL_KERNEL);
+			(void)add_local(t, d->m_addr[i].af, &d->m_addr[i].addr, d->m_addr[i].port,
+					d->m_addr[i].deprecated
+						? KS_LOCAL_KERNEL | KS_LOCAL_DEPRECATED
+						: KS_LOCAL_KERNEL);
 }
 
 static void add_source6(struct ks_sources6 *s, const struct ks_local *l, bool moves)
@@ -81,7 +86,8 @@ static void add_source6(struct ks_sources6 *s, const struct ks_local *l, bool mo
 		s->a[s->n++] =
 			(struct ks_source6){ .addr = l->addr,
 					     .deprecated = (l->flags & KS_LOCAL_DEPRECATED) != 0,
-					     .moves = moves };
+					     .moves = moves,
+					     .lease = l->lease };
 }
 
 /* Was it taken for one of its flags before? */
@@ -93,7 +99,8 @@ static bool was_taken(const struct ks_local *l, const uint16_t *order, unsigned 
 	return false;
 }
 
-/* For a port whose routes name no source: an address that stays, rather than one that moves. */
+/* For a port whose routes name no source: an address that stays. One that moves is looked for when
+ * it is needed, because it depends on who holds it. */
 static void choose_sources(struct ks_tables *t)
 {
 	static const uint16_t order[] = { KS_LOCAL_KERNEL, KS_LOCAL_PLAIN, KS_LOCAL_LIP,
@@ -106,7 +113,7 @@ static void choose_sources(struct ks_tables *t)
 
 			if ((l->flags & order[k]) == 0 || moves != (order[k] == KS_LOCAL_VIP))
 				continue;
-			if (l->af == 4 && t->port_src[l->port] == 0)
+			if (l->af == 4 && !moves && t->port_src[l->port] == 0)
 				t->port_src[l->port] = l->addr.v4;
 			if (l->af == 6 && !was_taken(l, order, k))
 				add_source6(&t->sources6[l->port], l, moves);

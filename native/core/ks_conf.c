@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "ks_lease.h"
 #include "ks_maglev.h"
 #include "ks_session.h"
 #include "ks_tables.h"
@@ -166,31 +167,68 @@ const struct ks_hops *ks_conf_hops(const struct ks_conf *c, uint8_t af)
 	return af == 4 ? &t->fib->hops : &t->fib6->hops;
 }
 
-ks_be32 ks_conf_source4(const struct ks_conf *c, uint8_t port, ks_be32 dst)
+bool ks_conf_may_speak(const struct ks_conf *c, const struct ks_holding *h, uint8_t af,
+		       const union ks_addr *addr)
 {
-	const struct ks_tables *t = c->impl;
-	const struct ks_route *r = ks_conf_route4(c, dst);
+	const struct ks_local *l = ks_conf_local(c, af, addr);
 
-	r = ks_route_by_port(r, port);
-	if (r != NULL && r->src.v4 != 0)
-		return r->src.v4;
-	if (r != NULL && r->gw.v4 != 0) {
-		r = ks_route_by_port(ks_conf_route4(c, r->gw.v4), port);
-		if (r != NULL && r->src.v4 != 0)
-			return r->src.v4;
-	}
-	return port < KS_MAX_PORTS ? t->port_src[port] : 0;
+	return l == NULL || ks_is_held(h->leases, l, h->now);
 }
 
-union ks_addr ks_conf_source6(const struct ks_conf *c, uint8_t port, const union ks_addr *dst)
+/* A VIP that is held, for a port that has nothing else. */
+static union ks_addr held_on(const struct ks_conf *c, const struct ks_holding *h, uint8_t port,
+			     uint8_t af)
+{
+	const struct ks_tables *t = c->impl;
+
+	for (uint32_t i = 0; i < t->n_local; i++) {
+		const struct ks_local *l = &t->local[i];
+
+		if (l->port == port && l->af == af && (l->flags & KS_LOCAL_VIP) != 0 &&
+		    ks_is_held(h->leases, l, h->now))
+			return l->addr;
+	}
+	return ks_addr4(0);
+}
+
+static bool source_of(const struct ks_conf *c, const struct ks_holding *h, const struct ks_route *r,
+		      ks_be32 *src)
+{
+	if (r == NULL || r->src.v4 == 0 || !ks_conf_may_speak(c, h, 4, &r->src))
+		return false;
+	*src = r->src.v4;
+	return true;
+}
+
+ks_be32 ks_conf_source4(const struct ks_conf *c, const struct ks_holding *h, uint8_t port,
+			ks_be32 dst)
+{
+	const struct ks_tables *t = c->impl;
+	const struct ks_route *r = ks_route_by_port(ks_conf_route4(c, dst), port);
+	ks_be32 src;
+
+	if (source_of(c, h, r, &src))
+		return src;
+	if (r != NULL && r->gw.v4 != 0 &&
+	    source_of(c, h, ks_route_by_port(ks_conf_route4(c, r->gw.v4), port), &src))
+		return src;
+	if (port >= KS_MAX_PORTS)
+		return 0;
+	return t->port_src[port] != 0 ? t->port_src[port] : held_on(c, h, port, 4).v4;
+}
+
+union ks_addr ks_conf_source6(const struct ks_conf *c, const struct ks_holding *h, uint8_t port,
+			      const union ks_addr *dst)
 {
 	static const struct ks_sources6 none;
 	const struct ks_tables *t = c->impl;
 	const struct ks_route *r = ks_route_by_port(ks_conf_route6(c, dst), port);
+	union ks_addr src;
 
-	if (r != NULL && r->told_src)
+	if (r != NULL && r->told_src && ks_conf_may_speak(c, h, 6, &r->src))
 		return r->src;
-	return ks_source6_choose(port < KS_MAX_PORTS ? &t->sources6[port] : &none, dst);
+	src = ks_source6_choose(port < KS_MAX_PORTS ? &t->sources6[port] : &none, h, dst);
+	return ks_addr_unset(&src) ? held_on(c, h, port, 6) : src;
 }
 
 void ks_unref_maglevs(const struct ks_mem *mem, const struct ks_svc *svc, uint32_t n)

@@ -23,6 +23,7 @@
 #define KS_MAX_PORTS   32
 #define KS_MAX_WORKERS 64
 #define KS_SLOT_NONE   UINT32_MAX
+#define KS_LEASES_MAX  32768u /* leased addresses */
 
 /* An IPv4 address stands in the first four bytes, the others are zero: make one by ks_addr4. */
 union ks_addr {
@@ -118,6 +119,7 @@ struct ks_local {
 	uint8_t af;
 	uint8_t port;
 	uint16_t flags;
+	uint32_t lease; /* with KS_LOCAL_VIP: its slot (ks_lease.h) */
 };
 
 /* What the FIB answers. */
@@ -190,12 +192,6 @@ const struct ks_match *ks_conf_match(const struct ks_conf *c, const struct ks_ke
 /* Is that a real server in NAT? */
 bool ks_conf_is_nat_rs(const struct ks_conf *c, uint8_t af, uint8_t proto,
 		       const union ks_addr *addr, ks_be16 port);
-/* Answered for only while the lease runs. */
-static inline bool ks_local_is_leased(const struct ks_local *l)
-{
-	return (l->flags & (KS_LOCAL_VIP | KS_LOCAL_KERNEL | KS_LOCAL_PLAIN | KS_LOCAL_LIP)) ==
-		KS_LOCAL_VIP;
-}
 /* Of either family. */
 static inline const struct ks_local *ks_conf_local(const struct ks_conf *c, uint8_t af,
 						   const union ks_addr *addr)
@@ -231,17 +227,28 @@ struct ks_static_neigh {
 struct ks_hops;
 const struct ks_hops *ks_conf_hops(const struct ks_conf *c, uint8_t af);
 const struct ks_static_neigh *ks_conf_neighs(const struct ks_conf *c, uint32_t *n);
+/* Which leased addresses are held when something is looked up. */
+struct ks_leases;
+struct ks_holding {
+	const struct ks_leases *leases;
+	ks_ms now;
+};
 /* Our address to ask for dst with on that port: the preferred source of its route, else one of the
- * port's own; 0 = none. */
-ks_be32 ks_conf_source4(const struct ks_conf *c, uint8_t port, ks_be32 dst);
-union ks_addr ks_conf_source6(const struct ks_conf *c, uint8_t port, const union ks_addr *dst);
-static inline union ks_addr ks_conf_source(const struct ks_conf *c, uint8_t port, uint8_t af,
-					   const union ks_addr *dst)
+ * port's own; 0 = none. A leased address that is not held is never chosen. */
+ks_be32 ks_conf_source4(const struct ks_conf *c, const struct ks_holding *h, uint8_t port,
+			ks_be32 dst);
+union ks_addr ks_conf_source6(const struct ks_conf *c, const struct ks_holding *h, uint8_t port,
+			      const union ks_addr *dst);
+static inline union ks_addr ks_conf_source(const struct ks_conf *c, const struct ks_holding *h,
+					   uint8_t port, uint8_t af, const union ks_addr *dst)
 {
 	if (af == 6)
-		return ks_conf_source6(c, port, dst);
-	return ks_addr4(ks_conf_source4(c, port, dst->v4));
+		return ks_conf_source6(c, h, port, dst);
+	return ks_addr4(ks_conf_source4(c, h, port, dst->v4));
 }
+/* May that address be a source now? Not when it is a leased one that is not held. */
+bool ks_conf_may_speak(const struct ks_conf *c, const struct ks_holding *h, uint8_t af,
+		       const union ks_addr *addr);
 
 /* ---- main lcore ------------------------------------------------------------------------------------------------ */
 

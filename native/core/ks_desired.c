@@ -72,7 +72,8 @@ struct ks_desired *ks_desired_new(const struct ks_mem *mem, const struct ks_limi
 	d->fib_dirty = true;
 	memcpy(d->param, ks_param_default, sizeof(d->param));
 	if (!ks_obj_init(d) || !ks_slots_init(d, &d->rs_slots, limits->max_rs_slots) ||
-	    !ks_slots_init(d, &d->svc_slots, limits->max_services)) {
+	    !ks_slots_init(d, &d->svc_slots, limits->max_services) ||
+	    !ks_slots_init(d, &d->lease_slots, KS_LEASES_MAX)) {
 		ks_desired_free(d);
 		return NULL;
 	}

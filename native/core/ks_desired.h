@@ -79,7 +79,7 @@ struct ks_obj {
 	struct ks_obj_body body;
 	uint32_t hash;
 	uint32_t id;
-	uint32_t slot; /* service, real server: KS_SLOT_NONE until built */
+	uint32_t slot; /* service, real server, leased address: KS_SLOT_NONE until built */
 	uint8_t retired; /* builds since it is no more, up to KS_RETIRED */
 	bool doomed;
 	struct ks_obj *chain;
@@ -126,7 +126,7 @@ struct ks_desired {
 	struct ks_obj *free_objs;
 	struct ks_chunk *chunks;
 
-	struct ks_slots rs_slots, svc_slots;
+	struct ks_slots rs_slots, svc_slots, lease_slots;
 
 	bool open; /* a transaction is */
 	bool undoable; /* the journal is of the open or of the last committed one */

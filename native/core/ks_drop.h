@@ -35,7 +35,7 @@
 	X(STATE, "tcp-state", "TCP segment its state does not allow")                            \
 	X(ICMP_NO_SESSION, "icmp-no-session", "ICMP error about a session that is not here")     \
 	X(ICMP_HEADER, "icmp-header", "ICMP cut off or wrong")                                   \
-	X(LEASE, "lease", "VIP whose lease has run out")                                         \
+	X(LEASE, "lease", "leased VIP that is not held")                                         \
 	X(RING_FULL, "ring-full", "hand-over ring to the other worker full")                     \
 	X(KNI_FULL, "kni-full", "kernel interface did not take it")                              \
 	X(KNI_POLICED, "kni-policed", "more of its class than main lcore and kernel are to get") \

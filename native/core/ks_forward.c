@@ -104,6 +104,7 @@ __attribute__((noinline, cold)) static bool refresh_one_way(struct ks_worker *w,
 							    struct ks_session *s)
 {
 	union ks_addr rs = far_end(s, KS_OUT), src;
+	const struct ks_holding held = ks_holding_of(w);
 	uint8_t af = ks_session_af(s, KS_OUT);
 	const struct ks_route *r = way_to(w, c, af, &rs, flow_of(s));
 
@@ -117,7 +118,9 @@ __attribute__((noinline, cold)) static bool refresh_one_way(struct ks_worker *w,
 		if (r->mtu <= taken_up)
 			return false;
 		s->mtu = (uint16_t)(r->mtu - taken_up);
-		src = ks_addr_unset(&r->src) ? ks_conf_source(c, r->port, af, &rs) : r->src;
+		src = ks_addr_unset(&r->src) || !ks_conf_may_speak(c, &held, af, &r->src)
+			? ks_conf_source(c, &held, r->port, af, &rs)
+			: r->src;
 		if (af == 4)
 			s->key[KS_OUT].dst = src.v4;
 		else

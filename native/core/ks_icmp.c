@@ -42,14 +42,17 @@ void ks_fill_ip4(struct ks_ip4 *ip, uint16_t len, uint8_t proto, ks_be32 src, ks
 
 /* Who says it: the address that was asked for, and where that is not ours (SNAT) the one the sender
  * knows us by, so that a traceroute shows us. */
-static ks_be32 own_address(const struct ks_conf *c, const struct ks_pkt *p)
+static ks_be32 own_address(const struct ks_worker *w, const struct ks_conf *c,
+			   const struct ks_pkt *p)
 {
 	const struct ks_ip4 *ip = ks_ip(p);
+	const struct ks_holding held = ks_holding_of(w);
+	const union ks_addr dst = ks_addr4(ip->dst);
 	ks_be32 own;
 
-	if (c->n_match == 0 || ks_conf_local4(c, ip->dst) != NULL)
+	if (c->n_match == 0 || ks_local_now(w, c, 4, &dst) != NULL)
 		return ip->dst;
-	own = ks_conf_source4(c, p->in_port, ip->src);
+	own = ks_conf_source4(c, &held, p->in_port, ip->src);
 	return own != 0 ? own : ip->dst;
 }
 
@@ -60,7 +63,7 @@ static void icmp_error(struct ks_worker *w, const struct ks_conf *c, struct ks_p
 	const struct ks_ip4 *ip = ks_ip(p);
 	unsigned n = (unsigned)(p->l4 - p->l3) + QUOTED;
 	unsigned total = KS_ETH_LEN + sizeof(struct ks_ip4) + sizeof(struct ks_icmp) + n;
-	ks_be32 src = own_address(c, p), dst = ip->src;
+	ks_be32 src = own_address(w, c, p), dst = ip->src;
 	struct ks_icmp *icmp = (void *)(p->data + KS_ETH_LEN + sizeof(struct ks_ip4));
 
 	ks_drop(w, p, otherwise);
@@ -179,12 +182,16 @@ void ks_leave_to_kernel(struct ks_worker *w, const struct ks_conf *c, struct ks_
 		dst = ks_addr4(ks_ip(p)->dst);
 	l = ks_conf_local(c, p->af, &dst);
 
-	if (l != NULL && l->flags & KS_LOCAL_KERNEL) {
+	if (l == NULL) {
+		ks_drop(w, p, KS_DROP_NOT_LOCAL);
+	} else if (!ks_is_held(&w->shared->leases, l, w->now)) {
+		ks_drop(w, p, KS_DROP_LEASE);
+	} else if (l->flags & KS_LOCAL_KERNEL) {
 		p->verdict = KS_V_KNI;
 		w->c[KS_C_KNI_PACKETS]++;
-		return;
+	} else {
+		ks_drop(w, p, otherwise);
 	}
-	ks_drop(w, p, l == NULL ? KS_DROP_NOT_LOCAL : otherwise);
 }
 
 static void patch(uint8_t *field, uint16_t delta)
@@ -365,6 +372,7 @@ void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, boo
 	const struct ks_icmp *icmp = (const void *)(p->data + p->l4);
 	unsigned len = p->l3_len - (unsigned)(p->l4 - p->l3);
 	const struct ks_local *l;
+	bool held;
 
 	if (ks_csum_fold(ks_csum_add(0, (const uint8_t *)icmp, len)) != 0xffff) {
 		ks_drop(w, p, KS_DROP_L4_CSUM);
@@ -373,12 +381,12 @@ void ks_icmp(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p, boo
 	switch (icmp->type) {
 	case KS_ICMP_ECHO:
 		l = ks_conf_local4(c, ks_ip(p)->dst);
-		if (l == NULL && ks_snat_echo(w, c, p, handed, now))
+		held = ks_held(&w->shared->leases, l, now) != NULL;
+		if (!held && ks_snat_echo(w, c, p, handed, now))
 			return;
 		if (l == NULL)
 			ks_drop(w, p, KS_DROP_NOT_LOCAL);
-		else if (ks_local_is_leased(l) &&
-			 !atomic_load_explicit(&w->shared->lease_live, memory_order_relaxed))
+		else if (!held)
 			ks_drop(w, p, KS_DROP_LEASE);
 		else
 			echo(w, c, p);

@@ -30,15 +30,17 @@ static void finish(struct ks_icmp *icmp, unsigned n, const uint8_t src[16], cons
 }
 
 /* As in ks_icmp.c. */
-static union ks_addr own_address(const struct ks_conf *c, const struct ks_pkt *p)
+static union ks_addr own_address(const struct ks_worker *w, const struct ks_conf *c,
+				 const struct ks_pkt *p)
 {
+	const struct ks_holding held = ks_holding_of(w);
 	union ks_addr asked, sender, own;
 
 	memcpy(asked.b, ks_ip6(p)->dst, 16);
-	if (c->n_match == 0 || ks_conf_local6(c, &asked) != NULL)
+	if (c->n_match == 0 || ks_local_now(w, c, 6, &asked) != NULL)
 		return asked;
 	memcpy(sender.b, ks_ip6(p)->src, 16);
-	own = ks_conf_source6(c, p->in_port, &sender);
+	own = ks_conf_source6(c, &held, p->in_port, &sender);
 	return ks_addr_unset(&own) ? asked : own;
 }
 
@@ -59,7 +61,7 @@ void ks_icmp6_error(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt 
 	    !ks_may_tell(w, KS_TELL_ERROR, now))
 		return;
 	memcpy(dst.b, ks_ip6(p)->src, 16);
-	src = own_address(c, p);
+	src = own_address(w, c, p);
 	memcpy(quote, p->data + p->l3, n);
 	ks_fill_ip6((void *)(p->data + KS_ETH_LEN), (uint16_t)(sizeof(*icmp) + n), KS_PROTO_ICMPV6,
 		    src.b, dst.b);
@@ -195,15 +197,16 @@ static void answer_echo(struct ks_worker *w, const struct ks_conf *c, struct ks_
 {
 	const struct ks_local *l;
 	union ks_addr dst;
+	bool held;
 
 	memcpy(dst.b, ks_ip6(p)->dst, sizeof(dst.b));
 	l = ks_conf_local6(c, &dst);
-	if (l == NULL && ks_snat_echo(w, c, p, handed, now))
+	held = ks_held(&w->shared->leases, l, now) != NULL;
+	if (!held && ks_snat_echo(w, c, p, handed, now))
 		return;
 	if (l == NULL)
 		ks_drop(w, p, KS_DROP_NOT_LOCAL);
-	else if (ks_local_is_leased(l) &&
-		 !atomic_load_explicit(&w->shared->lease_live, memory_order_relaxed))
+	else if (!held)
 		ks_drop(w, p, KS_DROP_LEASE);
 	else
 		echo(w, c, p);

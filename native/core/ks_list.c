@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ks_desired.h"
+#include "ks_lease.h"
 #include "ks_resolve.h"
 #include "ks_tables.h"
 
@@ -57,8 +58,19 @@ static uint8_t plen_of(struct ks_desired *d, const struct ks_local *l)
 	return l->af == 4 ? 32 : 128;
 }
 
-uint32_t ks_list_addrs(struct ks_desired *d, const struct ks_conf *c, const struct ks_list *ask,
-		       struct ks_list_row *rows, uint32_t *next)
+static void set_lease(struct ks_list_row *r, const struct ks_local *l, const struct ks_holding *h)
+{
+	uint64_t left;
+
+	if ((l->flags & KS_LOCAL_VIP) == 0 || !ks_is_held(h->leases, l, h->now))
+		return;
+	left = ks_lease_until(h->leases, l->lease) - h->now;
+	r->flags |= KS_LIST_HELD;
+	r->age_ms = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+}
+
+uint32_t ks_list_addrs(struct ks_desired *d, const struct ks_conf *c, const struct ks_holding *h,
+		       const struct ks_list *ask, struct ks_list_row *rows, uint32_t *next)
 {
 	const struct ks_tables *t = c->impl;
 	struct page p = { .ask = ask, .rows = rows };
@@ -77,6 +89,7 @@ uint32_t ks_list_addrs(struct ks_desired *d, const struct ks_conf *c, const stru
 				      (l->flags & KS_LOCAL_VIP ? KS_LIST_LEASED : 0) |
 				      (l->flags & KS_LOCAL_LIP ? KS_LIST_LIP : 0));
 		memcpy(r->addr, l->addr.b, sizeof(r->addr));
+		set_lease(r, l, h);
 	}
 	return finish(&p, next);
 }

@@ -9,8 +9,8 @@
 #include "ks_conf.h"
 #include "ks_main.h"
 
-uint32_t ks_list_addrs(struct ks_desired *d, const struct ks_conf *c, const struct ks_list *ask,
-		       struct ks_list_row *rows, uint32_t *next);
+uint32_t ks_list_addrs(struct ks_desired *d, const struct ks_conf *c, const struct ks_holding *h,
+		       const struct ks_list *ask, struct ks_list_row *rows, uint32_t *next);
 uint32_t ks_list_routes(const struct ks_desired *d, const struct ks_list *ask,
 			struct ks_list_row *rows, uint32_t *next);
 uint32_t ks_list_neighs(const struct ks_main *m, const struct ks_conf *c, const struct ks_list *ask,

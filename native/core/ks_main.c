@@ -2,8 +2,8 @@
 /*
  * The main lcore's packets. ARP in: answered when the target is ours, learnt from, checked for
  * somebody else using our address; ARP the kernel may want to know of goes on to its interface.
- * Frames without a next hop go to ks_resolve. The lease decides whether a VIP held by VRRP is ours
- * at this moment.
+ * Frames without a next hop go to ks_resolve. A leased VIP that is not held is nobody's here
+ * (ks_lease.c).
  */
 #include "ks_main.h"
 
@@ -29,8 +29,8 @@ struct ks_main *ks_main_new(const struct ks_mem *mem, struct ks_shared *shared,
 	m->shared = shared;
 	m->io = *io;
 	m->counters = counters;
-	atomic_store(&shared->lease_live, 0);
-	if (!ks_neigh_table_init(&shared->neigh, mem) || !ks_resolve_init(m)) {
+	if (!ks_neigh_table_init(&shared->neigh, mem) || !ks_leases_init(&shared->leases, mem) ||
+	    !ks_resolve_init(m) || !ks_lease_init(m)) {
 		ks_main_free(m);
 		return NULL;
 	}
@@ -41,7 +41,9 @@ void ks_main_free(struct ks_main *m)
 {
 	if (m == NULL)
 		return;
+	ks_lease_fini(m);
 	ks_resolve_fini(m);
+	ks_leases_free(&m->shared->leases, &m->mem);
 	ks_neigh_table_free(&m->shared->neigh, &m->mem);
 	m->mem.free(m->mem.ctx, m);
 }
@@ -89,35 +91,7 @@ bool ks_main_arp(struct ks_main *m, const struct ks_conf *c, uint8_t port, const
 	return true;
 }
 
-/* ---- lease ----------------------------------------------------------------------------------------------------- */
-
-void ks_main_lease(struct ks_main *m, uint32_t ms, ks_ms now)
-{
-	m->lease_until = ms > 0 ? now + ms : 0;
-	atomic_store_explicit(&m->shared->lease_live, ms > 0, memory_order_release);
-}
-
-uint64_t ks_main_lease_left(const struct ks_main *m, ks_ms now)
-{
-	return m->lease_until > now ? m->lease_until - now : 0;
-}
-
-bool ks_main_answers_for(const struct ks_main *m, const struct ks_local *l, ks_ms now)
-{
-	return (l->flags & KS_LOCAL_VIP) == 0 || ks_main_lease_left(m, now) > 0;
-}
-
-static void lease_tick(struct ks_main *m, ks_ms now)
-{
-	struct ks_event e = { .type = KS_EV_LEASE_EXPIRED };
-
-	if (m->lease_until == 0 || now < m->lease_until)
-		return;
-	ks_main_lease(m, 0, now);
-	snprintf(e.text, sizeof(e.text),
-		 "the lease of the VIPs was not renewed: they are no longer answered for");
-	m->io.event(m->io.ctx, &e);
-}
+/* ---- announcements --------------------------------------------------------------------------------------------- */
 
 int ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
 		 const union ks_addr *addr, unsigned repeat, ks_ms now)
@@ -127,7 +101,7 @@ int ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8
 	l = ks_conf_local(c, af, addr);
 	if (l == NULL || l->port != port)
 		return KS_E_NOT_FOUND;
-	if (!ks_main_answers_for(m, l, now)) {
+	if (!ks_is_held(&m->shared->leases, l, now)) {
 		m->counters[KS_C_DROP_FIRST + KS_DROP_LEASE]++;
 		return KS_E_STATE;
 	}
@@ -228,13 +202,14 @@ static void arp_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 		return;
 	}
 	spa = ks_addr4(arp.spa);
-	sender = arp.spa != 0 ? ks_conf_local4(c, arp.spa) : NULL;
+	sender = arp.spa != 0 ? ks_main_local(m, c, 4, &spa, now) : NULL;
 	target = ks_conf_local4(c, arp.tpa);
-	ours = target != NULL && target->port == p->in_port && ks_main_answers_for(m, target, now);
+	ours = target != NULL && target->port == p->in_port &&
+		ks_is_held(&m->shared->leases, target, now);
 	gratuitous = arp.spa == arp.tpa;
 
 	/* RFC 826: merge first, whatever the operation; a new entry only when we are the target. */
-	if (sender != NULL && sender->port == p->in_port && ks_main_answers_for(m, sender, now))
+	if (sender != NULL && sender->port == p->in_port)
 		defend(m, c, sender, arp.sha, now);
 	else if (sender == NULL && arp.spa != 0)
 		ks_resolve_learn(m, c, p->in_port, 4, &spa, arp.sha,
@@ -290,7 +265,7 @@ static void ip_output(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 		ks_main_drop(m, p, p->via != 0 ? KS_DROP_NO_ROUTE : KS_DROP_TRUNCATED);
 		return;
 	}
-	if (ks_conf_local(c, af, &dst) != NULL) {
+	if (ks_main_local(m, c, af, &dst, now) != NULL) {
 		ks_main_drop(m, p, KS_DROP_LOOP);
 		return;
 	}
@@ -301,7 +276,7 @@ static void ip_output(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 	}
 	r = ks_route_pick(&m->shared->neigh, r, af, ks_hops_mix(dst.q[0] ^ dst.q[1]));
 	next = ks_addr_unset(&r->gw) ? dst : r->gw;
-	if (ks_conf_local(c, af, &next) != NULL)
+	if (ks_main_local(m, c, af, &next, now) != NULL)
 		ks_main_drop(m, p, KS_DROP_LOOP);
 	else
 		ks_resolve_send(m, c, r->port, af, &next, p, now);
@@ -339,7 +314,7 @@ void ks_main_packet(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p
 void ks_main_neigh_set(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
 		       const union ks_addr *addr, const uint8_t mac[6], bool is_static, ks_ms now)
 {
-	if (port >= c->n_ports || ks_conf_local(c, af, addr) != NULL)
+	if (port >= c->n_ports || ks_main_local(m, c, af, addr, now) != NULL)
 		return;
 	if (is_static)
 		ks_resolve_static(m, c, port, af, addr, mac, false, now);
@@ -350,13 +325,13 @@ void ks_main_neigh_set(struct ks_main *m, const struct ks_conf *c, uint8_t port,
 void ks_main_tick(struct ks_main *m, const struct ks_conf *c, ks_ms now)
 {
 	ks_resolve_conf(m, c, now);
-	lease_tick(m, now);
+	ks_lease_tick(m, c, now);
 	ks_resolve_tick(m, c, now);
 }
 
 ks_ms ks_main_deadline(const struct ks_main *m)
 {
-	ks_ms lease = m->lease_until != 0 ? m->lease_until : UINT64_MAX;
+	ks_ms lease = ks_lease_deadline(m);
 
 	return lease < m->next_due ? lease : m->next_due;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the main lcore does to packets: ARP both ways, next hops and the frames that wait for them,
- * gratuitous ARP, the VIP lease. Pure as the workers are: packets and time come in, packets leave
- * through the two callbacks.
+ * gratuitous ARP, the leases of VIPs. Pure as the workers are: packets and time come in, packets
+ * leave through the two callbacks.
  */
 #ifndef KS_MAIN_H
 #define KS_MAIN_H
@@ -42,12 +42,18 @@ void ks_main_neigh_set(struct ks_main *m, const struct ks_conf *c, uint8_t port,
 		       const union ks_addr *addr, const uint8_t mac[6], bool is_static, ks_ms now);
 
 /* Gratuitous ARP `repeat` times back to back. Not sent, and told by the status: KS_E_NOT_FOUND for
- * an address that is not ours on that port, KS_E_STATE for a leased VIP whose lease has run out. */
+ * an address that is not ours on that port, KS_E_STATE for a leased VIP that is not held. */
 int ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
 		 const union ks_addr *addr, unsigned repeat, ks_ms now);
 
-void ks_main_lease(struct ks_main *m, uint32_t ms, ks_ms now);
-uint64_t ks_main_lease_left(const struct ks_main *m, ks_ms now);
+/* The lease of one leased address: ms = 0 ends it, UINT32_MAX asks only, another makes it end so
+ * long from now. Fills the state afterwards. Leases survive generations that keep the address. */
+void ks_main_lease(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
+		   const union ks_addr *addr, uint32_t ms, ks_ms now, struct ks_lease_state *out);
+/* All leased addresses until then, those of later generations as well; 0 = none. */
+void ks_main_lease_all(struct ks_main *m, const struct ks_conf *c, ks_ms until, ks_ms now);
+/* Until the first lease of those held ends, 0 = none is held. */
+uint64_t ks_main_lease_left(struct ks_main *m, ks_ms now);
 
 /* Timers: retries, probes of stale neighbours, lease expiry. */
 void ks_main_tick(struct ks_main *m, const struct ks_conf *c, ks_ms now);

@@ -90,10 +90,11 @@ static void send(struct ks_main *m, const struct ks_conf *c, uint8_t port, const
 }
 
 void ks_nd_solicit(struct ks_main *m, const struct ks_conf *c, uint8_t port,
-		   const union ks_addr *target, const uint8_t *mac)
+		   const union ks_addr *target, const uint8_t *mac, ks_ms now)
 {
+	const struct ks_holding held = ks_main_holding(m, now);
 	struct nd nd = { .type = KS_ICMP6_NS,
-			 .src = ks_conf_source6(c, port, target),
+			 .src = ks_conf_source6(c, &held, port, target),
 			 .dst = mac != NULL ? *target : solicited_node(target),
 			 .target = *target };
 
@@ -181,7 +182,7 @@ static void solicited(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 	const struct ks_local *l = ks_conf_local6(c, &nd->target);
 	bool ours = l != NULL && l->port == p->in_port;
 
-	if (!ours || !ks_main_answers_for(m, l, now)) {
+	if (!ours || !ks_is_held(&m->shared->leases, l, now)) {
 		/* an address the kernel is about to take is not ours yet, and must hear of others
 		 */
 		if (!ours && ks_addr_unset(&nd->src))
@@ -200,10 +201,10 @@ static void solicited(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 static void advertised(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p,
 		       const struct nd *nd, ks_ms now)
 {
-	const struct ks_local *l = ks_conf_local6(c, &nd->target);
+	const struct ks_local *l = ks_main_local(m, c, 6, &nd->target, now);
 	const uint8_t *mac = nd->has_mac ? nd->mac : p->data + 6;
 
-	if (l != NULL && l->port == p->in_port && ks_main_answers_for(m, l, now)) {
+	if (l != NULL && l->port == p->in_port) {
 		if (ks_main_conflict(m, c, l, mac, now))
 			ks_nd_announce(m, c, p->in_port, &l->addr);
 	} else if (l == NULL) {

@@ -44,6 +44,7 @@ void ks_obj_fini(struct ks_desired *d)
 	ks_del(&d->mem, d->journal);
 	ks_del(&d->mem, d->rs_slots.stack);
 	ks_del(&d->mem, d->svc_slots.stack);
+	ks_del(&d->mem, d->lease_slots.stack);
 }
 
 bool ks_slots_init(struct ks_desired *d, struct ks_slots *s, uint32_t max)
@@ -174,6 +175,18 @@ struct ks_obj *ks_obj_permanent(struct ks_desired *d, const struct ks_obj_key *k
 	return o != NULL ? o : create(d, key, NULL);
 }
 
+static struct ks_slots *slots_of(struct ks_desired *d, uint8_t kind)
+{
+	switch (kind) {
+	case KS_OBJ_ADDR:
+		return &d->lease_slots;
+	case KS_OBJ_SVC:
+		return &d->svc_slots;
+	default:
+		return &d->rs_slots;
+	}
+}
+
 /* Forget it altogether; its slot, if any, is free at once. */
 void ks_obj_free(struct ks_desired *d, struct ks_obj *o)
 {
@@ -189,7 +202,7 @@ void ks_obj_free(struct ks_desired *d, struct ks_obj *o)
 	if (o->next != NULL)
 		o->next->prev = o->prev;
 	if (o->slot != KS_SLOT_NONE)
-		ks_slots_give(o->key.kind == KS_OBJ_SVC ? &d->svc_slots : &d->rs_slots, o->slot);
+		ks_slots_give(slots_of(d, o->key.kind), o->slot);
 	if (o->body.live)
 		d->n_live[o->key.kind]--;
 	ks_maglev_unref(&d->mem, o->maglev);
@@ -302,7 +315,13 @@ void ks_journal_undo(struct ks_desired *d)
 	d->undoable = false;
 }
 
-/* Services and real servers that are no more wait for the build, which knows about slots. */
+/* What has a slot and is no more waits for the build, which knows about slots. */
+static bool waits_for_build(const struct ks_obj *o)
+{
+	return o->key.kind == KS_OBJ_SVC || o->key.kind == KS_OBJ_RS ||
+		(o->key.kind == KS_OBJ_ADDR && o->slot != KS_SLOT_NONE);
+}
+
 void ks_journal_settle(struct ks_desired *d)
 {
 	struct ks_obj *doomed = NULL;
@@ -310,8 +329,7 @@ void ks_journal_settle(struct ks_desired *d)
 	for (size_t i = 0; i < d->n_journal; i++) {
 		struct ks_obj *o = d->journal[i].obj;
 
-		if (o->body.live || o->doomed || o->key.kind == KS_OBJ_SVC ||
-		    o->key.kind == KS_OBJ_RS)
+		if (o->body.live || o->doomed || waits_for_build(o))
 			continue;
 		o->doomed = true;
 		o->doom_next = doomed;

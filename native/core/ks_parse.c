@@ -93,9 +93,11 @@ static enum ks_class kernel_or(struct ks_worker *w, const struct ks_conf *c, str
 {
 	const struct ks_local *l = local_target(c, p);
 
-	if (l != NULL && l->flags & KS_LOCAL_KERNEL)
-		return to_kni(w, p);
-	return drop(w, p, reason);
+	if (l == NULL || (l->flags & KS_LOCAL_KERNEL) == 0)
+		return drop(w, p, reason);
+	if (!ks_is_held(&w->shared->leases, l, w->now))
+		return drop(w, p, KS_DROP_LEASE);
+	return to_kni(w, p);
 }
 
 /* Neighbour discovery is the main lcore's, as ARP is. */
@@ -152,13 +154,14 @@ static enum ks_class parse_l4(struct ks_worker *w, const struct ks_conf *c, stru
 }
 
 /* An echo that SNAT lets out, or its answer; what is the kernel's own stays so. */
-static bool is_echo_of_snat(const struct ks_conf *c, const struct ks_pkt *p)
+static bool is_echo_of_snat(const struct ks_worker *w, const struct ks_conf *c,
+			    const struct ks_pkt *p)
 {
 	const struct ks_local *l;
 
 	if (c->n_match == 0 || p->proto != (p->af == 4 ? KS_PROTO_ICMP : KS_PROTO_ICMPV6))
 		return false;
-	l = local_target(c, p);
+	l = ks_held(&w->shared->leases, local_target(c, p), w->now);
 	return l == NULL || (l->flags & KS_LOCAL_SNAT) != 0;
 }
 
@@ -166,7 +169,7 @@ static bool is_echo_of_snat(const struct ks_conf *c, const struct ks_pkt *p)
  * it. */
 static enum ks_class fragment(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt *p)
 {
-	if (p->proto == KS_PROTO_TCP || p->proto == KS_PROTO_UDP || is_echo_of_snat(c, p))
+	if (p->proto == KS_PROTO_TCP || p->proto == KS_PROTO_UDP || is_echo_of_snat(w, c, p))
 		return KS_CLASS_FRAGMENT;
 	return kernel_or(w, c, p, KS_DROP_FRAGMENT);
 }

@@ -148,8 +148,9 @@ static void usable(struct ks_main *m, const struct ks_conf *c, uint16_t i, const
 }
 
 /* Ask for it: everybody, or the one that had it last. */
-static void ask(struct ks_main *m, const struct ks_conf *c, uint16_t i, bool unicast)
+static void ask(struct ks_main *m, const struct ks_conf *c, uint16_t i, bool unicast, ks_ms now)
 {
+	const struct ks_holding held = ks_main_holding(m, now);
 	uint64_t word = atomic_load_explicit(&m->shared->neigh.hot[i].word, memory_order_relaxed);
 	uint8_t port = ks_neigh_port(&m->shared->neigh, i);
 	const struct ks_nud_entry *e = &m->nud[i];
@@ -158,10 +159,10 @@ static void ask(struct ks_main *m, const struct ks_conf *c, uint16_t i, bool uni
 	for (unsigned k = 0; k < 6; k++)
 		mac[k] = (uint8_t)(word >> (8 * k));
 	if (e->af == 6)
-		ks_nd_solicit(m, c, port, &e->addr, unicast ? mac : NULL);
+		ks_nd_solicit(m, c, port, &e->addr, unicast ? mac : NULL, now);
 	else
 		ks_main_arp(m, c, port, unicast ? mac : ks_mac_broadcast,
-			    ks_conf_source4(c, port, e->addr.v4), mac_none, e->addr.v4);
+			    ks_conf_source4(c, &held, port, e->addr.v4), mac_none, e->addr.v4);
 }
 
 static ks_ms answer_by(const struct ks_nud_entry *e, ks_ms now)
@@ -178,7 +179,7 @@ static void start(struct ks_main *m, const struct ks_conf *c, uint16_t i, enum k
 
 	e->state = (uint8_t)state;
 	e->tries = 1;
-	ask(m, c, i, state == KS_NUD_PROBE);
+	ask(m, c, i, state == KS_NUD_PROBE, now);
 	set_due(m, e, answer_by(e, now));
 }
 
@@ -244,7 +245,7 @@ static void follow_shared(struct ks_main *m, const struct ks_conf *c, uint8_t af
 	for (uint32_t k = 0; k < hops->n; k++) {
 		uint16_t i = get_entry(m, hops->hop[k].port, af, &hops->hop[k].gw);
 
-		if (i == KS_NH_NONE || ks_conf_local(c, af, &hops->hop[k].gw) != NULL)
+		if (i == KS_NH_NONE || ks_main_local(m, c, af, &hops->hop[k].gw, now) != NULL)
 			continue;
 		m->nud[i].shared = true;
 		if (m->nud[i].state == KS_NUD_NONE)
@@ -258,8 +259,11 @@ void ks_resolve_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now)
 	const struct ks_static_neigh *n;
 	uint32_t count;
 
-	if (m->seen_conf && m->generation == c->generation && m->epoch == c->epoch)
+	if (m->seen_conf && m->generation == c->generation && m->epoch == c->epoch &&
+	    !m->lease.moved)
 		return;
+	ks_lease_conf(m, c, now);
+	m->lease.moved = false;
 	m->seen_conf = true;
 	m->generation = c->generation;
 	m->epoch = c->epoch;
@@ -289,7 +293,7 @@ static void asked_in_vain(struct ks_main *m, const struct ks_conf *c, uint16_t i
 
 	if (e->tries < KS_ARP_TRIES) {
 		e->tries++;
-		ask(m, c, i, e->state == KS_NUD_PROBE);
+		ask(m, c, i, e->state == KS_NUD_PROBE, now);
 		set_due(m, e, answer_by(e, now));
 		return;
 	}

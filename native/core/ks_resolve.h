@@ -62,12 +62,35 @@ struct ks_conflict {
 	ks_ms told_at, defended_at;
 };
 
+/* What the main lcore knows of a leased address beyond the end of its lease. */
+struct ks_lease_row {
+	union ks_addr addr;
+	uint8_t af, port;
+	bool used; /* some address of the generation has this slot */
+	bool seen; /* while a generation is compared */
+	bool by_hand; /* the kernel has the address on its interface as well */
+	bool told; /* that it has it though it is not held */
+	ks_ms not_held_since; /* with by_hand */
+	ks_ms renewed_at; /* 0 = never since it is leased, or given up since */
+};
+
+struct ks_lease_table {
+	struct ks_lease_row *row; /* [KS_LEASES_MAX] */
+	uint32_t high; /* rows from here were never used */
+	ks_ms next_due; /* not later than the first end */
+	ks_ms look_at; /* when an address put on by hand is due to be told; UINT64_MAX = never */
+	ks_ms all_until; /* of a lease of all addresses: those of later generations have it too */
+	bool moved; /* one is held or not as it was not before: see ks_resolve_conf */
+	bool unsettled; /* `left` is not known */
+	ks_ms soonest; /* the first end of those held, 0 = none is held */
+};
+
 struct ks_main {
 	struct ks_mem mem;
 	struct ks_shared *shared;
 	struct ks_main_io io;
 	uint64_t *counters;
-	ks_ms lease_until; /* 0 = none */
+	struct ks_lease_table lease;
 	uint64_t generation; /* whose static neighbours are in the table */
 	uint32_t epoch;
 	bool seen_conf;
@@ -92,19 +115,35 @@ void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, 
 		      const union ks_addr *addr, const uint8_t mac[6], bool create, ks_ms now);
 void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
 		       const union ks_addr *addr, const uint8_t mac[6], bool by_conf, ks_ms now);
-/* Take over the static neighbours of a generation not seen before. */
+/* Take over the static neighbours and leases of a generation not seen before. */
 void ks_resolve_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now);
 void ks_resolve_tick(struct ks_main *m, const struct ks_conf *c, ks_ms now);
 
+/* ks_lease.c */
+bool ks_lease_init(struct ks_main *m);
+void ks_lease_fini(struct ks_main *m);
+/* Leases of addresses that are no longer leased end; those that stay are kept. */
+void ks_lease_conf(struct ks_main *m, const struct ks_conf *c, ks_ms now);
+void ks_lease_tick(struct ks_main *m, const struct ks_conf *c, ks_ms now);
+ks_ms ks_lease_deadline(const struct ks_main *m);
+
 /* ks_main.c */
+static inline struct ks_holding ks_main_holding(const struct ks_main *m, ks_ms now)
+{
+	return (struct ks_holding){ .leases = &m->shared->leases, .now = now };
+}
+/* The address of ours, NULL when it is none or a leased one that is not held. Judged by the clock,
+ * so that between the end of a lease and the next tick nothing is answered. */
+static inline const struct ks_local *ks_main_local(const struct ks_main *m, const struct ks_conf *c,
+						   uint8_t af, const union ks_addr *addr, ks_ms now)
+{
+	return ks_held(&m->shared->leases, ks_conf_local(c, af, addr), now);
+}
 void ks_main_drop(struct ks_main *m, struct ks_pkt *p, enum ks_drop reason);
 void ks_main_tx(struct ks_main *m, struct ks_pkt *p, uint8_t port);
 bool ks_main_arp(struct ks_main *m, const struct ks_conf *c, uint8_t port, const uint8_t dst[6],
 		 ks_be32 spa, const uint8_t tha[6], ks_be32 tpa);
 bool ks_main_own_mac(const struct ks_conf *c, const uint8_t mac[6]);
-/* While its lease runs, if it has one: judged by the clock as well as by the tick, so that between
- * the moment it runs out and the next tick nothing is answered. */
-bool ks_main_answers_for(const struct ks_main *m, const struct ks_local *l, ks_ms now);
 /* Somebody else (mac) sends with an address of ours; true = it should be defended now. */
 bool ks_main_conflict(struct ks_main *m, const struct ks_conf *c, const struct ks_local *l,
 		      const uint8_t mac[6], ks_ms now);
@@ -113,7 +152,7 @@ bool ks_main_conflict(struct ks_main *m, const struct ks_conf *c, const struct k
 void ks_nd_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p, ks_ms now);
 /* Solicit, by group or to the one that had it last (mac). */
 void ks_nd_solicit(struct ks_main *m, const struct ks_conf *c, uint8_t port,
-		   const union ks_addr *target, const uint8_t *mac);
+		   const union ks_addr *target, const uint8_t *mac, ks_ms now);
 /* Unsolicited advertisement to all nodes (§7.2.6): IPv6's gratuitous ARP. */
 void ks_nd_announce(struct ks_main *m, const struct ks_conf *c, uint8_t port,
 		    const union ks_addr *target);

@@ -98,8 +98,7 @@ static enum ks_drop unusable(const struct ks_worker *w, const struct ks_conf *c,
 
 	if (l == NULL)
 		return KS_DROP_NO_LIP;
-	if (ks_local_is_leased(l) &&
-	    !atomic_load_explicit(&w->shared->lease_live, memory_order_relaxed))
+	if (!ks_is_held(&w->shared->leases, l, w->now))
 		return KS_DROP_LEASE;
 	return KS_DROP_NONE;
 }

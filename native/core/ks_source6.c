@@ -3,6 +3,7 @@
  * before a VIP, which is elsewhere the moment VRRP says so. */
 #include <string.h>
 
+#include "ks_lease.h"
 #include "ks_tables.h"
 
 enum { SCOPE_LINK = 2, SCOPE_SITE = 5, SCOPE_GLOBAL = 14 };
@@ -57,12 +58,15 @@ static bool is_better(const struct ks_source6 *x, const struct ks_source6 *y,
 	return common_bits(&x->addr, dst) > common_bits(&y->addr, dst); /* rule 8 */
 }
 
-union ks_addr ks_source6_choose(const struct ks_sources6 *s, const union ks_addr *dst)
+union ks_addr ks_source6_choose(const struct ks_sources6 *s, const struct ks_holding *h,
+				const union ks_addr *dst)
 {
 	static const union ks_addr none = { .q = { 0, 0 } };
 	const struct ks_source6 *best = NULL;
 
 	for (uint32_t i = 0; i < s->n; i++) {
+		if (s->a[i].moves && ks_lease_until(h->leases, s->a[i].lease) <= h->now)
+			continue;
 		if (memcmp(&s->a[i].addr, dst, sizeof(*dst)) == 0) /* rule 1 */
 			return *dst;
 		if (best == NULL || is_better(&s->a[i], best, dst))

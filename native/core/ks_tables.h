@@ -27,6 +27,7 @@ struct ks_sources6 {
 	struct ks_source6 {
 		union ks_addr addr;
 		bool deprecated, moves;
+		uint32_t lease; /* of one that moves: its slot */
 	} a[KS_SOURCES6];
 };
 
@@ -47,7 +48,7 @@ struct ks_tables {
 	uint32_t n_local;
 	struct ks_static_neigh *neigh;
 	uint32_t n_neigh;
-	ks_be32 port_src[KS_MAX_PORTS]; /* an address of ours on that port, 0 = none */
+	ks_be32 port_src[KS_MAX_PORTS]; /* an address on that port that stays, 0 = none */
 	struct ks_sources6 sources6[KS_MAX_PORTS];
 };
 
@@ -83,8 +84,10 @@ static inline uint32_t ks_nat_hash(uint8_t proto, const union ks_addr *addr, ks_
 	return (uint32_t)ks_mix(ks_mix(addr->q[0] + ((uint64_t)proto << 16 | port)) + addr->q[1]);
 }
 
-/* ks_source6.c: the best of them to speak to dst with (RFC 6724 §5); zero = there is none. */
-union ks_addr ks_source6_choose(const struct ks_sources6 *s, const union ks_addr *dst);
+/* ks_source6.c: the best of them that is held to speak to dst with (RFC 6724 §5); zero = there is
+ * none. */
+union ks_addr ks_source6_choose(const struct ks_sources6 *s, const struct ks_holding *h,
+				const union ks_addr *dst);
 
 void ks_unref_maglevs(const struct ks_mem *mem, const struct ks_svc *svc, uint32_t n);
 

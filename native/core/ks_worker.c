@@ -164,7 +164,7 @@ static void unknown_flow(struct ks_worker *w, const struct ks_conf *c, struct fl
 		return;
 	}
 	l = f->key.af == 4 ? ks_conf_local4(c, f->key.t.dst) : ks_conf_local6(c, &f->key.a[KS_DST]);
-	if (l == NULL) {
+	if (ks_held(&w->shared->leases, l, now) == NULL) {
 		passing_by(w, c, f, now);
 	} else if (l->flags & KS_LOCAL_KERNEL) {
 		p->verdict = KS_V_KNI;
@@ -270,6 +270,7 @@ void ks_worker_burst(struct ks_worker *w, const struct ks_conf *c, struct ks_pkt
 	unsigned n_flows = 0;
 	uint32_t removals;
 
+	w->now = now;
 	if (n > KS_BURST)
 		n = KS_BURST;
 	for (unsigned i = 0; i < n; i++) {
@@ -321,6 +322,7 @@ unsigned ks_worker_tick(struct ks_worker *w, const struct ks_conf *c, struct ks_
 	struct ks_session *s;
 	unsigned n = 0;
 
+	w->now = now;
 	while (n + 2 <= max_out &&
 	       (s = ks_wheel_expired(&w->wheel, &w->table, &max_work, now)) != NULL) {
 		w->c[KS_C_SESSIONS_EXPIRED] += s->flags & KS_SF_TEMPLATE ? 0 : 1;

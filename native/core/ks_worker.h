@@ -16,6 +16,7 @@
 #include "ks_conf.h"
 #include "ks_drop.h"
 #include "ks_ipc.h"
+#include "ks_lease.h"
 #include "ks_mem.h"
 #include "ks_neigh.h"
 #include "ks_pkt.h"
@@ -26,7 +27,7 @@ struct ks_worker;
 
 /* Shared words the main lcore writes and the workers read. */
 struct ks_shared {
-	_Alignas(64) _Atomic uint32_t lease_live; /* 0 = leased VIPs are not answered for */
+	_Alignas(64) struct ks_leases leases;
 	struct ks_neigh_table neigh;
 };
 

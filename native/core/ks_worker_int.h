@@ -38,6 +38,7 @@ struct ks_worker {
 	uint32_t index;
 	uint32_t n_workers;
 	uint32_t lport_cursor;
+	ks_ms now; /* of the burst */
 	struct ks_budget budget[KS_TELL_KINDS];
 	uint32_t hand[2]; /* ks_pressure.c: where to look next, narrow and wide */
 	const struct ks_mem *mem;
@@ -69,6 +70,19 @@ static inline bool ks_is_icmp(uint8_t proto)
 static inline uint16_t ks_l4_len(const struct ks_pkt *p)
 {
 	return (uint16_t)(p->l3_len - (p->l4 - p->l3));
+}
+
+/* The address of ours, NULL when it is none or a leased one that is not held. */
+static inline const struct ks_local *ks_local_now(const struct ks_worker *w,
+						  const struct ks_conf *c, uint8_t af,
+						  const union ks_addr *addr)
+{
+	return ks_held(&w->shared->leases, ks_conf_local(c, af, addr), w->now);
+}
+
+static inline struct ks_holding ks_holding_of(const struct ks_worker *w)
+{
+	return (struct ks_holding){ .leases = &w->shared->leases, .now = w->now };
 }
 
 static inline void ks_drop(struct ks_worker *w, struct ks_pkt *p, enum ks_drop reason)

@@ -37,7 +37,11 @@ struct ks_control_cb {
 	void (*publish)(void *ctx, struct ks_conf *conf);
 	/* Has every worker left the generation before the one published last? */
 	bool (*quiesced)(void *ctx);
-	void (*lease)(void *ctx, uint32_t ms);
+	/* KS_MSG_LEASE: fills the state of each of the n addresses; n = 0 means all. */
+	void (*lease)(void *ctx, uint32_t ms, const struct ks_lease_addr *a, uint32_t n,
+		      struct ks_lease_state *out);
+	/* A client has said who it is: once a connection. NULL = nobody wants to know. */
+	void (*greeted)(void *ctx, const char *name, uint32_t pid);
 	/* Send it; KS_OK, or another status with reason filled. dev is known to be terminated. */
 	int (*garp)(void *ctx, const struct ks_garp *garp, char reason[KS_REASON_LEN]);
 	/* Ask the worker for a page; later (or from inside) answer by ks_control_sessions with the

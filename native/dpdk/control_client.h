@@ -11,7 +11,10 @@
 #define KS_SESSIONS_MAX  512u
 #define KS_LIST_MAX      512u
 #define KS_ASKED_MAX     16u
-#define KS_TXN_IDLE_MS   10000u /* until the open generation of a silent client is dropped */
+#define KS_LEASE_ADDRS_MAX                                                    \
+	((KS_IPC_MAX_MSG - sizeof(struct ks_msg) - sizeof(struct ks_lease)) / \
+	 sizeof(struct ks_lease_addr))
+#define KS_TXN_IDLE_MS 10000u /* until the open generation of a silent client is dropped */
 
 struct ks_out {
 	struct ks_out *next;
@@ -29,6 +32,7 @@ struct ks_control_client {
 	struct ks_control_client *next;
 	int fd; /* -1 = none, answers are dropped */
 	uint32_t id;
+	char name[sizeof(((struct ks_hello *)0)->name)]; /* as its HELLO says */
 	bool greeted;
 	bool closing;
 	bool want_out; /* EPOLLOUT is asked for */
@@ -66,6 +70,7 @@ struct ks_control {
 	bool shutdown;
 	uint32_t drain_ms;
 	struct ks_list_row rows[KS_LIST_MAX];
+	struct ks_lease_state leases[KS_LEASE_ADDRS_MAX];
 	_Alignas(8) uint8_t rx[KS_IPC_MAX_MSG];
 };
 

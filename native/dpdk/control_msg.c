@@ -206,6 +206,9 @@ static void hello(struct ks_control_client *cl, uint32_t seq, const void *body)
 		refuse(cl, seq, KS_E_MALFORMED, "the client's byte order is not the data plane's");
 		return;
 	}
+	memcpy(cl->name, h->name, sizeof(cl->name) - 1);
+	if (!cl->greeted && c->o.cb.greeted != NULL)
+		c->o.cb.greeted(c->o.cb.ctx, cl->name, h->pid);
 	cl->greeted = true;
 	ack.pid = (uint32_t)getpid();
 	snprintf(ack.version, sizeof(ack.version), "%s", c->o.version != NULL ? c->o.version : "");
@@ -276,12 +279,20 @@ static void table(struct ks_control_client *cl, uint32_t seq, const void *body)
 		       ack.count * sizeof(c->rows[0]), -1);
 }
 
-static void lease(struct ks_control_client *cl, uint32_t seq, const void *body)
+static void lease(struct ks_control_client *cl, uint32_t seq, const uint8_t *body, size_t len)
 {
 	struct ks_control *c = cl->control;
+	const struct ks_lease *l = (const void *)body;
+	const struct ks_lease_addr *a = (const void *)(body + sizeof(*l));
+	struct ks_lease_ack ack = { .status = KS_E_MALFORMED };
 
-	c->o.cb.lease(c->o.cb.ctx, ((const struct ks_lease *)body)->ms);
-	ks_client_ack(cl, seq, KS_OK, UINT32_MAX, NULL);
+	if (len >= sizeof(*l) && l->count <= KS_LEASE_ADDRS_MAX &&
+	    len == sizeof(*l) + l->count * sizeof(*a)) {
+		ack = (struct ks_lease_ack){ .count = l->count, .status = KS_OK };
+		c->o.cb.lease(c->o.cb.ctx, l->ms, a, l->count, c->leases);
+	}
+	ks_client_send(cl, KS_MSG_LEASE_ACK, seq, &ack, sizeof(ack), c->leases,
+		       ack.count * sizeof(c->leases[0]), -1);
 }
 
 static void shutdown_request(struct ks_control_client *cl, uint32_t seq, const void *body)
@@ -306,8 +317,6 @@ static size_t body_size(uint8_t type)
 		return sizeof(struct ks_begin);
 	case KS_MSG_COMMIT:
 		return sizeof(struct ks_commit);
-	case KS_MSG_LEASE:
-		return sizeof(struct ks_lease);
 	case KS_MSG_GARP:
 		return sizeof(struct ks_garp);
 	case KS_MSG_SESSIONS:
@@ -343,7 +352,7 @@ static void dispatch(struct ks_control_client *cl, const struct ks_msg *m, const
 		abort_txn(cl, m->seq);
 		break;
 	case KS_MSG_LEASE:
-		lease(cl, m->seq, body);
+		lease(cl, m->seq, body, m->len);
 		break;
 	case KS_MSG_GARP:
 		garp(cl, m->seq, body);

@@ -4,37 +4,61 @@
 #include <string.h>
 
 #include "ks_list.h"
+#include "log.h"
 #include "main_int.h"
 
-void on_lease(void *ctx, uint32_t ms)
+static int port_named(const struct mainloop *m, const char dev[KS_DEV_NAME])
+{
+	for (unsigned i = 0; i < m->s->n_ports; i++)
+		if (strncmp(m->s->port[i].info.dev, dev, KS_DEV_NAME) == 0)
+			return (int)i;
+	return -1;
+}
+
+void on_lease(void *ctx, uint32_t ms, const struct ks_lease_addr *a, uint32_t n,
+	      struct ks_lease_state *out)
 {
 	struct mainloop *m = ctx;
+	ks_ms now = shell_now(m->s);
 
-	ks_main_lease(m->core, ms, shell_now(m->s));
+	for (uint32_t i = 0; i < n; i++) {
+		int port = port_named(m, a[i].dev);
+		union ks_addr addr;
+
+		memcpy(addr.b, a[i].addr, sizeof(addr.b));
+		ks_main_lease(m->core, current(m), port < 0 ? KS_ANY_PORT : (uint8_t)port, a[i].af,
+			      &addr, ms, now, &out[i]);
+	}
+	if (n == 0 && ms != KS_LEASE_QUERY)
+		ks_main_lease_all(m->core, current(m), ms > 0 ? now + ms : 0, now);
+}
+
+void on_greeted(void *ctx, const char *name, uint32_t pid)
+{
+	(void)ctx;
+	ks_log(KS_LOG_INFO, "client %s (pid %u) connected", name[0] != '\0' ? name : "unnamed",
+	       pid);
 }
 
 int on_garp(void *ctx, const struct ks_garp *g, char reason[KS_REASON_LEN])
 {
 	struct mainloop *m = ctx;
+	int port = port_named(m, g->dev);
 	union ks_addr addr;
 	int status;
 
-	for (unsigned i = 0; i < m->s->n_ports; i++) {
-		if (strcmp(m->s->port[i].info.dev, g->dev) != 0)
-			continue;
-		memcpy(addr.b, g->addr, sizeof(addr.b));
-		status = ks_main_garp(m->core, current(m), (uint8_t)i, g->af, &addr, g->repeat,
-				      shell_now(m->s));
-		snprintf(reason, KS_REASON_LEN, "%s",
-			 status == KS_OK                ? ""
-				 : status == KS_E_STATE ? "the lease of the address has run out"
-				 : status == KS_E_UNSUPPORTED
-				 ? "not an IPv4 address"
-				 : "the address is not on that device");
-		return status;
+	if (port < 0) {
+		snprintf(reason, KS_REASON_LEN, "there is no device %s", g->dev);
+		return KS_E_NOT_FOUND;
 	}
-	snprintf(reason, KS_REASON_LEN, "there is no device %s", g->dev);
-	return KS_E_NOT_FOUND;
+	memcpy(addr.b, g->addr, sizeof(addr.b));
+	status = ks_main_garp(m->core, current(m), (uint8_t)port, g->af, &addr, g->repeat,
+			      shell_now(m->s));
+	snprintf(reason, KS_REASON_LEN, "%s",
+		 status == KS_OK                ? ""
+			 : status == KS_E_STATE ? "the address is leased and not held"
+						: "the address is not on that device");
+	return status;
 }
 
 bool on_sessions(void *ctx, uint64_t token, const struct ks_sessions *ask)
@@ -76,14 +100,16 @@ bool answer_sessions(struct mainloop *m)
 uint32_t on_table(void *ctx, const struct ks_list *ask, struct ks_list_row *rows, uint32_t *next)
 {
 	struct mainloop *m = ctx;
+	struct ks_holding held = { .leases = &m->s->shared.leases, .now = shell_now(m->s) };
 
 	if (ask->kind == KS_LIST_NEIGHS) {
 		/* The static ones of a generation just made are taken over by a tick. */
 		ks_main_tick(m->core, current(m), shell_now(m->s));
 		return ks_list_neighs(m->core, current(m), ask, rows, next, shell_now(m->s));
 	}
-	return ask->kind == KS_LIST_ADDRS ? ks_list_addrs(m->desired, current(m), ask, rows, next)
-					  : ks_list_routes(m->desired, ask, rows, next);
+	return ask->kind == KS_LIST_ADDRS
+		? ks_list_addrs(m->desired, current(m), &held, ask, rows, next)
+		: ks_list_routes(m->desired, ask, rows, next);
 }
 
 void on_shutdown(void *ctx, uint32_t drain_ms)

@@ -49,7 +49,9 @@ unsigned from_workers(struct mainloop *m, ks_ms now);
 void from_kernel(struct mainloop *m, unsigned port);
 
 /* main_ask.c: callbacks of the control socket. */
-void on_lease(void *ctx, uint32_t ms);
+void on_lease(void *ctx, uint32_t ms, const struct ks_lease_addr *a, uint32_t n,
+	      struct ks_lease_state *out);
+void on_greeted(void *ctx, const char *name, uint32_t pid);
 int on_garp(void *ctx, const struct ks_garp *g, char reason[KS_REASON_LEN]);
 bool on_sessions(void *ctx, uint64_t token, const struct ks_sessions *ask);
 uint32_t on_table(void *ctx, const struct ks_list *ask, struct ks_list_row *rows, uint32_t *next);

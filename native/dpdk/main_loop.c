@@ -183,7 +183,7 @@ static bool start(struct mainloop *m, char err[KS_ERR_LEN])
 	struct ks_main_io io = main_io;
 	struct ks_control_opts co = {
 		.path = s->o.socket,
-		.cb = { m, rs_in_use, publish, quiesced, on_lease, on_garp, on_sessions,
+		.cb = { m, rs_in_use, publish, quiesced, on_lease, on_greeted, on_garp, on_sessions,
 			on_shutdown, on_table },
 		.boot_id = s->seed,
 		.workers = s->n_workers,
@@ -293,7 +293,7 @@ int main_loop(struct shell *s, char err[KS_ERR_LEN])
 			rc = 0;
 			while (!m->stopping || shell_now(s) < m->stop_at)
 				turn(m);
-			ks_main_lease(m->core, 0, shell_now(s));
+			ks_main_lease_all(m->core, current(m), 0, shell_now(s));
 		}
 	}
 	atomic_store(&s->stop, 1);

@@ -31,10 +31,13 @@ static const uint8_t *in_use(void *ctx)
 	(void)ctx;
 	return NULL;
 }
-static void lease(void *ctx, uint32_t ms)
+static void lease(void *ctx, uint32_t ms, const struct ks_lease_addr *a, uint32_t n,
+		  struct ks_lease_state *out)
 {
 	(void)ctx;
 	(void)ms;
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = (struct ks_lease_state){ .status = a[i].af == 4 ? KS_OK : KS_E_NOT_FOUND };
 }
 static int garp(void *ctx, const struct ks_garp *g, char reason[KS_REASON_LEN])
 {
@@ -61,13 +64,15 @@ static uint32_t table(void *ctx, const struct ks_list *ask, struct ks_list_row *
 	if (ask->kind == KS_LIST_ROUTES)
 		return ks_list_routes(f.desired, ask, rows, next);
 	*next = UINT32_MAX;
-	return f.conf != NULL ? ks_list_addrs(f.desired, f.conf, ask, rows, next) : 0;
+	return f.conf != NULL ? ks_list_addrs(f.desired, f.conf, test_holding(), ask, rows, next)
+			      : 0;
 }
 
 static void start(void)
 {
 	struct ks_control_opts o = {
-		.cb = { NULL, in_use, publish, quiesced, lease, garp, sessions, shut_down, table },
+		.cb = { NULL, in_use, publish, quiesced, lease, NULL, garp, sessions, shut_down,
+			table },
 		.workers = 1,
 		.ports = 2,
 		.shm_fd = -1,

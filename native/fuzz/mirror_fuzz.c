@@ -78,7 +78,7 @@ static void ask(const struct ks_conf *c, const struct ks_neigh_table *neigh,
 			if (way < r || way >= r + r->n_hops || way->port >= ports.n)
 				abort();
 		}
-		(void)ks_conf_source(c, m->port, m->af, &m->dst);
+		(void)ks_conf_source(c, test_holding(), m->port, m->af, &m->dst);
 	}
 }
 

@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define KS_IPC_MAGIC   0x534bu /* "KS" */
-#define KS_IPC_VERSION 1u
+#define KS_IPC_VERSION 2u
 #define KS_IPC_MAX_MSG 65536u
 #define KS_IPC_ENDIAN  0x01020304u
 
@@ -77,7 +77,7 @@ enum ks_status {
 struct ks_hello {
 	uint32_t endian; /* KS_IPC_ENDIAN */
 	uint32_t pid;
-	char name[32]; /* of the client program */
+	char name[32]; /* of the client: controller, vrrp, supervisor ...; logged */
 };
 static_assert(sizeof(struct ks_hello) == 40, "wire size");
 
@@ -120,34 +120,42 @@ struct ks_ack {
 static_assert(sizeof(struct ks_ack) == 176, "wire size");
 
 /*
- * Leases of VIPs (KS_ADDR_LEASED), one for each address; `count` x struct ks_lease_addr follow. Each
- * named address is answered for during `ms` from now; 0: stop at once; KS_LEASE_QUERY: change nothing.
- * Without addresses and with 0 ms every lease ends.
+ * Answer for these addresses, flagged KS_ADDR_LEASED in the current generation, for so long from
+ * now. Without a lease an address is not answered for, whatever the generation says. A lease
+ * survives generations that keep its address and ends with the one that drops it. Answered by
+ * LEASE_ACK, one state for each address in the order of the request.
  */
-#define KS_LEASE_QUERY 0xffffffffu
 struct ks_lease {
-	uint32_t ms;
-	uint32_t count;
+	uint32_t ms; /* 0 = stop at once, KS_LEASE_QUERY = change nothing */
+	uint32_t count; /* addresses that follow; 0 = all leased ones, with ms > 0 those of later
+			   generations as well */
 };
+static_assert(sizeof(struct ks_lease) == 8, "wire size");
+
+#define KS_LEASE_QUERY UINT32_MAX
 
 struct ks_lease_addr {
 	char dev[KS_DEV_NAME];
-	uint8_t af; /* 4, 6 */
+	uint8_t af; /* 4 or 6 */
 	uint8_t reserved[3];
 	uint8_t addr[16];
 };
+static_assert(sizeof(struct ks_lease_addr) == 36, "wire size");
 
-/* The answer to KS_MSG_LEASE; `count` x struct ks_lease_state follow in the order of the request. */
+/* KS_E_MALFORMED when the request cannot be read; then nothing was changed and no states follow. */
 struct ks_lease_ack {
 	uint32_t count;
-	uint32_t status;
+	uint32_t status; /* enum ks_status of the request as a whole */
+	/* count states follow */
 };
+static_assert(sizeof(struct ks_lease_ack) == 8, "wire size");
 
 struct ks_lease_state {
-	uint32_t status; /* KS_E_NOT_FOUND: the generation has no such leased address */
-	uint32_t left_ms;
-	uint32_t renewed_ms_ago; /* before this message; UINT32_MAX: never */
+	uint32_t status; /* KS_OK; KS_E_NOT_FOUND = not leased in the current generation */
+	uint32_t left_ms; /* 0 = not held */
+	uint32_t renewed_ms_ago; /* when the request came; UINT32_MAX = never, or given up since */
 };
+static_assert(sizeof(struct ks_lease_state) == 12, "wire size");
 
 /* Send one gratuitous ARP (request form, target hardware address broadcast) or unsolicited NA. */
 struct ks_garp {
@@ -203,7 +211,7 @@ struct ks_op {
 	uint16_t len;
 };
 
-#define KS_ADDR_LEASED 0x1u /* a VIP held by VRRP: answered for only while the lease runs */
+#define KS_ADDR_LEASED 0x1u /* a VIP of VRRP: answered for only while its lease runs */
 #define KS_ADDR_LIP    0x2u /* a local address: its ports are the workers' pools */
 
 struct ks_op_addr {
@@ -479,6 +487,7 @@ static_assert(sizeof(struct ks_list) == 16, "wire size");
 #define KS_LIST_LEASED    0x8u
 #define KS_LIST_LIP       0x10u
 #define KS_LIST_STATIC    0x20u /* neighbour that is never asked for */
+#define KS_LIST_HELD      0x40u /* leased address whose lease runs */
 
 /* One row of any table; what does not apply is zero. */
 struct ks_list_row {
@@ -488,7 +497,8 @@ struct ks_list_row {
 	uint16_t flags; /* KS_LIST_* */
 	uint32_t mtu;
 	uint32_t metric;
-	uint32_t age_ms; /* neighbour: since its state or MAC was heard of */
+	uint32_t age_ms; /* neighbour: since its state or MAC was heard of; leased address: how
+			    long its lease still runs */
 	uint8_t mac[6];
 	uint8_t state; /* neighbour: enum ks_neigh_state */
 	uint8_t reserved;
@@ -522,12 +532,13 @@ static_assert(sizeof(struct ks_list_ack) == 16, "wire size");
 
 enum ks_event_type {
 	KS_EV_LINK = 1, /* a = 1 up, 0 down */
-	KS_EV_LEASE_EXPIRED = 2,
+	KS_EV_LEASE_EXPIRED = 2, /* a = how many at once; dev, addr: the first */
 	KS_EV_ADDR_CONFLICT = 3, /* addr: somebody else answers for it, mac in text */
 	KS_EV_LPORT_EXHAUSTED = 4,
 	KS_EV_TABLE_FULL = 5,
 	KS_EV_STOPPING = 6,
 	KS_EV_LOG = 7,
+	KS_EV_ADDR_BY_HAND = 8, /* addr: a leased address that is not held is on the KNI */
 };
 
 struct ks_event {
@@ -575,7 +586,7 @@ struct ks_shm {
 			    uint64[rs_slots][rs_counters] */
 	uint32_t rs_worker_stride;
 	uint64_t generation; /* current */
-	uint64_t lease_left_ms;
+	uint64_t lease_left_ms; /* until the first lease of those held ends; 0 = none is held */
 	uint64_t heartbeat; /* counts turns of the main lcore */
 };
 

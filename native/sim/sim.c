@@ -400,7 +400,7 @@ static bool make(struct sim *s)
 	s->main = ks_main_new(&s->mem, &s->shared, &io, s->c[s->o.n_workers]);
 	if (s->main == NULL || !make_workers(s) || !build(s, reason))
 		return false;
-	ks_main_lease(s->main, UINT32_MAX, s->now);
+	ks_main_lease_all(s->main, s->conf, KS_LEASE_FOREVER, s->now);
 	return true;
 }
 

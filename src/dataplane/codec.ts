@@ -21,7 +21,7 @@ import {
 import { writingOf } from './ops.js';
 
 export const ipcMagic = 0x534b;
-export const ipcVersion = 1;
+export const ipcVersion = 2;
 export const ipcEndian = 0x01020304;
 export const maxMessage = 65_536;
 export const reasonLength = 160;
@@ -187,6 +187,7 @@ export const listFlags = {
   leased: 8,
   local: 0x10,
   static: 0x20,
+  held: 0x40,
 } as const;
 export const listRow = wireStruct('ks_list_row', {
   dev: text(16),
@@ -234,6 +235,7 @@ export const eventNames: Readonly<Record<number, string>> = {
   5: 'session table full',
   6: 'stopping',
   7: 'log',
+  8: 'address not held',
 };
 
 /** What it says, for a person. */

@@ -461,42 +461,279 @@ static void static_and_kernel_neighbours(void)
 	tear_down();
 }
 
+/* The lease of a VIP on dpdk0. */
+static struct ks_lease_state lease(const char *vip, uint32_t ms)
+{
+	union ks_addr a = ks_addr4(ip4(vip));
+	struct ks_lease_state s;
+
+	ks_main_lease(lab.m, lab.c, 0, 4, &a, ms, lab.now, &s);
+	return s;
+}
+
+static void ask_for(const char *vip)
+{
+	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.9", vip);
+}
+
+static bool is_answered(const char *vip)
+{
+	uint64_t before = drops(KS_DROP_LEASE);
+	bool answered;
+
+	ask_for(vip);
+	answered = lab.n_out == 1;
+	CHECK_EQ(drops(KS_DROP_LEASE), before + (answered ? 0u : 1u));
+	lab.n_out = 0;
+	return answered;
+}
+
 static void the_lease_decides_about_the_vip(void)
 {
 	union ks_addr vip = { .v4 = ip4("10.0.0.100") };
 
 	set_up();
-	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.9", "10.0.0.100");
-	CHECK_EQ(drops(KS_DROP_LEASE), 1);
+	CHECK(!is_answered("10.0.0.100"));
 	CHECK_EQ(ks_main_garp(lab.m, lab.c, 0, 4, &vip, 5, lab.now), KS_E_STATE);
 	CHECK_EQ(lab.n_out, 0);
-	CHECK_EQ(atomic_load(&lab.shared.lease_live), 0);
 
-	ks_main_lease(lab.m, 3000, lab.now);
-	CHECK_EQ(atomic_load(&lab.shared.lease_live), 1);
+	CHECK_EQ(lease("10.0.0.100", 3000).left_ms, 3000);
 	CHECK_EQ(ks_main_lease_left(lab.m, lab.now), 3000);
-	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.9", "10.0.0.100");
+	ask_for("10.0.0.100");
 	expect_arp(0, KS_ARP_REPLY, peer_mac, "10.0.0.100", "10.0.0.9");
 	pass(2900);
-	ks_main_lease(lab.m, 3000, lab.now); /* renewed */
+	CHECK_EQ(lease("10.0.0.100", 3000).renewed_ms_ago, 2900);
 	pass(2999);
 	CHECK_EQ(lab.n_events, 0);
 	CHECK_EQ(ks_main_deadline(lab.m), lab.now + 1);
 	lab.now++; /* over, though no tick has come yet */
-	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.9", "10.0.0.100");
-	CHECK_EQ(lab.n_out, 0);
+	CHECK(!is_answered("10.0.0.100"));
+	CHECK_EQ(ks_main_lease_left(lab.m, lab.now), 0);
 	pass(1);
 	CHECK_EQ(lab.n_events, 1);
 	CHECK_EQ(lab.event[0].type, KS_EV_LEASE_EXPIRED);
-	CHECK_EQ(atomic_load(&lab.shared.lease_live), 0);
+	CHECK_EQ(lab.event[0].a, 1);
+	CHECK_STR(lab.event[0].text,
+		  "the lease of 10.0.0.100 was not renewed: it is no longer answered for");
 	pass(10000);
 	CHECK_EQ(lab.n_events, 1);
 
-	ks_main_lease(lab.m, 3000, lab.now);
-	ks_main_lease(lab.m, 0, lab.now); /* given up on request: no event */
-	CHECK_EQ(atomic_load(&lab.shared.lease_live), 0);
+	lease("10.0.0.100", 3000);
+	CHECK_EQ(lease("10.0.0.100", 0).left_ms, 0); /* given up on request: no event */
+	CHECK(!is_answered("10.0.0.100"));
+	CHECK_EQ(lease("10.0.0.100", KS_LEASE_QUERY).renewed_ms_ago, UINT32_MAX);
 	pass(5000);
 	CHECK_EQ(lab.n_events, 1);
+	tear_down();
+}
+
+static void each_address_has_its_own_lease(void)
+{
+	struct ks_op_addr other = op_addr("dpdk0", "10.0.0.101", 32, KS_ADDR_LEASED);
+	struct ks_lease_state s;
+
+	set_up();
+	commit(&other);
+	lease("10.0.0.100", 3000);
+	CHECK(is_answered("10.0.0.100"));
+	CHECK(!is_answered("10.0.0.101"));
+	lease("10.0.0.101", 5000);
+	CHECK_EQ(ks_main_lease_left(lab.m, lab.now), 3000);
+	pass(1000);
+	s = lease("10.0.0.101", KS_LEASE_QUERY);
+	CHECK_EQ(s.status, KS_OK);
+	CHECK_EQ(s.left_ms, 4000);
+	CHECK_EQ(s.renewed_ms_ago, 1000);
+	lease("10.0.0.100", 0);
+	CHECK(!is_answered("10.0.0.100"));
+	CHECK(is_answered("10.0.0.101"));
+	CHECK_EQ(ks_main_lease_left(lab.m, lab.now), 4000);
+	CHECK_EQ(lease("10.0.0.5", 3000).status, KS_E_NOT_FOUND); /* not a leased one */
+	CHECK_EQ(lease("10.0.0.77", 3000).status, KS_E_NOT_FOUND);
+	CHECK_EQ(lease("10.1.0.5", KS_LEASE_QUERY).status, KS_E_NOT_FOUND); /* on another device */
+	CHECK_EQ(lab.n_events, 0);
+	tear_down();
+}
+
+static void a_lease_survives_a_generation_that_keeps_its_address(void)
+{
+	struct ks_op_addr vip = op_addr("dpdk0", "10.0.0.100", 32, KS_ADDR_LEASED);
+	struct ks_op_addr other = op_addr("dpdk0", "10.0.0.102", 32, KS_ADDR_LEASED);
+	char reason[KS_REASON_LEN];
+
+	set_up();
+	lease("10.0.0.100", 60000);
+	commit(&other);
+	CHECK(is_answered("10.0.0.100"));
+	CHECK_EQ(ks_desired_begin(lab.d, true), KS_OK); /* all named anew */
+	CHECK_EQ(APPLY(lab.d, vip, reason), KS_OK);
+	CHECK_EQ(ks_desired_commit(lab.d, ++lab.generation, reason), KS_OK);
+	commit(NULL);
+	CHECK(is_answered("10.0.0.100"));
+	CHECK_EQ(lease("10.0.0.102", 1000).status, KS_E_NOT_FOUND);
+
+	vip.op.type = KS_OP_ADDR_DEL;
+	commit(&vip);
+	CHECK_EQ(lease("10.0.0.100", KS_LEASE_QUERY).status, KS_E_NOT_FOUND);
+	ks_main_tick(lab.m, lab.c, lab.now);
+	vip.op.type = KS_OP_ADDR_SET;
+	commit(&vip); /* back before its slot was given away: without a lease all the same */
+	CHECK(!is_answered("10.0.0.100"));
+	CHECK_EQ(lease("10.0.0.100", KS_LEASE_QUERY).renewed_ms_ago, UINT32_MAX);
+	lease("10.0.0.100", 60000);
+	vip.flags = 0;
+	commit(&vip); /* an ordinary address now */
+	CHECK_EQ(lease("10.0.0.100", KS_LEASE_QUERY).status, KS_E_NOT_FOUND);
+	ask_for("10.0.0.100");
+	CHECK_EQ(lab.n_out, 1);
+	lab.n_out = 0;
+	tear_down();
+}
+
+/* Whatever comes and goes: an address is answered for exactly while a lease was given to it, in the
+ * generation that has it, and no other's lease ever becomes its own. */
+static void leases_follow_their_addresses(void)
+{
+	enum { N = 12 };
+	bool there[N] = { false };
+	ks_ms until[N] = { 0 };
+	uint64_t s = 0xbeef;
+
+	set_up();
+	for (unsigned round = 0; round < 4000; round++) {
+		unsigned k = below(&s, N);
+		char vip[16];
+
+		snprintf(vip, sizeof(vip), "10.0.0.%u", 110 + k);
+		switch (below(&s, 5)) {
+		case 0:
+		case 1: {
+			struct ks_op_addr a = op_addr("dpdk0", vip, 32, KS_ADDR_LEASED);
+
+			a.op.type = there[k] ? KS_OP_ADDR_DEL : KS_OP_ADDR_SET;
+			commit(&a);
+			there[k] = !there[k];
+			until[k] = 0;
+			if (below(&s, 2) == 0) /* or the next request is the first to see it */
+				ks_main_tick(lab.m, lab.c, lab.now);
+			break;
+		}
+		case 2:
+		case 3: {
+			uint32_t ms = below(&s, 3) == 0 ? 0 : 1 + below(&s, 300);
+
+			CHECK_EQ(lease(vip, ms).status, there[k] ? KS_OK : KS_E_NOT_FOUND);
+			if (there[k])
+				until[k] = ms > 0 ? lab.now + ms : 0;
+			break;
+		}
+		default:
+			lab.now += below(&s, 100);
+			if (below(&s, 2) == 0)
+				ks_main_tick(lab.m, lab.c, lab.now);
+			break;
+		}
+		for (unsigned i = 0; i < N; i++) {
+			snprintf(vip, sizeof(vip), "10.0.0.%u", 110 + i);
+			ask_for(vip);
+			CHECK_EQ(lab.n_out, until[i] > lab.now ? 1 : 0);
+			lab.n_out = 0;
+			if (lab.n_events > 0)
+				lab.n_events = 0;
+		}
+	}
+	tear_down();
+}
+
+static void what_runs_out_together_is_reported_once(void)
+{
+	union ks_addr vip;
+	struct ks_lease_state s;
+
+	set_up();
+	for (unsigned i = 0; i < 255; i++) {
+		char a[16];
+		struct ks_op_addr op;
+
+		snprintf(a, sizeof(a), "10.0.1.%u", i);
+		op = op_addr("dpdk0", a, 32, KS_ADDR_LEASED);
+		commit(&op);
+	}
+	for (unsigned i = 0; i < 255; i++) {
+		vip = ks_addr4(ip4("10.0.1.0"));
+		vip.b[3] = (uint8_t)i;
+		ks_main_lease(lab.m, lab.c, 0, 4, &vip, 1000, lab.now, &s);
+		CHECK_EQ(s.status, KS_OK);
+	}
+	lab.now += 1500;
+	ks_main_tick(lab.m, lab.c, lab.now);
+	CHECK_EQ(lab.n_events, 1);
+	CHECK_EQ(lab.event[0].a, 255);
+	CHECK(strstr(lab.event[0].text, "and 254 more VIPs were not renewed") != NULL);
+	tear_down();
+}
+
+/* What a node that does not hold the address did when the address was not in its generation. */
+static void a_vip_that_is_not_held_is_a_neighbour(void)
+{
+	struct ks_op_addr plain = op_addr("dpdk0", "10.0.0.5", 24, 0);
+
+	set_up();
+	ip_frame("10.0.0.100"); /* to the peer that holds it */
+	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.5", "10.0.0.100");
+	arp_in(0, KS_ARP_REPLY, peer_mac, "10.0.0.100", "10.0.0.5");
+	expect_frame_to(peer_mac);
+	expect_to_kernel();
+	arp_in(0, KS_ARP_REQUEST, other_mac, "10.0.0.100", "10.0.0.100"); /* it moved */
+	expect_to_kernel();
+	ip_frame("10.0.0.100");
+	expect_frame_to(other_mac);
+	CHECK_EQ(lab.n_events, 0);
+
+	lease("10.0.0.100", 3000); /* it came here */
+	ip_frame("10.0.0.100");
+	CHECK_EQ(drops(KS_DROP_LOOP), 1);
+	CHECK_EQ(lab.n_out, 0);
+
+	lease("10.0.0.100", 0);
+	plain.op.type = KS_OP_ADDR_DEL;
+	commit(&plain); /* nothing else is left to ask with: it is not used for that */
+	ip_frame("10.0.0.9");
+	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "0.0.0.0", "10.0.0.1");
+	lease("10.0.0.100", 3000);
+	pass(100);
+	expect_arp(0, KS_ARP_REQUEST, ks_mac_broadcast, "10.0.0.100", "10.0.0.1");
+	tear_down();
+}
+
+static void a_vip_put_on_by_hand_is_reported_and_not_answered_for(void)
+{
+	struct ks_mirror_addr hand = { .af = 4, .plen = 32, .port = 0 };
+
+	set_up();
+	hand.addr = ks_addr4(ip4("10.0.0.100"));
+	ks_desired_mirror_addrs(lab.d, &hand, 1);
+	commit(NULL);
+	CHECK(!is_answered("10.0.0.100"));
+	pass(2000);
+	CHECK_EQ(lab.n_events, 0); /* it may just have been given up */
+	pass(1500);
+	CHECK_EQ(lab.n_events, 1);
+	CHECK_EQ(lab.event[0].type, KS_EV_ADDR_BY_HAND);
+	CHECK_STR(lab.event[0].text,
+		  "10.0.0.100 is a virtual address of an instance that is not active and is "
+		  "configured on dpdk0.kni: it is not answered for");
+	commit(NULL);
+	pass(20000);
+	CHECK_EQ(lab.n_events, 1); /* once */
+	lease("10.0.0.100", 60000);
+	CHECK(is_answered("10.0.0.100"));
+	pass(5000);
+	CHECK_EQ(lab.n_events, 1);
+	lease("10.0.0.100", 0); /* given up, and left there */
+	pass(4000);
+	CHECK_EQ(lab.n_events, 2);
+	CHECK(!is_answered("10.0.0.100"));
 	tear_down();
 }
 
@@ -511,7 +748,7 @@ static void gratuitous_arp_looks_as_keepalived_sends_it(void)
 	union ks_addr vip = { .v4 = ip4("10.0.0.100") };
 
 	set_up();
-	ks_main_lease(lab.m, 3000, lab.now);
+	lease("10.0.0.100", 3000);
 	CHECK_EQ(ks_main_garp(lab.m, lab.c, 0, 4, &vip, 3, lab.now), KS_OK);
 	CHECK_EQ(lab.n_out, 3);
 	for (unsigned i = 0; i < 3; i++)
@@ -557,7 +794,7 @@ static void a_vip_is_left_to_vrrp(void)
 	       "10.0.0.100"); /* we are standby: the peer's announcement */
 	CHECK_EQ(lab.n_events, 0);
 	expect_to_kernel();
-	ks_main_lease(lab.m, 3000, lab.now);
+	lease("10.0.0.100", 3000);
 	arp_in(0, KS_ARP_REQUEST, peer_mac, "10.0.0.100",
 	       "10.0.0.100"); /* two owners: told, not fought over */
 	CHECK_EQ(lab.n_events, 1);
@@ -657,6 +894,12 @@ int main(void)
 	RUN(an_unused_neighbour_is_forgotten);
 	RUN(static_and_kernel_neighbours);
 	RUN(the_lease_decides_about_the_vip);
+	RUN(each_address_has_its_own_lease);
+	RUN(a_lease_survives_a_generation_that_keeps_its_address);
+	RUN(leases_follow_their_addresses);
+	RUN(what_runs_out_together_is_reported_once);
+	RUN(a_vip_that_is_not_held_is_a_neighbour);
+	RUN(a_vip_put_on_by_hand_is_reported_and_not_answered_for);
 	RUN(gratuitous_arp_looks_as_keepalived_sends_it);
 	RUN(somebody_else_with_our_address_is_told);
 	RUN(a_vip_is_left_to_vrrp);

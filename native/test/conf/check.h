@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "ks_conf.h"
+#include "ks_lease.h"
 
 #define CHECK(cond)                                                                        \
 	do {                                                                               \
@@ -194,6 +195,18 @@ static inline struct ks_op_param op_param(unsigned param, unsigned value)
 	return (struct ks_op_param){ .op = { KS_OP_PARAM_SET, sizeof(struct ks_op_param) },
 				     .param = param,
 				     .value = value };
+}
+
+/* Every leased address is held. */
+static inline const struct ks_holding *test_holding(void)
+{
+	static _Atomic uint64_t until[64];
+	static const struct ks_leases leases = { .until = until };
+	static const struct ks_holding holding = { .leases = &leases };
+
+	for (unsigned i = 0; i < 64; i++)
+		atomic_store(&until[i], KS_LEASE_FOREVER);
+	return &holding;
 }
 
 /* Two ports, dpdk0 and dpdk1. */

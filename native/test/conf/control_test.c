@@ -22,7 +22,9 @@ static struct lab {
 	struct ks_conf *conf;
 	bool busy; /* workers are still in the old generation */
 	unsigned published, shutdowns;
-	uint32_t drain_ms, lease_ms;
+	uint32_t drain_ms, lease_ms, lease_n;
+	struct ks_lease_addr lease[2];
+	char greeted[33];
 	struct ks_garp garp;
 	uint64_t token;
 	struct ks_sessions ask;
@@ -47,10 +49,24 @@ static bool on_quiesced(void *ctx)
 	return !lab.busy;
 }
 
-static void on_lease(void *ctx, uint32_t ms)
+static void on_lease(void *ctx, uint32_t ms, const struct ks_lease_addr *a, uint32_t n,
+		     struct ks_lease_state *out)
 {
 	(void)ctx;
 	lab.lease_ms = ms;
+	lab.lease_n = n;
+	for (uint32_t i = 0; i < n; i++) {
+		if (i < 2)
+			lab.lease[i] = a[i];
+		out[i] = (struct ks_lease_state){ .left_ms = ms, .renewed_ms_ago = i };
+	}
+}
+
+static void on_greeted(void *ctx, const char *name, uint32_t pid)
+{
+	(void)ctx;
+	(void)pid;
+	snprintf(lab.greeted, sizeof(lab.greeted), "%s", name);
 }
 
 static int on_garp(void *ctx, const struct ks_garp *g, char reason[KS_REASON_LEN])
@@ -95,6 +111,7 @@ static struct ks_control *control_new(const char *path, char err[KS_ERR_LEN])
 				     .cb = { .publish = on_publish,
 					     .quiesced = on_quiesced,
 					     .lease = on_lease,
+					     .greeted = on_greeted,
 					     .garp = on_garp,
 					     .sessions = on_sessions,
 					     .shutdown = on_shutdown,
@@ -497,6 +514,68 @@ static void a_commit_whose_client_has_gone_still_stands(void)
 	tear_down();
 }
 
+/* A request that names addresses gets one state for each, in their order; one that cannot be read
+ * changes nothing. */
+static void leases_by_address(void)
+{
+	struct {
+		struct ks_lease l;
+		struct ks_lease_addr a[2];
+	} ask = { { 3000, 2 },
+		  { { .dev = "dpdk0", .af = 4, .addr = { 10, 0, 0, 1 } },
+		    { .dev = "dpdk1", .af = 6, .addr = { 0x20, 1 } } } };
+	struct {
+		struct ks_lease_ack ack;
+		struct ks_lease_state state[2];
+	} got;
+	struct ks_lease_ack none;
+	static uint8_t most[KS_IPC_MAX_MSG];
+	static uint8_t states[KS_IPC_MAX_MSG];
+	uint32_t n = (sizeof(most) - sizeof(struct ks_msg) - sizeof(ask.l)) / sizeof(ask.a[0]);
+	int fd;
+
+	set_up();
+	fd = client();
+	greet(fd);
+	CHECK_STR(lab.greeted, "test");
+	tell(fd, KS_MSG_LEASE, 3, &ask, sizeof(ask));
+	hear(fd, KS_MSG_LEASE_ACK, 3, &got, sizeof(got));
+	CHECK_EQ(got.ack.status, KS_OK);
+	CHECK_EQ(got.ack.count, 2);
+	CHECK_EQ(got.state[0].left_ms, 3000);
+	CHECK_EQ(got.state[1].renewed_ms_ago, 1);
+	CHECK_EQ(lab.lease_n, 2);
+	CHECK_STR(lab.lease[1].dev, "dpdk1");
+	CHECK_EQ(lab.lease[1].addr[0], 0x20);
+	tell(fd, KS_MSG_LEASE, 4, &(struct ks_lease){ .ms = 0 }, sizeof(struct ks_lease));
+	hear(fd, KS_MSG_LEASE_ACK, 4, &none, sizeof(none));
+	CHECK_EQ(none.status, KS_OK);
+	CHECK_EQ(lab.lease_n, 0);
+	CHECK_EQ(lab.lease_ms, 0);
+
+	lab.lease_ms = 77;
+	tell(fd, KS_MSG_LEASE, 5, NULL, 0);
+	hear(fd, KS_MSG_LEASE_ACK, 5, &none, sizeof(none));
+	CHECK_EQ(none.status, KS_E_MALFORMED);
+	tell(fd, KS_MSG_LEASE, 6, &ask, sizeof(ask) - 4);
+	hear(fd, KS_MSG_LEASE_ACK, 6, &none, sizeof(none));
+	CHECK_EQ(none.status, KS_E_MALFORMED);
+	ask.l.count = UINT32_MAX;
+	tell(fd, KS_MSG_LEASE, 7, &ask, sizeof(ask));
+	hear(fd, KS_MSG_LEASE_ACK, 7, &none, sizeof(none));
+	CHECK_EQ(none.status, KS_E_MALFORMED);
+	CHECK_EQ(none.count, 0);
+	CHECK_EQ(lab.lease_ms, 77);
+
+	memcpy(most, &(struct ks_lease){ .ms = 9, .count = n }, sizeof(ask.l));
+	tell(fd, KS_MSG_LEASE, 8, most, sizeof(ask.l) + n * sizeof(ask.a[0]));
+	hear(fd, KS_MSG_LEASE_ACK, 8, states,
+	     sizeof(none) + n * sizeof(struct ks_lease_state)); /* all that fits one message */
+	CHECK_EQ(lab.lease_n, n);
+	close(fd);
+	tear_down();
+}
+
 static void single_requests(void)
 {
 	struct ks_garp g = { .dev = "dpdk0", .af = 4, .repeat = 5 };
@@ -509,9 +588,6 @@ static void single_requests(void)
 	greet(fd);
 	tell(fd, KS_MSG_PING, 2, NULL, 0);
 	expect_ack(fd, 2, KS_OK, UINT32_MAX, "");
-	tell(fd, KS_MSG_LEASE, 3, &(struct ks_lease){ .ms = 3000 }, sizeof(struct ks_lease));
-	expect_ack(fd, 3, KS_OK, UINT32_MAX, "");
-	CHECK_EQ(lab.lease_ms, 3000);
 	tell(fd, KS_MSG_GARP, 4, &g, sizeof(g));
 	expect_ack(fd, 4, KS_OK, UINT32_MAX, "");
 	CHECK_EQ(lab.garp.repeat, 5);
@@ -643,7 +719,7 @@ static void malformed_messages_are_answered(void)
 	raw(fd, &m, sizeof(m));
 	expect_ack(fd, 8, KS_E_UNSUPPORTED, UINT32_MAX,
 		   "client and data plane are of different versions");
-	tell(fd, KS_MSG_LEASE, 4, NULL, 0);
+	tell(fd, KS_MSG_GARP, 4, NULL, 0);
 	expect_ack(fd, 4, KS_E_MALFORMED, UINT32_MAX, "a message has not the length of its type");
 	tell(fd, 77, 5, NULL, 0);
 	expect_ack(fd, 5, KS_E_UNSUPPORTED, UINT32_MAX, "message type 77 is not known");
@@ -683,7 +759,7 @@ static void random_messages_never_crash(void)
 			unsigned t = k < 3 ? k : below(&s, 7);
 			uint8_t buf[256] = { 0 };
 			struct ks_msg m = { .magic = KS_IPC_MAGIC,
-					    .version = 1,
+					    .version = KS_IPC_VERSION,
 					    .type = types[t],
 					    .len = sizes[t] };
 			size_t len = sizeof(m) + sizes[t];
@@ -816,6 +892,7 @@ int main(void)
 	RUN(generations_have_an_order);
 	RUN(an_open_generation_goes_with_its_client);
 	RUN(a_commit_whose_client_has_gone_still_stands);
+	RUN(leases_by_address);
 	RUN(single_requests);
 	RUN(sessions_are_answered_later);
 	RUN(tables_are_answered_at_once);

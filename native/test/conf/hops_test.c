@@ -226,7 +226,7 @@ static void the_source_is_the_one_of_rfc6724(void)
 			s.a[s.n++] = (struct ks_source6){ .addr = ip6(c[i].from[k]),
 							  .deprecated = c[i].deprecated >> k & 1,
 							  .moves = c[i].moves >> k & 1 };
-		got = ks_source6_choose(&s, &dst);
+		got = ks_source6_choose(&s, test_holding(), &dst);
 		CHECK(memcmp(&got, &want, sizeof(got)) == 0);
 	}
 }
@@ -257,7 +257,7 @@ static void a_generation_chooses_among_its_addresses(void)
 	CHECK(c != NULL);
 	for (unsigned i = 0; i < 5; i++) {
 		union ks_addr dst = ip6(pair[i][0]), want = ip6(pair[i][1]);
-		union ks_addr got = ks_conf_source6(c, 0, &dst);
+		union ks_addr got = ks_conf_source6(c, test_holding(), 0, &dst);
 
 		CHECK(memcmp(&got, &want, sizeof(got)) == 0);
 	}
@@ -267,7 +267,7 @@ static void a_generation_chooses_among_its_addresses(void)
 	c = ks_conf_build(d, NULL, reason);
 	{
 		union ks_addr dst = ip6("2001:db8:ffff::7");
-		union ks_addr got = ks_conf_source6(c, 0, &dst);
+		union ks_addr got = ks_conf_source6(c, test_holding(), 0, &dst);
 
 		CHECK(memcmp(&got, &r.src, sizeof(got)) == 0);
 	}

@@ -539,7 +539,7 @@ static union ks_addr source6(const char *dst)
 {
 	union ks_addr d = ip6(dst);
 
-	return ks_conf_source6(lab.conf, 0, &d);
+	return ks_conf_source6(lab.conf, test_holding(), 0, &d);
 }
 
 static bool source_is(const char *dst, const char *src)

@@ -88,6 +88,7 @@ static void tear_down(void)
 /* The whole table, read by pages of that size. */
 static void read_all(uint32_t kind, uint32_t page)
 {
+	struct ks_holding held = { .leases = &lab.shared.leases, .now = 3500 };
 	uint32_t next = 0;
 
 	lab.n = 0;
@@ -97,7 +98,7 @@ static void read_all(uint32_t kind, uint32_t page)
 		uint32_t n;
 
 		CHECK(lab.n + page <= 64);
-		n = kind == KS_LIST_ADDRS ? ks_list_addrs(lab.d, lab.c, &ask, to, &next)
+		n = kind == KS_LIST_ADDRS ? ks_list_addrs(lab.d, lab.c, &held, &ask, to, &next)
 			: kind == KS_LIST_ROUTES
 			? ks_list_routes(lab.d, &ask, to, &next)
 			: ks_list_neighs(lab.m, lab.c, &ask, to, &next, 3500);
@@ -188,7 +189,7 @@ static void a_cursor_beyond_the_end_is_the_end(void)
 	set_up();
 	CHECK_EQ(ks_list_routes(lab.d, &ask, lab.rows, &next), 0);
 	CHECK_EQ(next, UINT32_MAX);
-	CHECK_EQ(ks_list_addrs(lab.d, lab.c, &ask, lab.rows, &next), 0);
+	CHECK_EQ(ks_list_addrs(lab.d, lab.c, test_holding(), &ask, lab.rows, &next), 0);
 	CHECK_EQ(next, UINT32_MAX);
 	CHECK_EQ(ks_list_neighs(lab.m, lab.c, &ask, lab.rows, &next, 0), 0);
 	CHECK_EQ(next, UINT32_MAX);

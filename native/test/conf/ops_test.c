@@ -576,7 +576,7 @@ static void what_the_kernel_has_is_merged_below_what_ops_say(void)
 	CHECK_EQ(ks_conf_route4(c, ip4("10.0.0.77"))->gw.v4, 0);
 	CHECK_EQ(ks_conf_route4(c, ip4("10.0.0.77"))->src.v4, a.addr.v4);
 	CHECK_EQ(ks_conf_route4(c, ip4("10.0.0.77"))->mtu, 1500);
-	CHECK_EQ(ks_conf_source4(c, 0, ip4("10.0.0.1")), a.addr.v4);
+	CHECK_EQ(ks_conf_source4(c, test_holding(), 0, ip4("10.0.0.1")), a.addr.v4);
 	ks_conf_free(c);
 
 	c = build(d, NULL); /* nothing changed */

@@ -95,6 +95,13 @@ static inline void bed_service(struct bed *b, uint8_t proto, uint8_t sched, cons
 	}
 }
 
+/* The leases of all VIPs end then; 0 = none is held. */
+static inline void bed_hold(struct bed *b, ks_ms until)
+{
+	for (unsigned i = 0; i < 16; i++)
+		atomic_store(&b->shared.leases.until[i], until);
+}
+
 static inline void bed_open(struct bed *b, unsigned n_workers, uint32_t max_sessions)
 {
 	static const char *const rs[] = { "10.1.0.11", "10.1.0.12", NULL };
@@ -126,7 +133,8 @@ static inline void bed_open(struct bed *b, unsigned n_workers, uint32_t max_sess
 	own[1].addr.v4 = ip4("198.51.100.2");
 	ks_desired_mirror_addrs(b->desired, own, 2);
 	CHECK(ks_neigh_table_init(&b->shared.neigh, &b->mem));
-	atomic_store(&b->shared.lease_live, 1);
+	CHECK(ks_leases_init(&b->shared.leases, &b->mem));
+	bed_hold(b, KS_LEASE_FOREVER);
 	CHECK_EQ(ks_desired_begin(b->desired, true), KS_OK);
 	CHECK_EQ(APPLY(b->desired, vip, reason), KS_OK);
 	bed_service(b, KS_PROTO_TCP, KS_SCHED_RR, rs, weight);

@@ -328,7 +328,7 @@ static void echo_is_answered_while_the_lease_runs(void)
 	expect_addrs(&k, VIP, CLIENT);
 	CHECK(sums_right(&k));
 	drop_pkt(&k);
-	atomic_store(&b.shared.lease_live, 0);
+	bed_hold(&b, b.now);
 	k = make_echo(VIP);
 	feed(&b, &k, 0);
 	CHECK_EQ(k.p.verdict, KS_V_DROP);

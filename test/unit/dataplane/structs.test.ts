@@ -107,6 +107,7 @@ const numbers: Readonly<Record<string, number | bigint>> = {
   KS_LIST_LEASED: codec.listFlags.leased,
   KS_LIST_LIP: codec.listFlags.local,
   KS_LIST_STATIC: codec.listFlags.static,
+  KS_LIST_HELD: codec.listFlags.held,
   KS_NS_COUNT: codec.neighbourStates.length,
   KS_NS_REACHABLE: codec.neighbourStates.indexOf('REACHABLE'),
   KS_NS_STATIC: codec.neighbourStates.indexOf('STATIC'),
@@ -162,6 +163,7 @@ function eventConstant(name: string): string {
     'session table full': 'KS_EV_TABLE_FULL',
     stopping: 'KS_EV_STOPPING',
     log: 'KS_EV_LOG',
+    'address not held': 'KS_EV_ADDR_BY_HAND',
   };
   return constants[name] ?? `no constant for ${name}`;
 }
