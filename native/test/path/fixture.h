@@ -171,6 +171,7 @@ static inline void bed_close(struct bed *b)
 		ks_worker_free(b->w[i]);
 	ks_conf_free(b->conf);
 	ks_desired_free(b->desired);
+	ks_leases_free(&b->shared.leases, &b->mem);
 	ks_neigh_table_free(&b->shared.neigh, &b->mem);
 	CHECK_EQ(b->tm.live, 0);
 }
