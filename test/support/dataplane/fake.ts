@@ -8,6 +8,7 @@ import {
   header,
   helloAck,
   ipcEndian,
+  ipcVersion,
   type ListRow,
   lease,
   leaseAck,
@@ -66,7 +67,14 @@ const take = <T>(codec: Codec<T>, body: Uint8Array): T => {
 };
 
 export const answerOf = (type: number, seq: number, body: Uint8Array): Uint8Array => {
-  const head = { magic: 0x534b, version: 1, type, seq, len: body.byteLength, reserved: null };
+  const head = {
+    magic: 0x534b,
+    version: ipcVersion,
+    type,
+    seq,
+    len: body.byteLength,
+    reserved: null,
+  };
   const out = new Uint8Array(header.size + body.byteLength);
   out.set(encode(header, head));
   out.set(body, header.size);
