@@ -39,7 +39,7 @@ const hex = (b: Uint8Array): string => Buffer.from(b).toString('hex');
 const messageOf = (type: number, seq: number, body: Uint8Array): Uint8Array => {
   const head = encode(header, {
     magic: 0x534b,
-    version: 1,
+    version: 2,
     type,
     seq,
     len: body.byteLength,
@@ -291,7 +291,7 @@ test('wrong magic, version, length, byte order and type are told', (t) => {
     'accepted',
   );
   t.regex(reason(put(0, 0)), /^magic/);
-  t.is(reason(put(2, 2)), 'the data plane speaks version 2 of the contract, we speak 1');
+  t.is(reason(put(2, 3)), 'the data plane speaks version 3 of the contract, we speak 2');
   t.is(reason(put(3, 99)), 'unknown type 99');
   t.regex(reason(put(8, 1)), /^length/);
   t.is(reason(put(3, messageType.helloAck)), 'helloAck: another byte order');
