@@ -166,7 +166,12 @@ const cli = yargs(hideBin(process.argv))
   .wrap(Math.min(100, process.stdout.columns ?? 100))
   .fail((message, error) => {
     if (error !== undefined && error !== null) throw error;
-    wrong(message.replace(/\n+/g, '; '));
+    const meant = /^Did you mean (\S+)\?$/.exec(message.trim())?.[1];
+    wrong(
+      meant === undefined
+        ? message.replace(/\n+/g, '; ')
+        : `unknown command; did you mean '${meant}'?`,
+    );
   });
 
 if (!existsSync(built) && process.argv.includes('start'))

@@ -93,7 +93,7 @@ export const renderDrops = (d: DropsView, screen: Screen = plain): string => {
   ];
   // With many workers the sums remain; --json has every worker.
   const spare = Array.from({ length: workers }, (_, i) => 2 + i);
-  const lines = tableLines(rows, { screen, spare });
+  const lines = tableLines(rows, { screen, spare, least: 55 });
   const remedies = d.drops.flatMap((r) => {
     const { remedy } = explain(r.reason);
     return remedy === null || r.total === 0 ? [] : wrap(screen, `${r.reason}: ${remedy}`);

@@ -42,14 +42,22 @@ const routeLine = (r: TableRowView): string => {
 };
 
 /** An address of our own, as the route to itself that it is. */
-const hostLine = (r: TableRowView): string =>
+const hostLine = (r: TableRowView, mtu: number): string =>
   r.family === 6
-    ? `inet6 ${r.address}/128 dev ${r.device} scope host metric 0 proto auto\n`
-    : `inet ${r.address}/32 via 0.0.0.0 src 0.0.0.0 dev ${r.device} mtu ${r.mtu} tos 0 scope host metric 0 proto auto\n`;
+    ? `inet6 ${r.address}/128 dev ${r.device} mtu ${mtu} scope host metric 0 proto auto\n`
+    : `inet ${r.address}/32 via 0.0.0.0 src 0.0.0.0 dev ${r.device} mtu ${mtu} tos 0 scope host metric 0 proto auto\n`;
 
-/** What a route is; who set it does not make it another one. */
+/** What a route does; who set it does not make it another one, nor does the source of a connected network. */
 const sameRoute = (r: TableRowView): string =>
-  [r.family, prefix(r), r.device, r.gateway ?? '', r.source ?? '', r.mtu, r.metric].join(' ');
+  [
+    r.family,
+    prefix(r),
+    r.device,
+    ...(r.gateway === null ? [] : [r.gateway, r.source ?? '', r.mtu, r.metric]),
+  ].join(' ');
+
+/** A command's route is preferred, then the one that names its source. */
+const rank = (r: TableRowView): number => (r.command ? 2 : 0) + (r.source === null ? 0 : 1);
 
 /** A route that both a command and the kernel have is one route: shown once, as the command's. */
 export const renderRoutes = (
@@ -57,11 +65,15 @@ export const renderRoutes = (
   addresses: readonly TableRowView[] = [],
 ): string => {
   const routes = new Map<string, TableRowView>();
+  const mtus = new Map<string, number>();
   for (const r of rows) {
     const key = sameRoute(r);
-    if (!routes.has(key) || r.command) routes.set(key, r);
+    const known = routes.get(key);
+    if (known === undefined || rank(r) > rank(known)) routes.set(key, r);
+    mtus.set(r.device, r.mtu);
   }
-  return [...[...routes.values()].map(routeLine), ...new Set(addresses.map(hostLine))].join('');
+  const hosts = addresses.map((a) => hostLine(a, mtus.get(a.device) ?? 1500));
+  return [...[...routes.values()].map(routeLine), ...new Set(hosts)].join('');
 };
 
 export const renderNeighbours = (rows: readonly TableRowView[], verbose: boolean): string =>
