@@ -1,4 +1,5 @@
-/** Entry of the vrrp process, forked by the controller (serialization 'advanced'); see messages.ts for the contract. */
-import { runVrrp } from './io/child.js';
+/** Entry of the vrrp process, started by the supervisor; messages.ts is its contract. */
+import { processOptions } from '../kernel/io/process-options.js';
+import { runVrrp } from './io/process.js';
 
-await runVrrp();
+await runVrrp(processOptions());

@@ -1,6 +1,6 @@
 /**
- * The checks between a packet and the state machine (RFC 9568 §7.1, RFC 3768 §7.1): an advert that may move the machine,
- * or which counter to raise and what to tell the operator.
+ * The checks between a packet and the state machine (RFC 9568 §7.1, RFC 3768 §7.1). The result is an
+ * advert that may move the machine, or the counter to raise and what to report to the operator.
  */
 import { err, ok, type Result } from '../kernel/result.js';
 import { type Datagram, decodeIpv4, formatIpv4, type Ipv4, isMulticast } from '../net/ipv4.js';
@@ -20,14 +20,14 @@ export interface Advert {
   readonly source: Ipv4;
   readonly priority: number;
   readonly intervalMs: number;
-  /** Accepted all the same, but worth a word to the operator. */
+  /** Accepted, but the operator should know. */
   readonly remark: string | null;
 }
 
 export interface Drop {
   readonly counter: keyof InstanceCounters;
   readonly why: string;
-  /** null: nobody needs to know, the packet was not meant for us. */
+  /** null: the packet was not meant for us. */
   readonly level: 'warn' | null;
 }
 
@@ -101,20 +101,33 @@ function sameAddresses(mine: readonly Ipv4[], theirs: readonly Ipv4[]): boolean 
   return set.size === theirs.length && mine.every((a) => set.has(a));
 }
 
+type AddressCheck =
+  | { readonly verdict: 'same' }
+  | { readonly verdict: 'differs' | 'stranger'; readonly why: string };
+
 /**
- * RFC 9568 §7.1: a differing address list is logged and accepted; dropping it would make two active routers. With
- * skip_check_adv_addr the list is looked at only when the active router changes.
+ * RFC 9568 §7.1. A list that shares an address with ours is a peer's whose configuration is being
+ * changed: dropping its adverts would make two owners of what is shared. A list that shares none is
+ * another group's that uses our VRID by mistake: following it would leave our addresses to nobody.
+ * With skip_check_adv_addr the list is looked at only when the sender is not the one followed.
  */
-function remarkOn(s: State, a: Advertisement, from: Ipv4): string | null {
-  if (a.priority === 0) return null;
-  if (s.config.skipCheckAdvertAddresses && s.peer?.address === from) return null;
-  if (sameAddresses(s.addresses, a.addresses)) return null;
-  return `address list mismatch: ${formatIpv4(from)} advertises ${
-    a.addresses.map(formatIpv4).join(' ') || 'none'
-  }, expected ${s.config.addresses.join(' ') || 'none'}`;
+function checkAddresses(s: State, a: Advertisement, from: Ipv4): AddressCheck {
+  if (s.config.skipCheckAdvertAddresses && s.peer?.address === from) return { verdict: 'same' };
+  if (sameAddresses(s.addresses, a.addresses)) return { verdict: 'same' };
+  const list = a.addresses.map(formatIpv4);
+  const own = new Set([...s.config.addresses, ...s.config.excludedAddresses]);
+  const why = `${formatIpv4(from)} advertises ${list.join(' ') || 'no address'}, ours are ${
+    s.config.addresses.join(' ') || 'none'
+  }`;
+  if (list.some((address) => own.has(address)))
+    return { verdict: 'differs', why: `address list mismatch: ${why}` };
+  return {
+    verdict: 'stranger',
+    why: `ignores an advert with our virtual_router_id ${a.vrid} and other addresses: ${why}; another group uses this id, give one of them another`,
+  };
 }
 
-/** A raw socket's packet; our own, looped back, is told by its source. */
+/** A raw socket's packet. */
 export function receive(s: State, packet: Uint8Array): Result<Advert, Drop> {
   const ip = decodeIpv4(packet);
   if (!ip.ok) return err(drop('packetLengthErrors', `IPv4 packet ${ip.error.kind}`));
@@ -141,10 +154,12 @@ export function receive(s: State, packet: Uint8Array): Result<Advert, Drop> {
     );
   const wrong = checkAuthentication(s, a) ?? checkInterval(s, a);
   if (wrong !== null) return err({ ...wrong, why: `${wrong.why}, from ${from}` });
+  const addresses = checkAddresses(s, a, d.source);
+  if (addresses.verdict === 'stranger') return err(drop('addressListErrors', addresses.why));
   return ok({
     source: d.source,
     priority: a.priority,
     intervalMs: a.intervalMs,
-    remark: remarkOn(s, a, d.source),
+    remark: addresses.verdict === 'same' ? null : addresses.why,
   });
 }

@@ -1,28 +1,30 @@
 /**
- * Virtual routers that move together, all or none. A group of one is a plain router, so the shell drives groups only.
+ * Virtual routers that move together, all or none. A group of one is a plain router, so the shell
+ * drives groups only.
  *
- * A member's input goes to that member; what its step did to it is then passed on: a fault of its own keeps the others
- * down, becoming active or losing to a better router takes the others along.
+ * A member's input goes to that member; what its step did to it is then passed on: a fault of its own
+ * keeps the others down, and the others follow when it becomes active or is active no more.
  */
 import type { Machine, Millis, Tick } from '../kernel/machine.js';
 import { virtualRouter } from './fsm.js';
+import type { RouterId } from './identity.js';
+import { ownObstacle } from './obstacles.js';
 import type { Effect, Input, Obstacle, State } from './state.js';
-import { ownObstacle } from './transitions.js';
 
-/** Members by a key that outlives a rename. */
 export interface GroupState {
+  /** A label. */
   readonly name: string;
-  readonly members: Readonly<Record<string, State>>;
+  readonly members: Readonly<Record<RouterId, State>>;
 }
 
 export interface MemberInput {
   readonly type: 'member';
-  readonly member: string;
+  readonly member: RouterId;
   readonly input: Input;
 }
 
 export interface MemberEffect {
-  readonly member: string;
+  readonly member: RouterId;
   readonly effect: Effect;
 }
 
@@ -61,22 +63,31 @@ const spreadObstacles = (from: Next, now: Millis): Next =>
   Object.keys(from[0].members).reduce<Next>((next, name) => {
     const [g, effects] = next;
     const obstacle = obstacleFor(g, name);
-    if (g.members[name]?.groupObstacle?.reason === obstacle?.reason) return next;
+    const before = g.members[name]?.groupObstacle;
+    if (before?.reason === obstacle?.reason && before?.kind === obstacle?.kind) return next;
     const [changed, more] = feed(g, name, { type: 'groupObstacle', obstacle }, now);
     return [changed, [...effects, ...more]];
   }, from);
 
+const isStopping = (s: State | undefined): boolean =>
+  s?.phase.tag === 'stopped' || (s?.phase.tag === 'yielding' && s.phase.rest.tag === 'stopped');
+
 /** What a member's own move means for the others. */
-const spreadMove = (from: Next, member: string, before: State | undefined, now: Millis): Next => {
-  const [g] = from;
+const spreadMove = (from: Next, member: RouterId, before: State | undefined, now: Millis): Next => {
+  const [g, effects] = from;
   const was = before?.phase.tag;
   const is = g.members[member]?.phase.tag;
   const reason = `sync group ${g.name} follows ${g.members[member]?.config.name ?? member}`;
   if (was !== 'active' && is === 'active')
     return feedOthers(from, member, { type: 'follow', to: 'active', reason }, now);
-  if (was === 'active' && is === 'backup')
+  if (was === 'active' && is !== 'active' && !isStopping(g.members[member]))
     return feedOthers(from, member, { type: 'follow', to: 'backup', reason }, now);
-  return from;
+  const leader = Object.values(g.members).find((s) => s.phase.tag === 'active');
+  if (was === is || is !== 'backup' || leader === undefined) return from;
+  // New in a group that is active already.
+  const joins = `sync group ${g.name} follows ${leader.config.name}`;
+  const [next, more] = feed(g, member, { type: 'follow', to: 'active', reason: joins }, now);
+  return [next, [...effects, ...more]];
 };
 
 const take = (g: GroupState, member: string, input: Input | Tick, now: Millis): Next => {

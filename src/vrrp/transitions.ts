@@ -1,8 +1,11 @@
 /**
- * Entry into each state, written once (RFC 9568 §6.4). A move is pure data: the new state and, in the order in which they
- * must happen, the effects of leaving the old one and entering the new one. Every move carries its reason.
+ * Entry into each state, written once (RFC 9568 §6.4). A move is pure data: the new state and, in the
+ * order in which they must happen, the effects of leaving the old one and entering the new one.
+ * Every move carries its reason.
  */
 import { after, type Millis } from '../kernel/machine.js';
+import { advertise, overdueAt, release, renewAndAdvertise } from './leases.js';
+import { obstacle } from './obstacles.js';
 import {
   count,
   type Effect,
@@ -10,12 +13,19 @@ import {
   type Next,
   type Obstacle,
   type Phase,
-  priorityOf,
+  type PhaseOf,
+  type Rest,
   type State,
   shownState,
   timingOf,
+  vipKey,
 } from './state.js';
 import { activeDownMs } from './timers.js';
+
+/** A link that is lost together with the data plane is seen a moment before the data plane is. */
+const linkHoldMs = 100;
+/** Covers the way of the last renewal to the data plane. */
+const leaseMarginMs = 20;
 
 export const stay = (s: State, ...effects: readonly Effect[]): Next => [s, effects];
 
@@ -25,11 +35,6 @@ export const chain = (first: Next, ...steps: readonly ((s: State) => Next)[]): N
     const [next, more] = step(s);
     return [next, [...effects, ...more]];
   }, first);
-
-export const advertise = (s: State, priority: number = priorityOf(s)): Next => [
-  count(s, 'advertsSent', priority === 0 ? 'priorityZeroSent' : undefined),
-  [{ type: 'advertise', priority }],
-];
 
 /** keepalived's word for each state, which its users' tools look for in the log. */
 const entering = {
@@ -44,7 +49,7 @@ const enter =
   (s: State): Next => {
     const from = shownState(s.phase);
     const to = shownState(phase);
-    const next = { ...s, phase, complaints: [] };
+    const next = { ...s, phase, complaints: [], resume: null };
     if (from === to) return [next, [{ type: 'changed' }]];
     return [
       next,
@@ -55,95 +60,184 @@ const enter =
     ];
   };
 
-/** Gives the addresses up; a yield says so on the wire first (priority 0), losing to a better router does not. */
-const leaveActive =
-  (how: 'yield' | 'silently') =>
+const noTimers = { retryAt: null, quiet: null, second: null, lowerPrioGarpAt: null } as const;
+
+/** RFC 9568 §6.4.2 (130): lease and advert; ARP follows the data plane's answer. */
+export const becomeActive = (s: State, reason: string, now: Millis): Next => {
+  const own: State = { ...s, activeIntervalMs: s.config.advertMs, peer: null };
+  const phase: PhaseOf<'active'> = {
+    tag: 'active',
+    reason,
+    advertAt: now,
+    lastAdvertAt: now,
+    leaseUntil: now,
+    announced: [],
+    refreshAt: null,
+    ...noTimers,
+  };
+  const [sent, effects] = renewAndAdvertise(own, phase, now);
+  return chain(
+    [{ ...sent, phase: s.phase }, effects],
+    (t) => stay(count(t, 'becameActive'), log('info', t, 'setting VIPs.')),
+    enter(sent.phase),
+  );
+};
+
+/** Goes on where the process before this one ended: the neighbours know the addresses already. */
+const resumeActive = (s: State, reason: string, now: Millis): Next => {
+  const { refreshMs } = s.config.garp;
+  const phase: PhaseOf<'active'> = {
+    tag: 'active',
+    reason,
+    advertAt: now,
+    lastAdvertAt: now,
+    leaseUntil: now,
+    announced: s.config.vips.map(vipKey),
+    refreshAt: refreshMs > 0 ? after(now, refreshMs) : null,
+    ...noTimers,
+  };
+  return chain(
+    renewAndAdvertise({ ...s, resume: null, activeIntervalMs: s.config.advertMs }, phase, now),
+    (t) => stay(t, log('info', t, `goes on as MASTER: ${reason}`), { type: 'changed' }),
+  );
+};
+
+/** The data plane stops answering; nobody is waited for. */
+const leaveSilently =
+  (lastAdvert: boolean) =>
   (s: State): Next => {
     if (s.phase.tag !== 'active') return stay(s);
-    const last: Next =
-      how === 'yield'
-        ? chain(advertise(s, 0), (t) => stay(t, log('info', t, 'sent 0 priority')))
-        : stay(s);
-    return chain(last, (t) =>
-      stay(count(t, 'releasedActive'), log('info', t, 'removing VIPs.'), { type: 'releaseVips' }),
+    return chain(
+      stay(count(s, 'releasedActive'), log('info', s, 'removing VIPs.'), ...release(s.config.vips)),
+      (t) => (lastAdvert ? advertise(t) : stay(t)),
     );
   };
 
-/** RFC 9568 §6.4.2 (130): the advert goes first, then the addresses; ARP follows their acknowledgement. */
-export const becomeActive = (s: State, reason: string, now: Millis): Next => {
-  const own: State = { ...s, activeIntervalMs: s.config.advertMs, peer: null };
-  return chain(
-    advertise(own),
-    (t) => stay(count(t, 'becameActive'), log('info', t, 'setting VIPs.'), { type: 'takeVips' }),
-    enter({
-      tag: 'active',
-      reason,
-      advertAt: after(now, s.config.advertMs),
-      vips: 'asked',
-      secondGarpAt: null,
-      refreshAt: null,
-      lowerPrioGarpAt: null,
-    }),
-  );
-};
+const enterBackup = (s: State, reason: string, now: Millis): Next =>
+  enter({
+    tag: 'backup',
+    reason,
+    activeDownAt: after(now, activeDownMs(timingOf(s), s.activeIntervalMs)),
+    preemptAt: null,
+  })(s);
 
 /** RFC 9568 §6.4.1 (110), §6.4.3 (710): with a full Active_Down_Timer on the interval known so far. */
 export const becomeBackup = (s: State, reason: string, now: Millis): Next =>
+  chain(leaveSilently(false)(s), (t) => enterBackup(t, reason, now));
+
+/**
+ * A better router is active. One more advert shows it that there was a second one, so that it
+ * announces its addresses once more: neighbours may still have ours.
+ */
+export const loseToBetter = (s: State, reason: string, now: Millis): Next =>
+  chain(leaveSilently(true)(s), (t) => enterBackup(t, reason, now));
+
+const enterRest = (s: State, rest: Rest): Next => enter(rest)({ ...s, peer: null });
+
+/** The order of a yield: the data plane has stopped answering, then priority 0, then the next state. */
+export const finishYield = (s: State, phase: PhaseOf<'yielding'>): Next =>
   chain(
-    leaveActive('silently')(s),
-    enter({
-      tag: 'backup',
-      reason,
-      activeDownAt: after(now, activeDownMs(timingOf(s), s.activeIntervalMs)),
-      preemptAt: null,
-    }),
+    advertise(s, 0),
+    (t) => stay(count(t, 'releasedActive'), log('info', t, 'sent 0 priority')),
+    (t) => enterRest(t, phase.rest),
   );
 
-export const becomeFault = (s: State, reason: string): Next =>
-  chain(leaveActive('yield')(s), (t) => enter({ tag: 'fault', reason })({ ...t, peer: null }));
-
-export const becomeInitialize = (s: State, reason: string): Next =>
-  chain(leaveActive('yield')(s), (t) => enter({ tag: 'initialize', reason })({ ...t, peer: null }));
-
-/** RFC 9568 §6.4.3 (605): yields, and nothing moves the router again. */
-export const becomeStopped = (s: State, reason: string): Next =>
-  chain(leaveActive('yield')(s), (t) => enter({ tag: 'stopped', reason })({ ...t, peer: null }));
-
-/** The member's own; a sync group passes it on to the others. */
-export const ownObstacle = (s: State): Obstacle | null => {
-  const { config } = s;
-  if (!s.started) return { kind: 'wait', reason: 'not started' };
-  if (s.link === null)
-    return { kind: 'wait', reason: `state of interface ${config.interface} not known yet` };
-  if (!s.link.up && !config.dontTrackPrimary) return { kind: 'fault', reason: s.link.reason };
-  if (s.source === null || s.sourceLost)
-    return { kind: 'fault', reason: `interface ${config.interface} has no IPv4 address` };
-  if (s.service === null) return { kind: 'wait', reason: 'the data plane has not answered yet' };
-  if (!s.service.ok) return { kind: 'fault', reason: s.service.reason };
-  return s.lease?.expired === true
-    ? { kind: 'fault', reason: 'the controller does not answer' }
-    : null;
+/** RFC 9568 §6.4.3 (605) for an active router; others have nothing to give up. */
+export const yieldTo = (s: State, rest: Rest, now: Millis): Next => {
+  if (s.phase.tag === 'yielding') return stay({ ...s, phase: { ...s.phase, rest } });
+  if (s.phase.tag !== 'active') return enterRest(s, rest);
+  const phase: PhaseOf<'yielding'> = {
+    tag: 'yielding',
+    reason: `yields: ${rest.reason}`,
+    until: after(s.phase.leaseUntil > now ? s.phase.leaseUntil : now, leaseMarginMs),
+    rest,
+  };
+  const next: State = { ...s, phase };
+  if (s.config.vips.length === 0) return finishYield(next, phase);
+  return stay(next, log('info', s, 'removing VIPs.'), ...release(s.config.vips), {
+    type: 'changed',
+  });
 };
-
-const obstacle = (s: State): Obstacle | null => ownObstacle(s) ?? s.groupObstacle;
 
 /** RFC 9568 §6.4.1, once nothing stands in the way. */
 const begin = (s: State, now: Millis): Next => {
   const fresh: State = { ...s, activeIntervalMs: s.config.advertMs };
-  // The RFC makes an owner active at once; keepalived's users also have to say `state MASTER`.
+  // The RFC makes an owner active at once; keepalived's users also have to set `state MASTER`.
   if (s.config.priority === 255 && s.config.initialState === 'active')
     return becomeActive(fresh, 'address owner', now);
   return becomeBackup(fresh, 'started', now);
 };
 
+export const restFor = (o: Obstacle): Rest => ({
+  tag: o.kind === 'wait' ? 'initialize' : 'fault',
+  reason: o.reason,
+});
+
+/** Silent for so long that a peer has taken over: nothing is sent or renewed before it has listened. */
+export const expire = (s: State, phase: PhaseOf<'active'>, now: Millis): Next => {
+  const found = obstacle(s);
+  if (found !== null) return chain(leaveSilently(false)(s), (t) => enterRest(t, restFor(found)));
+  const silent = Math.round(now - phase.lastAdvertAt);
+  const reason = `has not run for ${silent} ms: listens before it is active again`;
+  return chain(stay(s, log('warn', s, reason)), (t) => becomeBackup(t, reason, now));
+};
+
+/** Back in time: on as before. */
+const endQuiet = (s: State, phase: PhaseOf<'active'>, now: Millis): Next =>
+  chain(renewAndAdvertise(s, { ...phase, quiet: null }, now), (t) =>
+    stay(t, log('info', t, 'advertises again'), { type: 'changed' }),
+  );
+
+const settleActive = (
+  s: State,
+  phase: PhaseOf<'active'>,
+  found: Obstacle | null,
+  now: Millis,
+): Next => {
+  if (found === null) return phase.quiet === null ? stay(s) : endQuiet(s, phase, now);
+  if (found.kind === 'fault') return yieldTo(s, restFor(found), now);
+  const end = overdueAt(s, phase);
+  const held = now + linkHoldMs < end ? after(now, linkHoldMs) : end;
+  const until = found.kind === 'link' ? (phase.quiet?.until ?? held) : end;
+  if (now >= until) return yieldTo(s, restFor(found), now);
+  if (phase.quiet?.until === until && phase.quiet.reason === found.reason) return stay(s);
+  const quiet = { until, reason: found.reason };
+  const next: State = { ...s, phase: { ...phase, quiet } };
+  return stay(next, log('warn', s, `no adverts for now: ${found.reason}`), { type: 'changed' });
+};
+
+const settleResting = (s: State, found: Obstacle | null, now: Millis): Next => {
+  if (found === null && s.resume !== null && s.resume.renewedAt !== null) {
+    const ago = Math.round(now - s.resume.renewedAt);
+    return resumeActive(s, `its leases were renewed ${ago} ms ago`, now);
+  }
+  if (found === null) return begin(s, now);
+  const rest = restFor(found);
+  if (s.phase.tag === rest.tag && s.phase.reason === rest.reason) return stay(s);
+  // A router that waits to resume stays so until its time is over.
+  const next = s.resume;
+  const [t, effects] = enterRest(s, rest);
+  return [{ ...t, resume: found.kind === 'fault' ? null : next }, effects];
+};
+
 /** After any change of the surroundings: into fault, out of it, or on as before. */
 export const settle = (s: State, now: Millis): Next => {
   const { phase } = s;
-  if (phase.tag === 'stopped') return stay(s);
   const found = obstacle(s);
-  if (found === null)
-    return phase.tag === 'initialize' || phase.tag === 'fault' ? begin(s, now) : stay(s);
-  const tag = found.kind === 'wait' ? 'initialize' : 'fault';
-  if (phase.tag === tag && phase.reason === found.reason) return stay(s);
-  return tag === 'fault' ? becomeFault(s, found.reason) : becomeInitialize(s, found.reason);
+  switch (phase.tag) {
+    case 'stopped':
+    case 'yielding':
+      return stay(s);
+    case 'active':
+      return settleActive(s, phase, found, now);
+    case 'backup':
+      // What may be back in a moment is looked at again when the timer fires.
+      if (found === null || found.kind === 'away' || found.kind === 'wait') return stay(s);
+      return enterRest(s, restFor(found));
+    default:
+      return settleResting(s, found, now);
+  }
 };
+
+/** A backup whose time has come, but who may not be active. */
+export const restInstead = (s: State, found: Obstacle): Next => enterRest(s, restFor(found));

@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-
-import type { FromVrrp } from '../../../src/vrrp/legacy-messages.js';
-import type { InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
+import type {
+  FromVrrp,
+  InstanceConfig,
+  InstanceState,
+  SyncGroupConfig,
+} from '../../../src/vrrp/messages.js';
 import { run, signalIfThere, until as untilHolds } from '../lab/programs.js';
-
 import { spawnProgram } from '../programs/programs.js';
 
 const nodeEntry = fileURLToPath(new URL('./node.js', import.meta.url));
@@ -27,8 +29,18 @@ export interface Running {
   readonly kill: (signal: NodeJS.Signals) => Promise<void>;
 }
 
+/** Log lines, gratuitous ARP. */
+export interface Other {
+  readonly type: 'garp';
+  readonly address: string;
+  readonly repeat: number;
+}
+
 export interface KeelsonNode extends Running {
-  readonly messages: () => readonly FromVrrp[];
+  /** SIGTERM as for any program: an orderly stop. `restart` ends the process without one. */
+  readonly messages: () => readonly (FromVrrp | Other)[];
+  /** What was reported of the instance with that name, oldest first. */
+  readonly states: (name: string) => readonly InstanceState[];
   readonly reload: (
     instances: readonly InstanceConfig[],
     syncGroups?: readonly SyncGroupConfig[],
@@ -103,11 +115,12 @@ function start(argv: readonly string[]): Running {
   };
 }
 
-const parseMessages = (text: string): readonly FromVrrp[] =>
+const parseMessages = (text: string): readonly (FromVrrp | Other)[] =>
   text
     .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as FromVrrp);
+    .slice(0, -1)
+    .filter((line) => line.startsWith('{') && line.includes('"type":'))
+    .map((line) => JSON.parse(line) as FromVrrp | Other);
 
 export function createLab(tag: string): Lab {
   const prefix = `vrrp-${process.pid}-${tag}`;
@@ -188,7 +201,12 @@ export function createLab(tag: string): Lab {
       ]);
       return keep({
         ...started,
+        kill: (signal) => started.kill(signal === 'SIGTERM' ? 'SIGUSR2' : signal),
         messages: () => parseMessages(started.output()),
+        states: (name) =>
+          parseMessages(started.output()).flatMap((m) =>
+            m.type === 'states' ? m.instances.filter((i) => i.name === name) : [],
+          ),
         reload: (list, syncGroups = []) => {
           write(list, syncGroups);
           started.child.kill('SIGHUP');

@@ -1,74 +1,94 @@
 /**
- * A node without a data plane: forks the vrrp process and plays the controller, with the kernel holding the addresses.
- * Usage: node node.js CONFIGURATION.json [--no-addresses] [vrrp process's arguments]. Prints every message as a JSON line;
- * with --no-addresses nothing holds the virtual addresses, and that is acknowledged.
- * SIGHUP reads the file again.
+ * A node without a data plane: the vrrp process with a fake one, and a controller for it. Usage:
+ * node node.js CONFIGURATION.json [--no-addresses]. Prints every message and log line
+ * as a JSON line. SIGHUP reads the file again; SIGUSR2 is the orderly stop; SIGTERM ends the process
+ * without a yield, as a restart does.
  */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import type { FromVrrp, ToVrrp } from '../../../src/vrrp/legacy-messages.js';
-import type { InstanceConfig, SyncGroupConfig } from '../../../src/vrrp/messages.js';
-import { forkModule, spawnProgram } from '../programs/programs.js';
+import path from 'node:path';
+import { connectLink } from '../../../src/kernel/io/link.js';
+import type { FromProcess, Hello, Role, ToProcess } from '../../../src/kernel/process.js';
+import { routerId } from '../../../src/vrrp/identity.js';
+import { runVrrp } from '../../../src/vrrp/io/process.js';
+import type {
+  FromVrrp,
+  InstanceConfig,
+  SyncGroupConfig,
+  ToVrrp,
+} from '../../../src/vrrp/messages.js';
+import { fakeDataplane } from './fake-dataplane.js';
 
-const [file = '', ...rest] = process.argv.slice(2);
-const withoutAddresses = rest.includes('--no-addresses');
-const vrrpArguments = rest.filter((a) => a !== '--no-addresses');
 interface Configuration {
   readonly instances: readonly InstanceConfig[];
   readonly syncGroups: readonly SyncGroupConfig[];
 }
 
-const read = (): Configuration => JSON.parse(readFileSync(file, 'utf8')) as Configuration;
-let current = read();
-const entry = fileURLToPath(new URL('../../../src/vrrp/process.js', import.meta.url));
-const child = forkModule(entry, vrrpArguments, { serialization: 'advanced' });
+const [file = '', ...rest] = process.argv.slice(2);
+const base = file.replace(/\.json$/, '');
+const socketPath = `${base}.sock`;
+let revision = 0;
 
-const send = (message: ToVrrp): void => {
-  if (child.connected) child.send(message);
-};
-
-/** Of every instance ever configured: one that was removed gives up its addresses last. */
-const devices = new Map<string, string>();
-const deviceOf = (instance: string): string => devices.get(instance) ?? '';
-
-/** One `ip` for all addresses. */
-const address = (
-  verb: 'replace' | 'del',
-  m: { readonly instance: string; readonly addresses: readonly string[] },
-  done: () => void,
-): void => {
-  if (withoutAddresses) {
-    done();
-    return;
-  }
-  const lines = m.addresses.map((a) => `addr ${verb} ${a}/32 dev ${deviceOf(m.instance)}\n`);
-  const ip = spawnProgram(['ip', '-force', '-batch', '-'], { stdio: ['pipe', 'ignore', 'ignore'] });
-  ip.once('close', done);
-  ip.stdin?.end(lines.join(''));
-};
-
-const configure = (): void => {
-  for (const i of current.instances) devices.set(i.name, i.interface);
-  send({ type: 'configure', ...current });
-  for (const { name } of current.instances)
-    send({ type: 'serviceable', instance: name, ok: true, reason: 'the kernel serves' });
-};
-
-let generation = 0;
-child.on('message', (m: FromVrrp) => {
+const print = (m: object): void => {
   process.stdout.write(`${JSON.stringify({ ...m, at: Date.now() })}\n`);
-  if (m.type === 'ready') configure();
-  if (m.type === 'takeVips')
-    address('replace', m, () => {
-      generation += 1;
-      send({ type: 'vipsTaken', instance: m.instance, generation });
-    });
-  if (m.type === 'releaseVips')
-    address('del', m, () => send({ type: 'vipsReleased', instance: m.instance }));
+};
+const hello = (role: Role): Hello => ({ type: 'hello', role, pid: process.pid, protocol: 1 });
+
+/** The addresses live on the interface that carries the adverts. */
+const read = (): Configuration => {
+  const found = JSON.parse(readFileSync(file, 'utf8')) as Configuration;
+  const instances = found.instances.map((i) => ({
+    ...i,
+    vips: [...i.addresses, ...i.excludedAddresses].map((address) => ({
+      device: i.interface,
+      address,
+    })),
+  }));
+  return { ...found, instances };
+};
+
+const configure = (send: (m: ToVrrp) => boolean): void => {
+  const { instances, syncGroups } = read();
+  revision += 1;
+  send({ type: 'configure', revision, instances, syncGroups });
+  send({
+    type: 'serviceable',
+    bootId: '1',
+    whole: true,
+    instances: instances.map((i) => ({ id: routerId(i), ok: true, reason: 'the kernel serves' })),
+  });
+};
+
+await runVrrp(
+  {
+    runDir: path.dirname(file),
+    stateFile: `${base}-state.json`,
+    journalFile: `${base}-journal.jsonl`,
+    socketPath,
+    log: { level: 'info', format: 'json', file: null },
+  },
+  fakeDataplane({
+    file: `${base}-leases.json`,
+    withAddresses: !rest.includes('--no-addresses'),
+    onGarp: (address, repeat) => print({ type: 'garp', address, repeat }),
+  }),
+);
+
+const controller = connectLink<FromVrrp | FromProcess, ToVrrp | Hello>({
+  path: socketPath,
+  onOpen: (link) => {
+    link.send(hello('controller'));
+    configure(link.send);
+  },
+  onMessage: (m) => {
+    if (m.type !== 'heartbeat') print(m);
+  },
+  onClose: () => undefined,
 });
-child.on('exit', (code) => process.exit(code ?? 1));
-process.on('SIGHUP', () => {
-  current = read();
-  configure();
+const supervisor = connectLink<FromProcess, ToProcess | Hello>({
+  path: socketPath,
+  onOpen: (link) => void link.send(hello('supervisor')),
+  onMessage: () => undefined,
+  onClose: () => undefined,
 });
-process.on('SIGTERM', () => send({ type: 'shutdown' }));
+process.on('SIGHUP', () => configure(controller.send));
+process.on('SIGUSR2', () => void supervisor.send({ type: 'stop' }));

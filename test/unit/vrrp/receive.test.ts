@@ -97,11 +97,24 @@ test('version 2 drops another interval (RFC 3768 §7.1), version 3 accepts it', 
   t.like(v3, { ok: true, value: { intervalMs: 100 } });
 });
 
-test('another address list is accepted with a remark (RFC 9568 §7.1)', (t) => {
+test('a list that shares an address is a peer being reconfigured: accepted with a remark', (t) => {
   const more = peer({ addresses: ['10.9.0.100', '10.9.0.101'] });
   const result = heard(router(), more);
   t.true(result.ok);
   t.regex(result.ok ? (result.value.remark ?? '') : '', /address list mismatch/);
+  // It took over what is excluded here.
+  const moved = router({ addresses: ['10.9.0.7'], excludedAddresses: ['10.9.0.100'] });
+  t.true(heard(moved, more).ok);
+});
+
+test('a list that shares none is a stranger with our VRID: ignored, whatever its priority', (t) => {
+  for (const priority of [0, 1, 255])
+    t.like(heard(router(), peer({ addresses: ['10.9.0.7'] }), priority), {
+      ok: false,
+      error: { counter: 'addressListErrors' },
+    });
+  t.is(dropped(router(), peer({ addresses: [] })), 'addressListErrors');
+  t.true(heard(router({ addresses: [] }), peer({ addresses: [] })).ok);
 });
 
 test('the order of the addresses does not matter', (t) => {
@@ -113,12 +126,9 @@ test('the order of the addresses does not matter', (t) => {
 test('skip_check_adv_addr looks at the list only when the sender is new', (t) => {
   const other = peer({ addresses: ['10.9.0.101'] });
   const me = router({ skipCheckAdvertAddresses: true });
-  const remark = (s: State): string | null => {
-    const result = heard(s, other);
-    return result.ok ? result.value.remark : null;
-  };
-  t.regex(remark(me) ?? '', /mismatch/);
-  t.is(remark({ ...me, peer: { address: address('10.9.0.2'), priority: 100 } }), null);
+  t.is(dropped(me, other), 'addressListErrors');
+  const followed = { ...me, peer: { address: address('10.9.0.2'), priority: 100 } };
+  t.like(heard(followed, other), { ok: true, value: { remark: null } });
 });
 
 test('garbage is counted as a length error', (t) => {

@@ -1,13 +1,17 @@
 import test from 'ava';
 import { millis } from '../../../src/kernel/machine.js';
-import { groupState, identityOf, planGroups, sameMembers } from '../../../src/vrrp/groups.js';
+import { groupState, planGroups, sameMembers } from '../../../src/vrrp/groups.js';
+import { routerId } from '../../../src/vrrp/identity.js';
 import { type Input, initial, type State } from '../../../src/vrrp/state.js';
 import { type GroupState, syncGroup } from '../../../src/vrrp/syncgroup.js';
 import { address, instance, packetsOf, startInputs } from '../../support/vrrp/simulation.js';
 
 const inside = instance({ name: 'inside', interface: 'eth0', vrid: 1 });
 const outside = instance({ name: 'outside', interface: 'eth1', vrid: 2, priority: 90 });
-const [plan] = planGroups([inside, outside], [{ name: 'G', members: ['inside', 'outside'] }]);
+const [plan] = planGroups(
+  [inside, outside],
+  [{ name: 'G', members: ['eth0 1 inet', 'eth1 2 inet'] }],
+);
 if (plan === undefined) throw new Error('no group planned');
 
 const feed = (g: GroupState, at: number, member: string, ...inputs: readonly Input[]): GroupState =>
@@ -21,10 +25,10 @@ const started = (): GroupState => {
   const one = feed(
     groupState(plan, () => undefined),
     0,
-    'eth0 1',
+    'eth0 1 inet',
     ...startInputs('10.9.0.1'),
   );
-  return feed(one, 0, 'eth1 2', ...startInputs('10.9.1.1'));
+  return feed(one, 0, 'eth1 2 inet', ...startInputs('10.9.1.1'));
 };
 const tick = (g: GroupState): GroupState => {
   const at = syncGroup.deadline(g);
@@ -35,7 +39,7 @@ test('no member begins before all can', (t) => {
   const one = feed(
     groupState(plan, () => undefined),
     0,
-    'eth0 1',
+    'eth0 1 inet',
     ...startInputs('10.9.0.1'),
   );
   t.deepEqual(tags(one), ['initialize', 'initialize']);
@@ -46,22 +50,74 @@ test('the first member whose timer fires takes all along', (t) => {
   t.deepEqual(tags(tick(started())), ['active', 'active']);
 });
 
+const runTo = (g: GroupState, end: number): GroupState => {
+  let next = g;
+  for (;;) {
+    const at = syncGroup.deadline(next);
+    if (at === null || at > end) return next;
+    next = syncGroup.step(next, { type: 'tick' }, at)[0];
+  }
+};
+
 test('a fault of one yields all; its end lets all begin again', (t) => {
-  const g = feed(tick(started()), 4000, 'eth1 2', {
+  const g = feed(tick(started()), 4000, 'eth1 2 inet', {
     type: 'interface',
     up: false,
     reason: 'interface eth1 is down',
   });
-  t.deepEqual(tags(g), ['fault', 'fault']);
-  t.is(g.members['eth0 1']?.phase.reason, 'sync group G: outside: interface eth1 is down');
-  const back = feed(g, 5000, 'eth1 2', { type: 'interface', up: true, reason: 'x' });
+  const yielding = runTo(g, 4100);
+  t.deepEqual(tags(yielding), ['yielding', 'yielding']);
+  const gone = ['eth0 1 inet', 'eth1 2 inet'].reduce(
+    (s, id) => feed(s, 4101, id, { type: 'leaseReleased' }),
+    yielding,
+  );
+  t.deepEqual(tags(gone), ['fault', 'fault']);
+  t.is(gone.members['eth0 1 inet']?.phase.reason, 'sync group G: outside: interface eth1 is down');
+  const back = feed(gone, 5000, 'eth1 2 inet', { type: 'interface', up: true, reason: 'x' });
   t.deepEqual(tags(back), ['backup', 'backup']);
+});
+
+test('a member that was paused takes the others along; a shutdown of one does not', (t) => {
+  const g = tick(started());
+  const paused = syncGroup.step(g, { type: 'tick' }, millis(60_000))[0];
+  t.deepEqual(tags(paused), ['backup', 'backup']);
+  const stopping = feed(g, 4000, 'eth0 1 inet', { type: 'shutdown', reason: 'stop' });
+  t.deepEqual(tags(stopping), ['yielding', 'active']);
+});
+
+test('a member that is added to an active group becomes active with it', (t) => {
+  const alone = groupState({ ...plan, instances: [inside] }, () => undefined);
+  const active = tick(feed(alone, 0, 'eth0 1 inet', ...startInputs('10.9.0.1')));
+  t.deepEqual(tags(active), ['active']);
+  const joined = groupState(plan, (id) => active.members[id]);
+  const at = 4000;
+  t.deepEqual(tags(feed(joined, at, 'eth1 2 inet', ...startInputs('10.9.1.1'))), [
+    'active',
+    'active',
+  ]);
+});
+
+test('two groups of one name stay two', (t) => {
+  const groups = planGroups(
+    [inside, outside],
+    [
+      { name: 'G', members: ['eth0 1 inet'] },
+      { name: 'G', members: ['eth1 2 inet', 'eth0 1 inet'] },
+    ],
+  );
+  t.deepEqual(
+    groups.map((g) => [g.key, g.instances.length]),
+    [
+      ['eth0 1 inet', 1],
+      ['eth1 2 inet', 1],
+    ],
+  );
 });
 
 test('losing to a better router in one place gives up all', (t) => {
   const better = { ...initial(inside), source: address('10.9.0.2') };
   const [bytes = new Uint8Array(0)] = packetsOf(better, 200);
-  const g = feed(tick(started()), 4000, 'eth0 1', { type: 'packet', bytes });
+  const g = feed(tick(started()), 4000, 'eth0 1 inet', { type: 'packet', bytes });
   t.deepEqual(tags(g), ['backup', 'backup']);
 });
 
@@ -69,7 +125,7 @@ test('instances outside any group are groups of one', (t) => {
   const groups = planGroups([inside, outside], []);
   t.deepEqual(
     groups.map((g) => g.key),
-    ['eth0 1', 'eth1 2'],
+    ['eth0 1 inet', 'eth1 2 inet'],
   );
 });
 
@@ -79,6 +135,6 @@ test('a member that moves between groups keeps its state', (t) => {
   if (alone === undefined) return t.fail('nothing planned');
   t.false(sameMembers(before, alone));
   const after = groupState(alone, (identity) => before.members[identity]);
-  t.is(after.members[identityOf(inside)]?.phase.tag, 'active');
+  t.is(after.members[routerId(inside)]?.phase.tag, 'active');
   return undefined;
 });
