@@ -3,7 +3,7 @@ import { after, type Millis } from '../kernel/machine.js';
 import { formatIpv4 } from '../net/ipv4.js';
 import { complain, inPhase, learnInterval } from './adverts.js';
 import { dueGarps, isDue, lowerPriorityGarp } from './garp.js';
-import { askAgain, renewAndAdvertise } from './leases.js';
+import { askAgain, endHandover, renewAndAdvertise } from './leases.js';
 import type { Advert } from './receive.js';
 import { heardLog, type Next, type PhaseOf, priorityOf, type State } from './state.js';
 import { chain, loseToBetter, stay } from './transitions.js';
@@ -26,7 +26,10 @@ const activeHearsLower = (s: State, phase: PhaseOf<'active'>, a: Advert, now: Mi
   const heard = stay(s, heardLog(s, 'lower', msg));
   return chain(
     heard,
-    (t) => (s.config.lowerPrioNoAdvert ? stay(t) : answer(t, phase, now)),
+    // Its last advert: it has heard us, and its data plane does not answer any more.
+    (t) => (phase.handoverUntil === null ? stay(t) : endHandover(t, phase, now)),
+    (t) =>
+      s.config.lowerPrioNoAdvert || t.phase.tag !== 'active' ? stay(t) : answer(t, t.phase, now),
     (t) => lowerPriorityGarp(t, now),
   );
 };
@@ -34,7 +37,10 @@ const activeHearsLower = (s: State, phase: PhaseOf<'active'>, a: Advert, now: Mi
 /** RFC 9568 §6.4.3 */
 export const activeHears = (s: State, phase: PhaseOf<'active'>, a: Advert, now: Millis): Next => {
   const mine = priorityOf(s);
-  if (a.priority === 0) return answer(s, phase, now);
+  if (a.priority === 0)
+    return chain(phase.handoverUntil === null ? stay(s) : endHandover(s, phase, now), (t) =>
+      t.phase.tag === 'active' ? answer(t, t.phase, now) : stay(t),
+    );
   if (a.priority === mine && a.source === s.source)
     return complain(
       s,
@@ -57,6 +63,7 @@ export const activeHears = (s: State, phase: PhaseOf<'active'>, a: Advert, now: 
 /** Lease and advert first: everything else can wait. */
 export const activeTick = (s: State, phase: PhaseOf<'active'>, now: Millis): Next => {
   if (phase.quiet !== null) return stay(s);
+  if (isDue(phase.handoverUntil, now)) return endHandover(s, phase, now);
   const [next, garps] = dueGarps(s.config, phase, now);
   if (isDue(phase.advertAt, now)) {
     const [sent, effects] = renewAndAdvertise(s, { ...next, retryAt: null }, now);

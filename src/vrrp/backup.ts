@@ -36,7 +36,7 @@ const backupHearsLower = (s: State, phase: PhaseOf<'backup'>, a: Advert, now: Mi
   }
   // RFC 9568 §6.4.2 (450): discarded, and the timer runs on.
   const msg = `received lower priority (${a.priority}) advert from ${formatIpv4(a.source)} - discarding`;
-  return stay(s, heardLog(s, 'lower', msg));
+  return stay(inPhase(s, { ...phase, lowerHeardAt: now }), heardLog(s, 'lower', msg));
 };
 
 /** RFC 9568 §6.4.2 */
@@ -44,7 +44,10 @@ export const backupHears = (s: State, phase: PhaseOf<'backup'>, a: Advert, now: 
   if (a.priority === 0) {
     const activeDownAt = after(now, skewMs(timingOf(s), s.activeIntervalMs));
     return stay(
-      inPhase({ ...s, peer: { address: a.source, priority: 0 } }, { ...phase, activeDownAt }),
+      inPhase(
+        { ...s, peer: { address: a.source, priority: 0 } },
+        { ...phase, activeDownAt, lowerHeardAt: null },
+      ),
       heardLog(s, 'zero', 'Backup received priority 0 advertisement', {
         from: formatIpv4(a.source),
       }),
@@ -52,7 +55,7 @@ export const backupHears = (s: State, phase: PhaseOf<'backup'>, a: Advert, now: 
     );
   }
   if (a.priority < priorityOf(s)) return backupHearsLower(s, phase, a, now);
-  return obey(s, { ...phase, preemptAt: null }, a, now);
+  return obey(s, { ...phase, preemptAt: null, lowerHeardAt: null }, a, now);
 };
 
 const whyActive = ({ peer }: State): string => {

@@ -224,6 +224,7 @@ function deadline(s: State): Millis | null {
       if (phase.quiet !== null) return phase.quiet.until;
       return soonest(
         phase.advertAt,
+        phase.handoverUntil,
         phase.retryAt,
         phase.second?.at ?? null,
         phase.refreshAt,

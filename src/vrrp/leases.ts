@@ -24,7 +24,7 @@ export const advertise = (s: State, priority: number = priorityOf(s)): Next => [
 /** Renews the leases and advertises; the next advert is due one interval from `now`. */
 export const renewAndAdvertise = (s: State, phase: PhaseOf<'active'>, now: Millis): Next => {
   const { config } = s;
-  const ms = leaseSpanMs(config);
+  const ms = phase.handoverUntil === null ? leaseSpanMs(config) : 0;
   const next: State = {
     ...s,
     phase: {
@@ -35,11 +35,19 @@ export const renewAndAdvertise = (s: State, phase: PhaseOf<'active'>, now: Milli
     },
   };
   const [counted, advert] = advertise(next);
-  return [counted, [...renewal(config.vips, ms), ...advert]];
+  return [counted, [...(ms === 0 ? [] : renewal(config.vips, ms)), ...advert]];
 };
 
 const renewal = (vips: readonly Vip[], ms: number): readonly Effect[] =>
   vips.length === 0 ? [] : [{ type: 'renewLease', vips, ms }];
+
+/** The other router has stopped answering, or has had the time to: from now on we do. */
+export const endHandover = (s: State, phase: PhaseOf<'active'>, now: Millis): Next => {
+  const left = Math.floor(phase.lastAdvertAt + leaseSpanMs(s.config) - now);
+  const leaseUntil = after(now, Math.max(0, left));
+  const next: State = { ...s, phase: { ...phase, handoverUntil: null, leaseUntil } };
+  return [next, left < 1 ? [] : renewal(s.config.vips, left)];
+};
 
 /** Asks again for VIPs that no generation had; it must not outlast the last advert's lease. */
 export const askAgain = (s: State, phase: PhaseOf<'active'>, now: Millis): readonly Effect[] => {

@@ -32,19 +32,19 @@ export const encodeSaved = (saved: Saved, machineBootId: string): string =>
 const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
   typeof x === 'object' && x !== null && !Array.isArray(x);
 
+/** As the default of the same name; null stands for a text that may be missing. */
+const isLike = (value: unknown, found: unknown): boolean => {
+  if (value === null) return found === null || typeof found === 'string';
+  return typeof value === typeof found && Array.isArray(value) === Array.isArray(found);
+};
+
 const isInstance = (x: unknown): boolean =>
   isRecord(x) &&
   typeof x['name'] === 'string' &&
   typeof x['interface'] === 'string' &&
   typeof x['vrid'] === 'number' &&
   Array.isArray(x['addresses']) &&
-  Object.entries(instanceDefaults).every(
-    ([key, value]) =>
-      value === null || x[key] === null || Array.isArray(value) === Array.isArray(x[key]),
-  ) &&
-  Object.entries(instanceDefaults).every(
-    ([key, value]) => value === null || typeof value === typeof x[key],
-  );
+  Object.entries(instanceDefaults).every(([key, value]) => isLike(value, x[key]));
 
 const isRouter = (x: unknown): boolean =>
   isRecord(x) &&

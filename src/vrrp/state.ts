@@ -34,12 +34,19 @@ export type Phase =
       readonly activeDownAt: Millis;
       /** End of preempt_delay, counted from the first advert that could be preempted. */
       readonly preemptAt: Millis | null;
+      /** The last advert of a lower priority that was left alone: its sender is active. */
+      readonly lowerHeardAt: Millis | null;
     }
   | {
       readonly tag: 'active';
       readonly reason: string;
       readonly advertAt: Millis;
       readonly lastAdvertAt: Millis;
+      /**
+       * A lower router is active and has not heard of us yet: its data plane stops answering before
+       * ours begins. null: the addresses are ours.
+       */
+      readonly handoverUntil: Millis | null;
       /** No lease runs longer than this. */
       readonly leaseUntil: Millis;
       /** Keys of the VIPs that the data plane answers for and that were announced. */

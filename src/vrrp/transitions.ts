@@ -60,6 +60,16 @@ const enter =
     ];
   };
 
+/** How long a lower router that is active has to hear our advert and to stop answering. */
+const handoverMs = (s: State): number => Math.min(100, s.config.advertMs / 2);
+
+const handoverUntil = (s: State, now: Millis): Millis | null => {
+  const { phase } = s;
+  if (phase.tag !== 'backup' || phase.lowerHeardAt === null) return null;
+  const isActive = now - phase.lowerHeardAt <= activeDownMs(timingOf(s), s.activeIntervalMs);
+  return isActive ? after(now, handoverMs(s)) : null;
+};
+
 const noTimers = { retryAt: null, quiet: null, second: null, lowerPrioGarpAt: null } as const;
 
 /** RFC 9568 §6.4.2 (130): lease and advert; ARP follows the data plane's answer. */
@@ -70,6 +80,7 @@ export const becomeActive = (s: State, reason: string, now: Millis): Next => {
     reason,
     advertAt: now,
     lastAdvertAt: now,
+    handoverUntil: handoverUntil(s, now),
     leaseUntil: now,
     announced: [],
     refreshAt: null,
@@ -91,6 +102,7 @@ const resumeActive = (s: State, reason: string, now: Millis): Next => {
     reason,
     advertAt: now,
     lastAdvertAt: now,
+    handoverUntil: null,
     leaseUntil: now,
     announced: s.config.vips.map(vipKey),
     refreshAt: refreshMs > 0 ? after(now, refreshMs) : null,
@@ -119,6 +131,7 @@ const enterBackup = (s: State, reason: string, now: Millis): Next =>
     reason,
     activeDownAt: after(now, activeDownMs(timingOf(s), s.activeIntervalMs)),
     preemptAt: null,
+    lowerHeardAt: null,
   })(s);
 
 /** RFC 9568 §6.4.1 (110), §6.4.3 (710): with a full Active_Down_Timer on the interval known so far. */

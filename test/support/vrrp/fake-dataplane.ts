@@ -3,9 +3,9 @@
  * addresses on kernel interfaces, where keepalived and `ip` see them. Leases are kept in a file, so
  * they outlive the process like those of a real data plane.
  */
-import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { ConnectSocket } from '../../../src/vrrp/io/dataplane.js';
+import { checkedProgram, spawnProgram } from '../programs/programs.js';
 
 interface Lease {
   readonly until: number;
@@ -49,6 +49,8 @@ export interface FakeDataplaneOptions {
 }
 
 export function fakeDataplane(o: FakeDataplaneOptions): ConnectSocket {
+  // Now rather than when the first address is taken: it blocks.
+  if (o.withAddresses) checkedProgram('ip');
   let leases = new Map<string, Lease>();
   try {
     leases = new Map(JSON.parse(readFileSync(o.file, 'utf8')) as [string, Lease][]);
@@ -72,7 +74,9 @@ export function fakeDataplane(o: FakeDataplaneOptions): ConnectSocket {
       return;
     }
     const lines = changed.map((r) => `addr ${verb} ${r.address}/32 dev ${r.device}\n`);
-    const ip = execFile('ip', ['-force', '-batch', '-'], () => done());
+    const argv = ['ip', '-force', '-batch', '-'];
+    const ip = spawnProgram(argv, { stdio: ['pipe', 'ignore', 'ignore'] });
+    ip.once('exit', () => done());
     ip.stdin?.end(lines.join(''));
   };
   const save = (): void => writeFileSync(o.file, JSON.stringify([...leases]));

@@ -136,6 +136,7 @@ const configuredMs = 20;
 export function simulate(
   configs: readonly InstanceConfig[],
   fates: readonly Fate[] = [],
+  usual: Fate = { lost: false, delayMs: 0 },
 ): Simulation {
   let now = millis(0);
   let sent = 0;
@@ -176,7 +177,7 @@ export function simulate(
   const launch = (from: number, bytes: Uint8Array): void => {
     for (const to of routers.keys()) {
       if (to === from) continue;
-      const fate = fates[sent] ?? { lost: false, delayMs: 0 };
+      const fate = fates[sent] ?? usual;
       sent += 1;
       if (!fate.lost) plan(now + fate.delayMs, () => arrive(to, { type: 'packet', bytes }));
     }

@@ -1,0 +1,91 @@
+import test from 'ava';
+import fc from 'fast-check';
+import {
+  answersOf,
+  batches,
+  type LeaseMessage,
+  type LeaseRequest,
+} from '../../../src/vrrp/lease-batch.js';
+import { vipKey } from '../../../src/vrrp/state.js';
+
+const vips = (...last: readonly number[]) =>
+  last.map((n) => ({ device: 'dpdk0', address: `10.0.0.${n}` }));
+const request = (
+  kind: LeaseRequest['kind'],
+  id: string,
+  ms: number,
+  ...last: readonly number[]
+) => ({
+  kind,
+  id,
+  ms,
+  vips: vips(...last),
+});
+
+test('255 routers that act together are one message', (t) => {
+  const list = Array.from({ length: 255 }, (_, i) => request('renew', `r${i}`, 2000, i));
+  t.is(batches(list).length, 1);
+});
+
+test('releases go first, so an address that moves between instances ends leased', (t) => {
+  const out = batches([request('renew', 'b', 2000, 1), request('release', 'a', 0, 1)]);
+  t.deepEqual(
+    out.map((m) => m.ms),
+    [0, 2000],
+  );
+});
+
+const anyRequest = fc.record({
+  kind: fc.constantFrom('release', 'renew', 'query'),
+  id: fc.stringMatching(/^[a-e]$/),
+  ms: fc.constantFrom(250, 2000),
+  vips: fc.array(fc.nat({ max: 9 }), { minLength: 1, maxLength: 12 }).map((l) => vips(...l)),
+});
+
+test('every address is asked for once for each request, in messages that fit', (t) => {
+  fc.assert(
+    fc.property(fc.array(anyRequest, { maxLength: 20 }), (list) => {
+      const out: readonly LeaseMessage[] = batches(list, 10);
+      const asked = out.flatMap((m) => m.parts.flatMap((p) => p.vips.map(vipKey))).sort();
+      t.deepEqual(asked, list.flatMap((r) => r.vips.map(vipKey)).sort());
+      for (const m of out) {
+        const size = m.parts.reduce((n, p) => n + p.vips.length, 0);
+        // A message without addresses would release everything.
+        t.true(size > 0 && size <= 10);
+      }
+    }),
+  );
+});
+
+test('answers go to those who asked', (t) => {
+  const [m] = batches([request('renew', 'a', 2000, 1, 2), request('renew', 'b', 2000, 3)]);
+  if (m === undefined) return t.fail();
+  const known = { known: true, leftMs: 1, renewedAgoMs: 5 };
+  const unknown = { known: false, leftMs: 0, renewedAgoMs: null };
+  t.deepEqual(answersOf(m, [known, unknown, known]), [
+    {
+      id: 'a',
+      input: { type: 'leaseAnswer', granted: ['dpdk0 10.0.0.1'], missing: ['dpdk0 10.0.0.2'] },
+    },
+    { id: 'b', input: { type: 'leaseAnswer', granted: ['dpdk0 10.0.0.3'], missing: [] } },
+  ]);
+  return undefined;
+});
+
+test('a router goes on only when each known address was leased; the oldest renewal counts', (t) => {
+  const [m] = batches([request('query', 'a', 0, 1, 2, 3)]);
+  if (m === undefined) return t.fail();
+  const ago = (...list: readonly (number | null | 'unknown')[]) =>
+    answersOf(
+      m,
+      list.map((a) => ({
+        known: a !== 'unknown',
+        leftMs: 0,
+        renewedAgoMs: a === 'unknown' ? null : a,
+      })),
+    ).map(({ input }) => (input.type === 'leaseQueried' ? input.renewedAgoMs : 'other'));
+  t.deepEqual(ago(100, 900, 'unknown'), [900]);
+  t.deepEqual(ago(100, null, 5), [null]);
+  t.deepEqual(ago('unknown', 'unknown', 'unknown'), [null]);
+  return undefined;
+});

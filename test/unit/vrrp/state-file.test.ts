@@ -1,0 +1,57 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { decodeSaved, encodeSaved, type Saved } from '../../../src/vrrp/state-file.js';
+import { instance } from '../../support/vrrp/simulation.js';
+
+const saved: Saved = {
+  revision: 7,
+  instances: [instance(), instance({ vrid: 52, sourceAddress: '10.9.0.1' })],
+  syncGroups: [{ name: 'G', members: ['eth0 51 inet', 'eth0 52 inet'] }],
+  routers: [
+    {
+      id: 'eth0 51 inet',
+      wasActive: true,
+      since: 1,
+      delta: -5,
+      service: { bootId: '9', ok: true, reason: 'x' },
+    },
+    { id: 'eth0 52 inet', wasActive: false, since: 2, delta: 0, service: null },
+  ],
+};
+
+test('what is written is read back', (t) => {
+  t.like(decodeSaved(encodeSaved(saved, 'boot'), 'boot'), { ...saved });
+});
+
+test('another boot of the machine, another format and half a file are ignored', (t) => {
+  const text = encodeSaved(saved, 'boot');
+  t.is(decodeSaved(text, 'other'), 'it is from before the last boot');
+  t.regex(String(decodeSaved(text.replace('"format":1', '"format":2'), 'boot')), /format/);
+  for (let n = 0; n < text.length - 1; n += 7)
+    t.is(typeof decodeSaved(text.slice(0, n), 'boot'), 'string');
+});
+
+test('a field that is missing or of another kind is noticed, whichever it is', (t) => {
+  const broken = (list: 'instances' | 'routers', key: string): unknown => {
+    const copy = JSON.parse(encodeSaved(saved, 'boot')) as Record<
+      string,
+      Record<string, unknown>[]
+    >;
+    const first = copy[list]?.[0];
+    if (first !== undefined) first[key] = undefined;
+    return decodeSaved(JSON.stringify(copy), 'boot');
+  };
+  for (const key of Object.keys(instance())) t.is(typeof broken('instances', key), 'string', key);
+  for (const key of ['id', 'wasActive', 'since', 'delta', 'service'])
+    t.is(typeof broken('routers', key), 'string', key);
+});
+
+test('whatever the file holds, reading it never throws', (t) => {
+  fc.assert(
+    fc.property(fc.json(), fc.string(), (json, text) => {
+      decodeSaved(json, 'boot');
+      decodeSaved(text, 'boot');
+    }),
+  );
+  t.pass();
+});
