@@ -10,7 +10,9 @@
 
 #include "convert.h"
 #include "interfaces.h"
+#include "pattern.h"
 #include "receiver.h"
+#include "restrict.h"
 #include "sockets.h"
 
 namespace
@@ -173,6 +175,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("mapReadOnly", Napi::Function::New(env, MapReadOnly));
 	exports.Set("rawSocketOpen", Napi::Function::New(env, RawSocketOpen));
 	AddInterfaces(env, exports);
+	AddPatterns(env, exports);
+	AddRestriction(env, exports);
 	exports.Set("setRealtime", Napi::Function::New(env, SetRealtime));
 	exports.Set("setParentDeathSignal", Napi::Function::New(env, SetParentDeathSignal));
 	exports.Set("setTimerSlack", Napi::Function::New(env, SetTimerSlack));

@@ -37,7 +37,7 @@ const pattern = (u: CheckUrl): BodyPattern | null =>
     ? null
     : {
         source: u.regex,
-        flags: u.regexOptions.includes('caseless') ? 'i' : '',
+        options: u.regexOptions,
         mustMatch: !u.regexNoMatch,
         minOffset: u.regexMinOffset,
         maxOffset: u.regexMaxOffset,

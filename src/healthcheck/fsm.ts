@@ -1,17 +1,24 @@
 /**
- * One checker: decides when a server is asked and what the answers mean. In flow commands and probe results, out flow
- * probes to start and the verdict; time belongs to the driver.
+ * One checker: decides when a server is probed and what the results mean. Inputs are commands and
+ * probe results; effects are probes to start and the verdict. Time belongs to the driver.
  *
- * keepalived's rules: the first run comes 1 s and a random part of warmup after the start; until a checker has had its
- * first result, a failure takes the server out at once; later `retry` more tries have to fail, delay_before_retry
- * apart. A server that is down is asked every delay_loop, and one success brings it back.
+ * keepalived's rules: the first run comes 1 s and a random part of warmup after the start. Until a
+ * checker has had its first result, a failure takes the server out at once; later `retry` more tries
+ * have to fail, delay_before_retry apart. A server that is down is probed every delay_loop, and one
+ * success brings it back.
  *
- * Runs keep their phase: the next one begins a whole number of delay_loops after the last, so that the spread given by
- * warmup stays, and a server that dies right after a good run is noticed within delay_loop + connect_timeout.
+ * Runs keep their phase: the next one begins a whole number of delay_loops after the last. So the
+ * spread given by warmup stays, and a server that dies right after a good run is noticed within
+ * delay_loop + connect_timeout.
+ *
+ * Failures of our own do not count against a server, within bounds: a probe during which this
+ * process was paused is repeated at once; a probe that cannot be made (no local address, no
+ * descriptor) leaves the verdict as it is for some runs, and then takes the server out, because
+ * nothing is known of it any more.
  */
 
 import { after, type Machine, type Millis, type Step, unreachable } from '../kernel/machine.js';
-import { describeFailure } from './errors.js';
+import { describeFailure, describeFault } from './errors.js';
 import type { LogFields, LogLevel } from './messages.js';
 import type { CheckerConfig, ProbeResult, ProbeSpec } from './types.js';
 
@@ -21,6 +28,9 @@ interface Known {
   /** A result has been seen (or a running data plane vouches for the server): failures are retried. */
   readonly proven: boolean;
   readonly weightDelta: number;
+  /** Runs in a row that could not be made, and why the last of them could not. */
+  readonly faults: number;
+  readonly faultErrno: string | null;
   /** Number of the next probe; an answer to an older one is stale. */
   readonly nextProbe: number;
 }
@@ -41,6 +51,8 @@ interface Probing extends Known {
   readonly givesUpAt: Millis | null;
   /** Failures in a row before this probe. */
   readonly failures: number;
+  /** How often this probe was repeated because this process was paused. */
+  readonly repeats: number;
 }
 interface Retrying extends Known {
   readonly tag: 'retrying';
@@ -88,6 +100,16 @@ type Event = CheckerInput | { readonly type: 'tick' };
 const firstRunMs = 1000;
 /** Over what the exchanges may take by themselves, for the work around them. */
 const graceMs = 2000;
+/** A process that is paused in each of so many probes in a row leaves it at that until the next run. */
+const maxRepeats = 3;
+/** Runs in a row that may be impossible before the server is taken out. */
+const faultRuns = 3;
+/** What comes and goes with the load of the machine is given more time. */
+const resourceFaultRuns = 10;
+const resourceFaults: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+/** Floors: no configuration makes this process do nothing but probe one server. */
+const minDelayLoopMs = 50;
+const minTimeoutMs = 1;
 
 const stay = (s: CheckerState): Next => [s, []];
 
@@ -96,16 +118,29 @@ const known = (s: CheckerState): Known => ({
   up: s.up,
   proven: s.proven,
   weightDelta: s.weightDelta,
+  faults: s.faults,
+  faultErrno: s.faultErrno,
   nextProbe: s.nextProbe,
 });
 
-/** A new checker counts as up until it has been asked, except with alpha. */
+const floored = (c: CheckerConfig): CheckerConfig =>
+  c.delayLoopMs >= minDelayLoopMs && c.probe.timeoutMs >= minTimeoutMs
+    ? c
+    : {
+        ...c,
+        delayLoopMs: Math.max(c.delayLoopMs, minDelayLoopMs),
+        probe: { ...c.probe, timeoutMs: Math.max(c.probe.timeoutMs, minTimeoutMs) },
+      };
+
+/** A new checker counts as up until it has been probed, except with alpha. */
 export const newChecker = (config: CheckerConfig): CheckerState => ({
   tag: 'idle',
-  config,
+  config: floored(config),
   up: !config.alpha,
   proven: false,
   weightDelta: 0,
+  faults: 0,
+  faultErrno: null,
   nextProbe: 1,
 });
 
@@ -120,7 +155,7 @@ const becomeWaiting = (k: Known, at: Millis, effects: readonly CheckerEffect[] =
 const becomeFirstWaiting = (k: Known, random: number, now: Millis): Next =>
   becomeWaiting(k, after(now, firstRunMs + random * k.config.warmupMs));
 
-const becomeProbing = (k: Known, failures: number, now: Millis): Next => [
+const becomeProbing = (k: Known, failures: number, now: Millis, repeats = 0): Next => [
   {
     ...k,
     tag: 'probing',
@@ -129,6 +164,7 @@ const becomeProbing = (k: Known, failures: number, now: Millis): Next => [
     begunAt: now,
     givesUpAt: null,
     failures,
+    repeats,
   },
   [{ type: 'startProbe', id: k.nextProbe, probe: k.config.probe }],
 ];
@@ -144,9 +180,11 @@ function nextRun(begunAt: Millis, periodMs: number, now: Millis): Millis {
 const afterRun = (s: Probing, k: Known, now: Millis, effects: readonly CheckerEffect[]): Next =>
   becomeWaiting(k, nextRun(s.begunAt, k.config.delayLoopMs, now), effects);
 
+const noFaults = { faults: 0, faultErrno: null } as const;
+
 function succeeded(s: Probing, weightDelta: number, now: Millis): Next {
   const kind = s.config.probe.kind;
-  const k = { ...known(s), up: true, proven: true, weightDelta };
+  const k = { ...known(s), ...noFaults, up: true, proven: true, weightDelta };
   if (s.up && s.weightDelta === weightDelta) return afterRun(s, k, now, []);
   const reason = s.up ? `${kind} changed the weight by ${weightDelta}` : `${kind} success`;
   return afterRun(s, k, now, [
@@ -166,18 +204,39 @@ function failed(s: Probing, why: string, now: Millis): Next {
     fields: { failures },
   };
   const logged = config.logAllFailures ? [each] : [];
-  if (!s.up) return afterRun(s, known(s), now, logged);
+  const k = { ...known(s), ...noFaults };
+  if (!s.up) return afterRun(s, k, now, logged);
   if (s.proven && failures <= config.retry)
-    return [
-      { ...known(s), tag: 'retrying', at: after(now, config.delayBeforeRetryMs), failures },
-      logged,
-    ];
+    return [{ ...k, tag: 'retrying', at: after(now, config.delayBeforeRetryMs), failures }, logged];
   const retries = failures - 1;
   const tries = retries === 0 ? '' : ` after ${retries} ${retries === 1 ? 'retry' : 'retries'}`;
   const reason = `${kind} failed${tries}: ${why}`;
-  return afterRun(s, { ...known(s), up: false, proven: true }, now, [
+  return afterRun(s, { ...k, up: false, proven: true }, now, [
     ...logged,
     { type: 'log', level: 'warn', msg: reason, fields: { failures } },
+    { type: 'report', up: false, weightDelta: s.weightDelta, reason },
+  ]);
+}
+
+/** The probe could not be made. Logged once for each reason, not at each run. */
+function impossible(s: Probing, errno: string, now: Millis): Next {
+  const kind = s.config.probe.kind;
+  const faults = s.faults + 1;
+  const k = { ...known(s), faults, faultErrno: errno };
+  const why = describeFault(errno, s.config.probe.endpoint);
+  const log = (msg: string): CheckerEffect => ({
+    type: 'log',
+    level: 'warn',
+    msg,
+    fields: { errno },
+  });
+  const logs = s.faultErrno === errno ? [] : [log(`${kind} cannot be made: ${why}`)];
+  const patience = resourceFaults.has(errno) ? resourceFaultRuns : faultRuns;
+  if (!s.up || faults < patience) return afterRun(s, k, now, logs);
+  const reason = `${kind} could not be made ${faults} times: ${why}`;
+  return afterRun(s, { ...k, up: false, proven: true }, now, [
+    ...logs,
+    log(reason),
     { type: 'report', up: false, weightDelta: s.weightDelta, reason },
   ]);
 }
@@ -189,14 +248,11 @@ function concluded(s: Probing, result: ProbeResult, now: Millis): Next {
     case 'failed':
       return failed(s, describeFailure(result.failure, result.where), now);
     case 'inconclusive':
-      return afterRun(s, known(s), now, [
-        {
-          type: 'log',
-          level: 'warn',
-          msg: `${s.config.probe.kind} could not be run`,
-          fields: { errno: result.errno },
-        },
-      ]);
+      return impossible(s, result.errno, now);
+    case 'paused':
+      return s.repeats < maxRepeats
+        ? becomeProbing(known(s), s.failures, now, s.repeats + 1)
+        : afterRun(s, known(s), now, []);
     default:
       return unreachable(result);
   }
@@ -223,7 +279,8 @@ export const sameProbe = (a: ProbeSpec, b: ProbeSpec): boolean =>
   JSON.stringify(a) === JSON.stringify(b);
 
 /** A changed probe is run soon; changed times hold from now on, and no wait outlasts the new delay_loop. */
-function configured(s: CheckerState, config: CheckerConfig, random: number, now: Millis): Next {
+function configured(s: CheckerState, wanted: CheckerConfig, random: number, now: Millis): Next {
+  const config = floored(wanted);
   const next = { ...s, config };
   if (s.tag === 'idle' || s.tag === 'suspended') return stay(next);
   if (!sameProbe(s.config.probe, config.probe))

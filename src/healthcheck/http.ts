@@ -187,33 +187,38 @@ export function statusFits(url: HttpUrl, status: number): boolean {
   return ranges.some((r) => r.from <= status && status <= r.to);
 }
 
-/** null: the pattern itself is not one. */
-function patternFound(p: BodyPattern, text: string): boolean | null {
-  try {
-    const re = new RegExp(p.source, p.flags.includes('g') ? p.flags : `${p.flags}g`);
-    re.lastIndex = p.minOffset;
-    const found = re.exec(text);
-    return found !== null && (p.maxOffset === null || found.index <= p.maxOffset);
-  } catch {
-    return null;
-  }
+/** What a pattern found in a body; a pattern that is not valid, or costs too much, is a fault. */
+export type PatternResult =
+  | { readonly type: 'match'; readonly start: number }
+  | { readonly type: 'noMatch' }
+  | { readonly type: 'fault'; readonly what: string };
+
+/** Searches the body from `minOffset` on. */
+export type MatchPattern = (p: BodyPattern, body: Uint8Array) => PatternResult;
+
+/** keepalived: a match must begin inside [regex_min_offset, regex_max_offset]. */
+const isInside = (p: BodyPattern, start: number): boolean =>
+  start >= p.minOffset && (p.maxOffset === null || start <= p.maxOffset);
+
+function judgePattern(p: BodyPattern, body: Uint8Array, match: MatchPattern): ProbeFailure | null {
+  const r = match(p, body);
+  if (r.type === 'fault') return { type: 'protocol', what: `the regular expression ${r.what}` };
+  const found = r.type === 'match' && isInside(p, r.start);
+  return found === p.mustMatch ? null : { type: 'pattern', mustMatch: p.mustMatch };
 }
 
 export interface Answer {
   readonly status: number;
   /** MD5 of the body in lower-case hex; only looked at when the url has a digest. */
   readonly digest: string;
-  /** The body's first bytes as Latin-1; only looked at when the url has a pattern. */
-  readonly text: string;
+  /** The body's first bytes; only looked at when the url has a pattern. */
+  readonly body: Uint8Array;
 }
 
-/** Status and digest and pattern all have to hold; null: they do. */
-export function judge(url: HttpUrl, a: Answer): ProbeFailure | null {
+/** Status, digest and pattern all have to hold; null: they do. */
+export function judge(url: HttpUrl, a: Answer, match: MatchPattern): ProbeFailure | null {
   if (!statusFits(url, a.status)) return { type: 'status', status: a.status };
   if (url.digest !== null && url.digest.toLowerCase() !== a.digest)
     return { type: 'digest', found: a.digest };
-  if (url.pattern === null) return null;
-  const found = patternFound(url.pattern, a.text);
-  if (found === null) return { type: 'protocol', what: 'the regular expression is not valid' };
-  return found === url.pattern.mustMatch ? null : { type: 'pattern' };
+  return url.pattern === null ? null : judgePattern(url.pattern, a.body, match);
 }

@@ -30,7 +30,7 @@ export function probeQueue(limit: number, begin: BeginProbe): ProbeQueue {
   // A Set keeps the order of arrival and forgets a cancelled one at no cost.
   const queued = new Set<Place>();
   let running = 0;
-  const count = { started: 0, ok: 0, failed: 0, inconclusive: 0 };
+  const count = { started: 0, ok: 0, failed: 0, inconclusive: 0, paused: 0 };
 
   const leave = (place: Place): void => {
     if (place.state === 'queued') queued.delete(place);
@@ -76,7 +76,7 @@ export function probeQueue(limit: number, begin: BeginProbe): ProbeQueue {
       probesStarted: count.started,
       probesOk: count.ok,
       probesFailed: count.failed,
-      probesInconclusive: count.inconclusive,
+      probesInconclusive: count.inconclusive + count.paused,
       probesRunning: running,
       probesQueued: queued.size,
     }),

@@ -19,9 +19,10 @@ export interface StatusRange {
 }
 
 export interface BodyPattern {
-  /** A JavaScript regular expression; the body is searched as Latin-1, so a byte is a character. */
+  /** A PCRE2 pattern; the body is searched as bytes. */
   readonly source: string;
-  readonly flags: string;
+  /** PCRE2 options by keepalived's names (`caseless`, `multiline` ...). */
+  readonly options: readonly string[];
   /** regex_no_match turns this false: the pattern must be absent. */
   readonly mustMatch: boolean;
   /** A match must begin inside [minOffset, maxOffset]; null: anywhere. */
@@ -118,7 +119,10 @@ export type ProbeFailure =
   | { readonly type: 'errno'; readonly errno: string }
   | { readonly type: 'status'; readonly status: number }
   | { readonly type: 'digest'; readonly found: string }
-  | { readonly type: 'pattern' }
+  /** Found where it must be absent, or the other way round. */
+  | { readonly type: 'pattern'; readonly mustMatch: boolean }
+  /** Another reply than the one that is required. */
+  | { readonly type: 'reply' }
   /** The answer is not what the protocol allows, or exceeds a bound of ours. */
   | { readonly type: 'protocol'; readonly what: string };
 
@@ -127,5 +131,7 @@ export type ProbeResult =
   | { readonly type: 'ok'; readonly weightDelta: number }
   /** `where` names the part that failed: a URL's path, or ''. */
   | { readonly type: 'failed'; readonly failure: ProbeFailure; readonly where: string }
-  /** The fault is here (no local address, no descriptor left): tells nothing about the server. */
-  | { readonly type: 'inconclusive'; readonly errno: string };
+  /** The fault is here (no local address, no descriptor left): nothing is known of the server. */
+  | { readonly type: 'inconclusive'; readonly errno: string }
+  /** This process did not run for a part of the probe's time: the failure may be its own. */
+  | { readonly type: 'paused' };

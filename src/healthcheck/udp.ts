@@ -1,4 +1,4 @@
-/** What a UDP_CHECK sends and which reply it takes; silence is judged by the probe. */
+/** What a UDP_CHECK sends, and which reply it accepts; silence is judged by the probe. */
 import type { ProbeFailure, UdpProbe } from './types.js';
 
 /** Sent when the configuration names no payload. */
@@ -29,5 +29,5 @@ export function judgeReply(p: UdpProbe, reply: Uint8Array): ProbeFailure | null 
   if (p.requireReply === null) return null;
   if (reply.length < p.minReplyLength || reply.length > p.maxReplyLength)
     return { type: 'protocol', what: `a reply of ${reply.length} bytes` };
-  return fitsMask(p.requireReply, reply) ? null : { type: 'pattern' };
+  return fitsMask(p.requireReply, reply) ? null : { type: 'reply' };
 }

@@ -3,13 +3,16 @@
  * it reports to the controller. It outlives controller and supervisor and keeps checking.
  */
 import { performance } from 'node:perf_hooks';
+import { type Addon, loadAddon } from '../../kernel/io/addon.js';
 import { monotonicClock } from '../../kernel/io/clock.js';
 import { type Logger, logUnhandled, openLogger } from '../../kernel/io/logger.js';
 import { type ProcessOptions, processOptions } from '../../kernel/io/process-options.js';
 import { type Peer, runService } from '../../kernel/io/service.js';
 import { version } from '../../kernel/io/version.js';
 import type { FromHealthcheck, ToHealthcheck } from '../messages.js';
-import { beginProbe } from '../probes/table.js';
+import { patternMatcher } from '../probes/io/patterns.js';
+import { probeRunner } from '../probes/table.js';
+import { runningClock } from '../running-clock.js';
 import { type HealthClient, type HealthLogLine, healthService } from '../service.js';
 import { sharedClock } from '../timers.js';
 import { withOldMessages } from './old-messages.js';
@@ -23,14 +26,29 @@ const logLine =
   ({ level, vs, rs, msg, fields }: HealthLogLine): void =>
     log[level]({ vs, ...(rs === null ? {} : { rs }), ...fields }, msg);
 
+/**
+ * Bodies and banners of strangers are parsed here: nothing they could do to this process starts
+ * another one. A kernel without seccomp is reported and survived.
+ */
+const restrict = (addon: Addon, log: Logger): void => {
+  try {
+    addon.restrictSystemCalls();
+  } catch (e) {
+    log.warn({ err: e }, 'system calls cannot be restricted (seccomp)');
+  }
+};
+
 const serve = async (o: ProcessOptions, log: Logger): Promise<void> => {
-  const clock = sharedClock(monotonicClock);
+  const addon = loadAddon();
+  if (typeof addon === 'string') throw new Error(addon);
+  const timers = sharedClock(monotonicClock);
+  const clock = runningClock(timers);
   const checks = healthService({
     clock,
     wallClock: () => Math.round(performance.timeOrigin + performance.now()),
     random: Math.random,
     later: (f) => void setImmediate(f),
-    begin: beginProbe,
+    begin: probeRunner(clock, patternMatcher(addon)),
     maxProbes,
     log: logLine(log),
   });
@@ -56,10 +74,11 @@ const serve = async (o: ProcessOptions, log: Logger): Promise<void> => {
     stop: async () => checks.stop(),
     onError: (reason) => log.error(reason),
   });
+  restrict(addon, log);
   setInterval(
     () =>
       service.tell(
-        { type: 'counters', counters: checks.counters(), latestTimerMs: clock.takeLatest() },
+        { type: 'counters', counters: checks.counters(), latestTimerMs: timers.takeLatest() },
         'controller',
       ),
     countersMs,

@@ -1,13 +1,15 @@
 /**
- * The kinds of probes, one row each: what a kind does on the wire. A new kind is a row here, a member of `ProbeSpec`,
- * and a file in io/.
+ * The kinds of probes, one row each: what a kind does on the wire. A new kind is a row here, a
+ * member of `ProbeSpec`, and a file in io/.
  */
 import type { BeginProbe } from '../queue.js';
+import type { RunningClock } from '../running-clock.js';
 import type { HttpProbe, ProbeKind, ProbeResult, TcpProbe, UdpProbe } from '../types.js';
 import { resultOfError } from './io/faults.js';
 import { probeHttp } from './io/http.js';
 import { probeTcp } from './io/tcp.js';
 import { probeUdp } from './io/udp.js';
+import type { ProbeEnvironment, RunProbe } from './run.js';
 
 interface SpecOf {
   readonly TCP_CHECK: TcpProbe;
@@ -16,10 +18,7 @@ interface SpecOf {
   readonly UDP_CHECK: UdpProbe;
 }
 
-/** Runs one probe to its end. An aborted signal ends it early, and its result is no longer looked at. */
-export type Probe<Spec> = (spec: Spec, signal: AbortSignal) => Promise<ProbeResult>;
-
-const table: { readonly [K in ProbeKind]: Probe<SpecOf[K]> } = {
+const table: { readonly [K in ProbeKind]: RunProbe<SpecOf[K]> } = {
   TCP_CHECK: probeTcp,
   HTTP_GET: probeHttp,
   SSL_GET: probeHttp,
@@ -28,11 +27,39 @@ const table: { readonly [K in ProbeKind]: Probe<SpecOf[K]> } = {
 
 const run = <K extends ProbeKind>(
   spec: SpecOf[K] & { readonly kind: K },
-  signal: AbortSignal,
-): Promise<ProbeResult> => table[spec.kind](spec, signal);
+  env: ProbeEnvironment,
+  ended: (r: ProbeResult) => void,
+): (() => void) => table[spec.kind](spec, env, ended);
 
-export const beginProbe: BeginProbe = (spec, ended) => {
-  const abort = new AbortController();
-  run(spec, abort.signal).then(ended, (e: unknown) => ended(resultOfError(e, '')));
-  return () => abort.abort();
+/** These may be our own doing when this process was paused; a refusal is the server's word. */
+const mayBeOurs = (r: ProbeResult): boolean => {
+  if (r.type !== 'failed') return false;
+  const { failure } = r;
+  if (failure.type === 'errno') return failure.errno === 'ECONNRESET' || failure.errno === 'EPIPE';
+  return failure.type === 'timeout' || failure.type === 'protocol';
 };
+
+/** Runs probes; a failure is `paused` where this process did not run for a part of its time. */
+export const probeRunner =
+  (clock: RunningClock, match: ProbeEnvironment['match']): BeginProbe =>
+  (spec, ended) => {
+    const release = clock.hold();
+    const pauses = clock.pauses();
+    const done = (r: ProbeResult): void => {
+      const paused = mayBeOurs(r) && clock.pauses() !== pauses;
+      release();
+      ended(paused ? { type: 'paused' } : r);
+    };
+    let cancel: () => void;
+    try {
+      cancel = run(spec, { clock, match }, done);
+    } catch (e) {
+      // Not inside the call: the caller learns of the end after it knows how to cancel.
+      const soon = setImmediate(done, resultOfError(e, ''));
+      cancel = () => clearImmediate(soon);
+    }
+    return () => {
+      release();
+      cancel();
+    };
+  };

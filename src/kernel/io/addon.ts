@@ -69,6 +69,32 @@ export interface DeviceRoute {
   readonly metric: number;
 }
 
+/** What a search may cost; a subject may be written by a stranger. */
+export interface PatternBounds {
+  /** Backtracking, nesting and memory from each place where a match may begin. */
+  readonly matchLimit: number;
+  readonly depthLimit: number;
+  readonly heapKib: number;
+  /** CPU time of the whole search. */
+  readonly cpuMs: number;
+}
+
+export interface PatternError {
+  /** Bytes into the pattern. */
+  readonly offset: number;
+  readonly message: string;
+}
+
+/**
+ * Where the first match begins, between `from` and `to` (null: the end). null: there is none. A
+ * text: why it could not be searched, a bound that was exceeded for example.
+ */
+export type CompiledPattern = (
+  subject: Uint8Array,
+  from: number,
+  to: number | null,
+) => number | null | string;
+
 export interface Addon {
   /** `onClose` gets null at end of file, or the name of the error. `fd` comes with SCM_RIGHTS and is the listener's to close. */
   readonly seqpacketConnect: (
@@ -93,6 +119,17 @@ export interface Addon {
   readonly routeAdd: (r: DeviceRoute) => void;
   readonly routeDel: (r: DeviceRoute) => void;
   readonly linkSetUp: (device: string) => void;
+  /** PCRE2; `options` by keepalived's names of them, TypeError for an unknown one. */
+  readonly patternCompile: (
+    source: string,
+    options: readonly string[],
+    bounds: PatternBounds,
+  ) => CompiledPattern | PatternError;
+  /**
+   * For good, in all threads: no other program, no other process, no privilege, no socket but of
+   * UNIX, INET and INET6, none of them raw; such system calls fail with EPERM.
+   */
+  readonly restrictSystemCalls: () => void;
   /** SCHED_RR for the JavaScript thread and the threads it starts later. */
   readonly setRealtime: (priority: number) => void;
   /** The signal this process gets when the thread that started it ends; 0: none. */
@@ -122,3 +159,32 @@ export const loadAddon = (): Addon | string => {
   const machine = `${process.platform}-${process.arch}, Node ${process.version}`;
   return `the native addon cannot be loaded (${machine}). Tried ${failures.join('; ')}. Build it by scripts/setup, or name it in KEELSON_ADDON.`;
 };
+
+/** Of every pattern of a configuration: a bad body costs one check, not the process. */
+const patternBounds: PatternBounds = {
+  matchLimit: 200_000,
+  depthLimit: 20_000,
+  heapKib: 8192,
+  cpuMs: 50,
+};
+
+/** For health checks. */
+export const patternOf = (
+  addon: Addon,
+  source: string,
+  options: readonly string[],
+): CompiledPattern | PatternError => {
+  try {
+    return addon.patternCompile(source, options, patternBounds);
+  } catch (e) {
+    return { offset: 0, message: e instanceof Error ? e.message : String(e) };
+  }
+};
+
+/** Whether a pattern of a configuration can be used: null, or what is wrong and where. */
+export const patternCheck =
+  (addon: Addon) =>
+  (source: string, options: readonly string[]): PatternError | null => {
+    const compiled = patternOf(addon, source, options);
+    return typeof compiled === 'function' ? null : compiled;
+  };

@@ -1,8 +1,17 @@
 /** Servers that behave in ways nginx does not: each on a loopback port of its own. */
 import { createServer, type Server, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { beginProbe } from '../../../src/healthcheck/probes/table.js';
+import { patternMatcher } from '../../../src/healthcheck/probes/io/patterns.js';
+import { probeRunner } from '../../../src/healthcheck/probes/table.js';
+import { runningClock } from '../../../src/healthcheck/running-clock.js';
+import { sharedClock } from '../../../src/healthcheck/timers.js';
 import type { HttpProbe, ProbeResult, ProbeSpec } from '../../../src/healthcheck/types.js';
+import { loadAddon } from '../../../src/kernel/io/addon.js';
+import { monotonicClock } from '../../../src/kernel/io/clock.js';
+
+const addon = loadAddon();
+if (typeof addon === 'string') throw new Error(addon);
+const beginProbe = probeRunner(runningClock(sharedClock(monotonicClock)), patternMatcher(addon));
 
 const timeoutMs = 300;
 
@@ -107,4 +116,49 @@ test('a cancelled probe lets go of its connection at once', async (t) => {
   let cancel = (): void => undefined;
   await closed;
   t.pass();
+});
+
+const tcp = (port: number): ProbeSpec => ({
+  kind: 'TCP_CHECK',
+  endpoint: { address: '127.0.0.1', port, bindAddress: null, bindPort: null },
+  timeoutMs,
+});
+
+test('a server that accepts and resets is up for TCP_CHECK, each time it is asked', async (t) => {
+  const port = await serve(t, (s) => void s.resetAndDestroy());
+  const results = await Promise.all(Array.from({ length: 200 }, () => run(tcp(port))));
+  t.deepEqual(
+    results.filter((r) => r.type !== 'ok'),
+    [],
+  );
+});
+
+test('a refused connection is a failure of TCP_CHECK', async (t) => {
+  const port = await serve(t, () => undefined);
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const at = other.address();
+  await new Promise((resolve) => other.close(resolve));
+  const refused = typeof at === 'object' && at !== null ? at.port : 0;
+  t.deepEqual(failure(await run(tcp(refused))), { type: 'errno', errno: 'ECONNREFUSED' });
+  t.is((await run(tcp(port))).type, 'ok');
+});
+
+test('a body that a pattern cannot cope with fails the check and costs little time', async (t) => {
+  const body = `${'a'.repeat(5000)}b`;
+  const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const port = await serve(t, onRequest(answer));
+  const pattern = {
+    source: '(a+)+$',
+    options: [],
+    mustMatch: true,
+    minOffset: 0,
+    maxOffset: null,
+  };
+  const urls = [
+    { path: '/', status: [], digest: null, pattern, host: null, serverName: null },
+  ] as const;
+  const r = await run(get(port, { urls }));
+  t.is(r.type, 'failed');
+  t.regex(JSON.stringify(failure(r)), /the regular expression/);
 });

@@ -68,6 +68,7 @@ const udp = (port: number, requireReply: string | null): ProbeSpec => ({
   minReplyLength: 0,
   maxReplyLength: 255,
 });
+const tls = { kind: 'SSL_GET', endpoint: to(httpsPort) } as const;
 const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
 
 const news =
@@ -142,7 +143,6 @@ async function checking(
 
 test.serial('nginx is found up by every kind of probe', async (t) => {
   const digest = md5('healthy\n');
-  const tls = { kind: 'SSL_GET', endpoint: to(httpsPort) } as const;
   const probes = {
     tcp: tcp(to(httpPort)),
     bound: tcp(to(httpPort, { bindAddress: checkerAddress, bindPort: 34_567 })),
@@ -152,7 +152,7 @@ test.serial('nginx is found up by every kind of probe', async (t) => {
     moved: get({ path: '/moved', status: [{ from: 301, to: 302 }] }),
     vhost: get({ path: '/host', host: 'www.example', digest: md5('host=www.example sni=\n') }),
     pattern: get({
-      pattern: { source: '^heal', flags: '', mustMatch: true, minOffset: 0, maxOffset: 0 },
+      pattern: { source: '^heal', options: [], mustMatch: true, minOffset: 0, maxOffset: 0 },
     }),
     several: get({}, { urls: [url, { ...url, path: '/host' }] }),
     tls: get({ digest }, tls),
@@ -255,6 +255,36 @@ test.serial('silence is good for UDP_CHECK unless a reply is required', async (t
   t.regex(
     (await strict.heard(news(false, 'strict'), patienceMs)).reason,
     /no answer within 500 ms/,
+  );
+});
+
+test.serial(
+  'a bindto that is not here is a verdict after some runs, with the reason',
+  async (t) => {
+    const away = to(httpPort, { bindAddress: '10.213.0.99' });
+    const h = await checking(t, { rs: tcp(away) }, false);
+    const down = await h.heard(news(false), patienceMs);
+    t.is(
+      down.reason,
+      'TCP_CHECK could not be made 3 times: the local address 10.213.0.99 (bindto) is not on this host',
+    );
+  },
+);
+
+test.serial('a short stop of the process takes no server out', async (t) => {
+  const h = await checking(t, { tcp: tcp(to(httpPort)), http: get({}), tls: get({}, tls) }, true);
+  for (const id of ['tcp', 'http', 'tls']) await h.heard(news(true, id), patienceMs);
+  for (let n = 0; n < 5; n++) {
+    h.process.kill('SIGSTOP');
+    await pause(timeoutMs * 2);
+    h.process.kill('SIGCONT');
+    await pause(times.delayLoopMs + 37 * n);
+  }
+  h.reconnect();
+  const whole = await h.heard(isWhole, patienceMs);
+  t.deepEqual(
+    whole.realServers.map((r) => [r.rs, r.up, r.reason.replace(/^\w+ /, '')]),
+    ['tcp', 'http', 'tls'].map((rs) => [rs, true, 'success']),
   );
 });
 

@@ -129,14 +129,86 @@ test('runs keep their phase, however long the answers take', (t) => {
   }
 });
 
-test('a fault of our own is not counted against the server', (t) => {
-  const r = live(checkerConfig, start, 60_000, () => ({
-    type: 'inconclusive',
-    errno: 'EADDRNOTAVAIL',
-  }));
-  t.true(r.state.up);
-  t.deepEqual(r.reports, []);
-  t.is(r.probes.length, 6);
+const fault = (errno: string): ProbeResult => ({ type: 'inconclusive', errno });
+
+test('a probe that cannot be made leaves the verdict for some runs, then it is one: down', (t) => {
+  const r = live(checkerConfig, start, 100_000, () => fault('EADDRNOTAVAIL'));
+  t.deepEqual(
+    r.reports.map((x) => [x.at, x.up]),
+    [[23_500, false]],
+  );
+  t.regex(r.reports[0]?.reason ?? '', /could not be made 3 times/);
+  const patient = live(checkerConfig, start, 60_000, () => fault('EMFILE'));
+  t.deepEqual(patient.reports, []);
+  const ended = live(checkerConfig, start, 200_000, () => fault('EMFILE'));
+  t.deepEqual(
+    ended.reports.map((x) => x.at),
+    [93_500],
+  );
+});
+
+test('a fault of our own that passes is forgotten; the first success brings the server back', (t) => {
+  const passing = live(checkerConfig, start, 200_000, (n) => (n % 3 === 0 ? ok : fault('EMFILE')));
+  t.deepEqual(passing.reports, []);
+  const back = live(checkerConfig, start, 60_000, (n) => (n > 4 ? ok : fault('EADDRNOTAVAIL')));
+  t.deepEqual(
+    back.reports.map((x) => x.up),
+    [false, true],
+  );
+});
+
+test('why a probe cannot be made is logged once, not at each run', (t) => {
+  let state = newChecker(checkerConfig);
+  const logs: string[] = [];
+  const feed = (i: CheckerInput | { type: 'tick' }, at: number): void => {
+    const [next, effects] = checker.step(state, i, millis(at));
+    state = next;
+    for (const e of effects) if (e.type === 'log') logs.push(e.msg);
+  };
+  feed({ type: 'start', random: 0 }, 0);
+  for (let n = 1; n <= 20; n++) {
+    feed({ type: 'tick' }, n * 10_000);
+    feed({ type: 'probeResult', id: n, result: fault('EADDRNOTAVAIL') }, n * 10_000 + 1);
+  }
+  t.is(logs.length, 2);
+});
+
+test('a probe during which this process was paused is repeated at once, within bounds', (t) => {
+  const paused = { type: 'paused' } as const;
+  const once = live(checkerConfig, start, 3500, (n) => (n === 1 ? paused : refused));
+  t.deepEqual(once.probes, [3500, 3500]);
+  t.is(once.reports.length, 1);
+  const always = live(checkerConfig, start, 13_500, () => paused);
+  t.deepEqual(always.probes, [3500, 3500, 3500, 3500, 13_500, 13_500, 13_500, 13_500]);
+  t.deepEqual(always.reports, []);
+});
+
+test('law: pauses change no verdict: they only delay it', (t) => {
+  const answers = fc.array(fc.constantFrom<ProbeResult>(ok, refused), { maxLength: 20 });
+  fc.assert(
+    fc.property(answers, fc.infiniteStream(fc.boolean()), (wanted, pauses) => {
+      const verdicts = (paused: boolean) => {
+        let at = 0;
+        let row = 0;
+        const r = live(checkerConfig, start, 250_000, () => {
+          // Fewer in a row than the bound: each is repeated until it counts.
+          if (paused && row < 3 && pauses.next().value === true) {
+            row++;
+            return { type: 'paused' };
+          }
+          row = 0;
+          return wanted[at++] ?? ok;
+        });
+        return r.reports.map(({ up, reason }) => ({ up, reason }));
+      };
+      t.deepEqual(verdicts(true), verdicts(false));
+    }),
+  );
+});
+
+test('no configuration makes a checker do nothing but probe', (t) => {
+  const r = live({ ...checkerConfig, delayLoopMs: 0.001, warmupMs: 0 }, start, 2000, () => ok);
+  t.true(r.probes.length <= 21, `${r.probes.length}`);
 });
 
 test('the answer to a cancelled probe changes nothing', (t) => {
@@ -235,7 +307,12 @@ test('a changed weight is told without a change of state', (t) => {
 });
 
 const random = fc.double({ min: 0, max: 0.999, noNaN: true });
-const result = fc.constantFrom<ProbeResult>(ok, refused, { type: 'inconclusive', errno: 'EMFILE' });
+const result = fc.constantFrom<ProbeResult>(
+  ok,
+  refused,
+  { type: 'inconclusive', errno: 'EMFILE' },
+  { type: 'paused' },
+);
 const input: fc.Arbitrary<CheckerInput | { readonly type: 'tick' }> = fc.oneof(
   { weight: 6, arbitrary: fc.constant({ type: 'tick' } as const) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('start' as const), random }) },

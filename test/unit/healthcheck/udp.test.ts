@@ -15,8 +15,8 @@ test('a reply is compared with the mask, in which x fits every digit', (t) => {
   t.is(judged('deadbeef'), null);
   t.is(judged('DExxbe'), null);
   t.is(judged(''), null);
-  t.deepEqual(judged('deadbeee'), { type: 'pattern' });
-  t.deepEqual(judged('deadbeefxx'), { type: 'pattern' });
+  t.deepEqual(judged('deadbeee'), { type: 'reply' });
+  t.deepEqual(judged('deadbeefxx'), { type: 'reply' });
 });
 
 test('lengths bind only where a reply is required', (t) => {

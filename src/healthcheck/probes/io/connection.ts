@@ -1,8 +1,10 @@
 /**
- * One TCP connection of a probe: opened from the wanted local address, watched for silence, closed with a reset so that
- * thousands of probes leave no TIME_WAIT behind, and settled exactly once.
+ * One TCP connection of a probe: opened from the wanted local address, watched for silence, closed
+ * with a reset so that thousands of probes leave no TIME_WAIT behind, and settled exactly once.
  */
 import { connect, type Socket, type TcpSocketConnectOpts } from 'node:net';
+import type { Clock } from '../../../kernel/driver.js';
+import { after, type Millis, millis } from '../../../kernel/machine.js';
 import type { Endpoint, ProbeResult } from '../../types.js';
 import { resultOfError, timedOut } from './faults.js';
 
@@ -14,7 +16,8 @@ export interface Exchange {
   readonly totalMs: number;
   /** Names the part of the probe in a failure. */
   readonly where: string;
-  readonly signal: AbortSignal;
+  /** Stands still while this process does not run. */
+  readonly clock: Clock;
 }
 
 export interface Connection {
@@ -33,28 +36,53 @@ const connectOptions = (e: Endpoint): TcpSocketConnectOpts => ({
   ...(e.bindPort === null ? {} : { localPort: e.bindPort }),
 });
 
-/** `talk` is called once, as soon as the connection stands. */
-export function exchange(x: Exchange, talk: (c: Connection) => void): Promise<ProbeResult> {
-  return new Promise((resolve) => {
-    const socket = connect(connectOptions(x.endpoint));
-    const abort = (): void => settle({ type: 'inconclusive', errno: 'ECANCELED' });
-    const silence = setTimeout(() => settle(timedOut(x.timeoutMs, x.where)), x.timeoutMs);
-    const total = setTimeout(() => settle(timedOut(x.totalMs, x.where)), x.totalMs);
-    const settle = (r: ProbeResult): void => {
-      clearTimeout(silence);
-      clearTimeout(total);
-      x.signal.removeEventListener('abort', abort);
-      if (socket.connecting) socket.destroy();
-      else socket.resetAndDestroy();
-      resolve(r);
-    };
-    const fail = (e: unknown): void => settle(resultOfError(e, x.where));
-    x.signal.addEventListener('abort', abort);
-    socket.on('error', fail);
-    socket.once('connect', () => {
-      silence.refresh();
-      talk({ socket, settle, fail, alive: () => silence.refresh() });
+const nothing = (): void => undefined;
+
+/** `talk` is called once, as soon as the connection stands; the answer ends the exchange early. */
+export function exchange(
+  x: Exchange,
+  talk: (c: Connection) => void,
+  ended: (r: ProbeResult) => void,
+): () => void {
+  const { clock } = x;
+  const socket = connect(connectOptions(x.endpoint));
+  const endsAt = after(clock.now(), x.totalMs);
+  let silentUntil = after(clock.now(), x.timeoutMs);
+  let settled = false;
+  let disarm = nothing;
+
+  // One timer, moved only when it is due: what arrives costs nothing.
+  const dueAt = (): Millis => millis(Math.min(silentUntil, endsAt));
+  const arm = (): void => {
+    disarm = clock.wakeAt(dueAt(), () => {
+      const now = clock.now();
+      if (now >= endsAt) settle(timedOut(x.totalMs, x.where));
+      else if (now >= silentUntil) settle(timedOut(x.timeoutMs, x.where));
+      else arm();
     });
-    if (x.signal.aborted) abort();
+  };
+  const close = (): void => {
+    settled = true;
+    disarm();
+    if (socket.connecting) socket.destroy();
+    else socket.resetAndDestroy();
+  };
+  const settle = (r: ProbeResult): void => {
+    if (settled) return;
+    close();
+    ended(r);
+  };
+  const alive = (): void => {
+    silentUntil = after(clock.now(), x.timeoutMs);
+  };
+  const fail = (e: unknown): void => settle(resultOfError(e, x.where));
+  socket.on('error', fail);
+  socket.once('connect', () => {
+    alive();
+    if (!settled) talk({ socket, settle, fail, alive });
   });
+  arm();
+  return () => {
+    if (!settled) close();
+  };
 }

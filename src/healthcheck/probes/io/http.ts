@@ -1,4 +1,7 @@
-/** HTTP_GET and SSL_GET: each url in turn over a connection of its own; bytes go to the reader, the body to MD5. */
+/**
+ * HTTP_GET and SSL_GET: each url in turn over a connection of its own. The bytes go to the reader,
+ * the body to MD5 and, up to a bound, to the pattern.
+ */
 import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
@@ -12,6 +15,7 @@ import {
   startReading,
 } from '../../http.js';
 import type { HttpProbe, HttpUrl, ProbeFailure, ProbeResult } from '../../types.js';
+import type { ProbeEnvironment, RunProbe } from '../run.js';
 import { type Connection, exchange } from './connection.js';
 import { success } from './faults.js';
 
@@ -36,7 +40,7 @@ const overTls = (c: Connection, serverName: string | null): Duplex =>
     ...(serverName === null ? {} : { servername: serverName }),
   });
 
-function converse(p: HttpProbe, url: HttpUrl, c: Connection): void {
+function converse(p: HttpProbe, url: HttpUrl, c: Connection, env: ProbeEnvironment): void {
   const stream = p.kind === 'SSL_GET' ? overTls(c, url.serverName) : c.socket;
   const md5 = url.digest === null ? null : createHash('md5');
   const kept: Buffer[] = [];
@@ -57,11 +61,15 @@ function converse(p: HttpProbe, url: HttpUrl, c: Connection): void {
   });
   const verdict = (r: Ended): ProbeResult => {
     if (r.tag === 'bad') return blame({ type: 'protocol', what: r.what });
-    const text = Buffer.concat(kept).toString('latin1');
-    const failure = judge(url, { status: r.status, digest: md5?.digest('hex') ?? '', text });
+    const answer = {
+      status: r.status,
+      digest: md5?.digest('hex') ?? '',
+      body: Buffer.concat(kept),
+    };
+    const failure = judge(url, answer, env.match);
     return failure === null ? success : blame(failure);
   };
-  /** Runs once at most: the stream is let go of before the verdict. */
+  /** Runs at most once: the stream's listeners are removed before the verdict. */
   const conclude = (): void => {
     if (reading.tag !== 'bad' && reading.tag !== 'done') return;
     stream.off('data', received).off('end', closed);
@@ -84,19 +92,26 @@ function converse(p: HttpProbe, url: HttpUrl, c: Connection): void {
   stream.write(request(p, url));
 }
 
-export async function probeHttp(p: HttpProbe, signal: AbortSignal): Promise<ProbeResult> {
-  for (const url of p.urls) {
-    const result = await exchange(
+export const probeHttp: RunProbe<HttpProbe> = (p, env, ended) => {
+  let cancel: () => void = () => undefined;
+  const ask = (at: number): void => {
+    const url = p.urls[at];
+    if (url === undefined) {
+      ended(success);
+      return;
+    }
+    cancel = exchange(
       {
         endpoint: p.endpoint,
         timeoutMs: p.timeoutMs,
         totalMs: p.timeoutMs * silencesPerExchange,
         where: url.path,
-        signal,
+        clock: env.clock,
       },
-      (c) => converse(p, url, c),
+      (c) => converse(p, url, c, env),
+      (r) => (r.type === 'ok' ? ask(at + 1) : ended(r)),
     );
-    if (result.type !== 'ok') return result;
-  }
-  return success;
-}
+  };
+  ask(0);
+  return () => cancel();
+};

@@ -1,45 +1,46 @@
 /** UDP_CHECK: an ICMP refusal is a failure; silence is good unless a reply is required. */
+import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { DgramAsPromised, type SocketAsPromised, TimeoutError } from 'dgram-as-promised';
+import { after } from '../../../kernel/machine.js';
 import type { ProbeResult, UdpProbe } from '../../types.js';
 import { judgeReply, udpPayload } from '../../udp.js';
+import type { RunProbe } from '../run.js';
 import { resultOfError, success, timedOut } from './faults.js';
 
-/** Connected, so that the kernel hands ICMP errors to this socket and drops what others send. */
-const connected = (s: SocketAsPromised, p: UdpProbe): Promise<void> =>
-  new Promise((resolve, reject) => {
-    s.socket.once('error', reject);
-    s.socket.connect(p.endpoint.port, p.endpoint.address, () => {
-      s.socket.off('error', reject);
-      resolve();
-    });
+export const probeUdp: RunProbe<UdpProbe> = (p, { clock }, ended) => {
+  const { address, port, bindAddress, bindPort } = p.endpoint;
+  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+  let settled = false;
+  const close = (): void => {
+    settled = true;
+    disarm();
+    socket.close();
+  };
+  const settle = (r: ProbeResult): void => {
+    if (settled) return;
+    close();
+    ended(r);
+  };
+  const disarm = clock.wakeAt(after(clock.now(), p.timeoutMs), () =>
+    settle(p.requireReply === null ? success : timedOut(p.timeoutMs, '')),
+  );
+  const fail = (e: unknown): void => settle(resultOfError(e, ''));
+  // Connected, so that the kernel hands ICMP errors to this socket and drops what others send.
+  const talk = (): void => {
+    if (!settled) socket.connect(port, address, () => settled || socket.send(udpPayload(p)));
+  };
+  socket.on('error', fail);
+  socket.on('message', (reply) => {
+    const failure = judgeReply(p, reply);
+    settle(failure === null ? success : { type: 'failed', failure, where: '' });
   });
-
-async function ask(s: SocketAsPromised, p: UdpProbe): Promise<ProbeResult> {
-  const { bindAddress, bindPort } = p.endpoint;
-  if (bindAddress !== null || bindPort !== null)
-    await s.bind(bindPort ?? 0, bindAddress ?? undefined);
-  await connected(s, p);
-  const reply = s.setTimeout(p.timeoutMs).recv();
-  s.socket.send(udpPayload(p));
-  const packet = await reply;
-  if (packet === undefined) return { type: 'inconclusive', errno: 'ECANCELED' };
-  const failure = judgeReply(p, packet.msg);
-  return failure === null ? success : { type: 'failed', failure, where: '' };
-}
-
-export async function probeUdp(p: UdpProbe, signal: AbortSignal): Promise<ProbeResult> {
-  const socket = DgramAsPromised.createSocket({
-    type: isIPv6(p.endpoint.address) ? 'udp6' : 'udp4',
-    signal,
-  });
-  try {
-    return await ask(socket, p);
-  } catch (e) {
-    if (!(e instanceof TimeoutError)) return resultOfError(e, '');
-    return p.requireReply === null ? success : timedOut(p.timeoutMs, '');
-  } finally {
-    // An abort has closed it already.
-    await socket.close().catch(() => undefined);
-  }
-}
+  if (bindAddress === null && bindPort === null) talk();
+  else
+    socket.bind(
+      { port: bindPort ?? 0, ...(bindAddress === null ? {} : { address: bindAddress }) },
+      talk,
+    );
+  return () => {
+    if (!settled) close();
+  };
+};
