@@ -2,13 +2,16 @@
  * The healthcheck process: the checks on Node's clock and sockets, and a socket of its own on which
  * it reports to the controller. It outlives controller and supervisor and keeps checking.
  */
+import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { type Addon, loadAddon } from '../../kernel/io/addon.js';
 import { monotonicClock } from '../../kernel/io/clock.js';
+import { openJournal } from '../../kernel/io/journal.js';
 import { type Logger, logUnhandled, openLogger } from '../../kernel/io/logger.js';
 import { type ProcessOptions, processOptions } from '../../kernel/io/process-options.js';
 import { type Peer, runService } from '../../kernel/io/service.js';
 import { version } from '../../kernel/io/version.js';
+import { checkerKind, virtualServerKind } from '../journal.js';
 import type { FromHealthcheck, ToHealthcheck } from '../messages.js';
 import { patternMatcher } from '../probes/io/patterns.js';
 import { probeRunner } from '../probes/table.js';
@@ -20,6 +23,8 @@ import { withOldMessages } from './old-messages.js';
 /** Descriptors are the limit: Node raises its soft limit to the hard one, which is far above this. */
 const maxProbes = 8192;
 const countersMs = 1000;
+/** All servers flapping at once must not fill a file system in memory. */
+const journalBytesPerSecond = 256 * 1024;
 
 const logLine =
   (log: Logger) =>
@@ -42,6 +47,14 @@ const serve = async (o: ProcessOptions, log: Logger): Promise<void> => {
   const addon = loadAddon();
   if (typeof addon === 'string') throw new Error(addon);
   const timers = sharedClock(monotonicClock);
+  const journal = openJournal({
+    path: join(dirname(o.socketPath), 'journal.jsonl'),
+    process: 'healthcheck',
+    version,
+    bytesPerSecond: journalBytesPerSecond,
+    report: (trouble) => log.warn(trouble ?? 'the journal can be written again'),
+  });
+  process.on('exit', () => journal.flushNow());
   const clock = runningClock(timers);
   const checks = healthService({
     clock,
@@ -51,6 +64,10 @@ const serve = async (o: ProcessOptions, log: Logger): Promise<void> => {
     begin: probeRunner(clock, patternMatcher(addon)),
     maxProbes,
     log: logLine(log),
+    journal: {
+      checker: (unit) => journal.machine(checkerKind, unit),
+      virtualServer: (unit) => journal.machine(virtualServerKind, unit),
+    },
   });
   const clients = new Map<Peer<FromHealthcheck>, HealthClient>();
   const service = await runService<ToHealthcheck, FromHealthcheck>({
