@@ -18,7 +18,6 @@ import { probeRunner } from '../probes/table.js';
 import { runningClock } from '../running-clock.js';
 import { type HealthClient, type HealthLogLine, healthService } from '../service.js';
 import { sharedClock } from '../timers.js';
-import { withOldMessages } from './old-messages.js';
 
 /** Descriptors are the limit: Node raises its soft limit to the hard one, which is far above this. */
 const maxProbes = 8192;
@@ -80,7 +79,7 @@ const serve = async (o: ProcessOptions, log: Logger): Promise<void> => {
       if (peer.role === 'controller')
         clients.set(
           peer,
-          withOldMessages((m) => void peer.send(m), checks.attach),
+          checks.attach((m) => void peer.send(m)),
         );
     },
     onMessage: (m, from) => clients.get(from)?.receive(m),

@@ -1,5 +1,4 @@
 /** A process that restricts itself and then tries what it must not be able to do; prints JSON. */
-import { fork, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { closeSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -12,6 +11,7 @@ import { probeRunner } from '../../../src/healthcheck/probes/table.js';
 import { runningClock } from '../../../src/healthcheck/running-clock.js';
 import { loadAddon } from '../../../src/kernel/io/addon.js';
 import { monotonicClock } from '../../../src/kernel/io/clock.js';
+import { askProgram, forkModule } from '../programs/programs.js';
 
 const loaded = loadAddon();
 if (typeof loaded === 'string') throw new Error(loaded);
@@ -42,7 +42,7 @@ addon.restrictSystemCalls();
 
 const forked = await new Promise<string>((resolve) => {
   try {
-    const child = fork(fileURLToPath(import.meta.url));
+    const child = forkModule(fileURLToPath(import.meta.url));
     child.once('error', (e) => resolve(String(Reflect.get(e, 'code'))));
     child.once('exit', () => resolve('done'));
   } catch (e) {
@@ -77,7 +77,7 @@ const thread = await new Promise<string>((resolve) => {
   w.once('error', (e) => resolve(String(e)));
 });
 const report = {
-  spawn: String(Reflect.get(spawnSync('/bin/true').error ?? {}, 'code')),
+  spawn: String(Reflect.get(askProgram([process.execPath, '--version']).error ?? {}, 'code')),
   fork: forked,
   raw: codeOf(() =>
     addon.rawSocketOpen({
