@@ -84,7 +84,7 @@ const livingServers = (
   for (const { server, name } of x.servers) {
     const state = stateOf(health, server, name);
     if (state.up) living.push(entryOf(x.v, server, state.weight));
-    else if (server.inhibitOnFailure || x.v.inhibitOnFailure) living.push(entryOf(x.v, server, 0));
+    else if (server.inhibitOnFailure) living.push(entryOf(x.v, server, 0));
   }
   return living;
 };

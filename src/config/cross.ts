@@ -1,55 +1,85 @@
-/** What only both files together can tell: names that must exist, things that must not be there twice, forms not supported yet. */
+/**
+ * What only both files together can tell: names that must exist, things that must not be there twice,
+ * forms that are not supported yet. Names are looked up in an index; nothing here is quadratic.
+ */
 import { endpoint } from '../net/endpoint.js';
 import type { Config } from './config.js';
 import type { Place } from './diagnostics.js';
+import type { Device } from './dpvs/types.js';
 import { matchFamily } from './keepalived/match.js';
-import type { LocalAddressGroup, VirtualServer, VrrpInstance } from './keepalived/types.js';
+import type {
+  LocalAddressGroup,
+  VirtualServer,
+  VirtualServerGroup,
+  VrrpInstance,
+} from './keepalived/types.js';
 import type { Report } from './text.js';
-
-const supportedSchedulers = [
-  'rr',
-  'wrr',
-  'wlc',
-  'lc',
-  'sed',
-  'nq',
-  'sh',
-  'dh',
-  'fo',
-  'ovf',
-  'conhash',
-  'mh',
-];
 
 const isIpv6 = (address: string): boolean => address.includes(':');
 
 type Endpoint = { readonly address: string; readonly port: number };
 type Say = (place: Place, message: string, hint?: string) => void;
 
-const checkInstance = (config: Config, i: VrrpInstance, error: Say, warn: Say): void => {
-  const devices = config.dpvs.devices;
-  const names = devices.map((d) => d.name).join(', ');
-  if (i.dpdkInterface !== null && !devices.some((d) => d.name === i.dpdkInterface))
-    error(
-      i.place,
-      `dpdk_interface ${i.dpdkInterface} is no device of dpvs.conf`,
-      `it has ${names}`,
-    );
-  if (i.dpdkInterface === null && !devices.some((d) => d.kniName === i.interface))
+/** A local_address_group by the families it can lead to. */
+interface Locals {
+  readonly name: string;
+  readonly has4: boolean;
+  readonly has6: boolean;
+}
+
+interface Index {
+  readonly devices: ReadonlyMap<string, Device>;
+  readonly kernelNames: ReadonlySet<string>;
+  readonly locals: ReadonlyMap<string, Locals>;
+  readonly localAddresses: ReadonlySet<string>;
+  readonly groups: ReadonlyMap<string, VirtualServerGroup>;
+  /** Addresses the files give to the node: SNAT lets packets out with these. */
+  readonly own: ReadonlySet<string>;
+}
+
+const indexOf = ({ dpvs, keepalived }: Config): Index => {
+  const { localAddressGroups, virtualServerGroups, staticAddresses, vrrpInstances } = keepalived;
+  const own = new Set(staticAddresses.map((a) => a.address));
+  for (const i of vrrpInstances)
+    for (const list of [i.virtualAddresses, i.excludedAddresses])
+      for (const a of list) own.add(a.address);
+  const locals = (g: LocalAddressGroup): Locals => ({
+    name: g.name,
+    has4: g.addresses.some((a) => !isIpv6(a.address)),
+    has6: g.addresses.some((a) => isIpv6(a.address)),
+  });
+  return {
+    devices: new Map(dpvs.devices.map((d) => [d.name, d])),
+    kernelNames: new Set(dpvs.devices.map((d) => d.kniName)),
+    locals: new Map(localAddressGroups.map((g) => [g.name, locals(g)])),
+    localAddresses: new Set(localAddressGroups.flatMap((g) => g.addresses.map((a) => a.address))),
+    groups: new Map(virtualServerGroups.map((g) => [g.name, g])),
+    own,
+  };
+};
+
+const listed = (x: Index): string =>
+  x.devices.size === 0 ? 'it has no device' : `it has ${[...x.devices.keys()].join(', ')}`;
+
+const checkInstance = (x: Index, i: VrrpInstance, error: Say, warn: Say): void => {
+  if (i.dpdkInterface !== null && !x.devices.has(i.dpdkInterface))
+    error(i.place, `dpdk_interface ${i.dpdkInterface} is no device of dpvs.conf`, listed(x));
+  if (i.dpdkInterface === null && !x.kernelNames.has(i.interface))
     warn(
       i.place,
       `${i.name}: ${i.interface} belongs to no device and there is no dpdk_interface`,
-      'the data plane will not take its addresses',
+      `the data plane will not take its addresses; name a device by dpdk_interface, ${listed(x)}`,
     );
-  for (const a of i.virtualAddresses)
-    if (isIpv6(a.address))
-      error(
-        a.place,
-        `${a.address}: VRRP over IPv6 is not supported yet`,
-        'an instance of IPv4 can hold it as virtual_ipaddress_excluded',
-      );
-  for (const peer of i.unicastPeers)
-    if (isIpv6(peer)) error(i.place, `unicast_peer ${peer}: VRRP over IPv6 is not supported yet`);
+  const six = i.virtualAddresses.find((a) => isIpv6(a.address));
+  if (six !== undefined)
+    error(
+      six.place,
+      `${six.address}: VRRP over IPv6 is not supported yet`,
+      'an instance of IPv4 can hold it as virtual_ipaddress_excluded',
+    );
+  const peer = six === undefined ? i.unicastPeers.find(isIpv6) : undefined;
+  if (peer !== undefined)
+    error(i.place, `unicast_peer ${peer}: VRRP over IPv6 is not supported yet`);
 };
 
 /** Forms that are read but not built yet; each with what to do instead. */
@@ -57,21 +87,16 @@ const unsupported = (v: VirtualServer): readonly (readonly [string, string | und
   ...(v.protocol.startsWith('ICMP') && v.target.kind !== 'match'
     ? [[`protocol ${v.protocol} without a match`, 'use TCP, UDP or SCTP'] as const]
     : []),
-  ...(supportedSchedulers.includes(v.scheduler)
-    ? []
-    : [[`lb_algo ${v.scheduler}`, `use one of ${supportedSchedulers.join(', ')}`] as const]),
-  ...(v.synProxy ? [['syn_proxy', undefined] as const] : []),
+  ...(v.synProxy
+    ? [['syn_proxy', 'servers would meet every SYN; take it out if that is meant'] as const]
+    : []),
 ];
 
 /** Each real server of FNAT needs a local address of its family to be reached from. */
-const checkLocalFamilies = (
-  v: VirtualServer,
-  group: LocalAddressGroup | undefined,
-  error: Say,
-): void => {
+const checkLocalFamilies = (v: VirtualServer, group: Locals | undefined, error: Say): void => {
   if (v.forwarding !== 'FNAT' || group === undefined) return;
   for (const r of v.realServers)
-    if (group.addresses.every((a) => isIpv6(a.address) !== isIpv6(r.address)))
+    if (isIpv6(r.address) ? !group.has6 : !group.has4)
       error(
         r.place,
         `${r.address}: no local address of its family`,
@@ -79,30 +104,31 @@ const checkLocalFamilies = (
       );
 };
 
-const checkForwarding = (config: Config, v: VirtualServer, error: Say): void => {
-  const group = config.keepalived.localAddressGroups.find((g) => g.name === v.localAddressGroup);
+const checkForwarding = (x: Index, v: VirtualServer, error: Say): void => {
+  const group = v.localAddressGroup === null ? undefined : x.locals.get(v.localAddressGroup);
   for (const [what, hint] of unsupported(v)) error(v.place, `${what} is not supported yet`, hint);
   if (v.localAddressGroup !== null && group === undefined)
     error(v.place, `there is no local_address_group ${v.localAddressGroup}`);
-  else if (v.forwarding === 'FNAT' && (group === undefined || group.addresses.length === 0))
+  else if (v.forwarding === 'FNAT' && (group === undefined || !(group.has4 || group.has6)))
     error(v.place, 'FNAT needs local addresses', 'name a local_address_group by laddr_group_name');
   else checkLocalFamilies(v, group, error);
 };
 
-/** FNAT translates between the families, a tunnel carries IPv6 over IPv4; the rest stays in its own. */
+/** FNAT translates between families, a tunnel carries IPv6 over IPv4; the others do neither. */
 const checkFamilies = (v: VirtualServer, address: string, error: Say): void => {
-  for (const r of v.realServers) {
+  const servers = v.sorryServer === null ? v.realServers : [...v.realServers, v.sorryServer];
+  for (const r of servers) {
     const same = isIpv6(address) === isIpv6(r.address);
     if (same || v.forwarding === 'FNAT' || (v.forwarding === 'TUN' && isIpv6(address))) continue;
     error(
-      r.place,
+      'place' in r ? r.place : v.place,
       `${r.address}: lb_kind ${v.forwarding} does not lead there from ${address}`,
       'use FNAT between IPv4 and IPv6',
     );
   }
 };
 
-/** DR and TUN do not touch the port: a real server is reached at the virtual server's, whatever its own says. */
+/** DR and TUN leave the port as it is: a real server is reached at the virtual server's. */
 const checkPorts = (v: VirtualServer, port: number, warn: Say): void => {
   if (v.forwarding !== 'DR' && v.forwarding !== 'TUN') return;
   for (const r of v.realServers)
@@ -121,13 +147,6 @@ const isHost = (address: string): boolean => {
   return first !== 0 && first !== 127 && first < 224;
 };
 
-/** Addresses of the node as the files give them: what SNAT may let packets out with. */
-const ownAddresses = (config: Config): ReadonlySet<string> => {
-  const { staticAddresses, vrrpInstances } = config.keepalived;
-  const held = vrrpInstances.flatMap((i) => [...i.virtualAddresses, ...i.excludedAddresses]);
-  return new Set([...staticAddresses, ...held].map((a) => a.address));
-};
-
 const checkMatchEnds = (v: VirtualServer, family: 4 | 6, error: Say): void => {
   const ends = [v.match.source, v.match.destination].flatMap((r) => (r === null ? [] : [r]));
   const icmp = v.protocol.startsWith('ICMP');
@@ -143,21 +162,14 @@ const checkMatchEnds = (v: VirtualServer, family: 4 | 6, error: Say): void => {
 };
 
 /** The "real servers" of a match: addresses of ours to leave with. */
-const checkWayOut = (
-  config: Config,
-  v: VirtualServer,
-  family: 4 | 6,
-  error: Say,
-  warn: Say,
-): void => {
-  const own = ownAddresses(config);
+const checkWayOut = (x: Index, v: VirtualServer, family: 4 | 6, error: Say, warn: Say): void => {
   for (const r of v.realServers) {
     if (isIpv6(r.address) !== (family === 6))
       error(r.place, `${r.address} is not of the family of the match, IPv${family}`);
     if (!isHost(r.address)) error(r.place, `${r.address} cannot be an address to leave with`);
     if (r.port !== 0)
       error(r.place, `${r.address}: an address to leave with has no port`, 'write 0');
-    if (!own.has(r.address))
+    if (!x.own.has(r.address))
       warn(
         r.place,
         `${r.address} is in no virtual_ipaddress and no static_ipaddress`,
@@ -166,37 +178,31 @@ const checkWayOut = (
   }
 };
 
-const checkMatch = (config: Config, v: VirtualServer, error: Say, warn: Say): void => {
+const checkMatch = (x: Index, v: VirtualServer, error: Say, warn: Say): void => {
   const family = matchFamily(v);
   if (v.forwarding !== 'SNAT')
     error(v.place, `lb_kind ${v.forwarding} does not go with a match`, 'use SNAT');
   if (v.persistenceTimeoutMs !== null)
     error(v.place, 'persistence_timeout does not go with a match');
   for (const device of [v.match.iif, v.match.oif])
-    if (device !== null && !config.dpvs.devices.some((d) => d.name === device))
+    if (device !== null && !x.devices.has(device))
       error(v.place, `${device} is no device of dpvs.conf`);
   checkMatchEnds(v, family, error);
-  checkWayOut(config, v, family, error, warn);
+  checkWayOut(x, v, family, error, warn);
 };
 
-const checkTarget = (
-  config: Config,
-  v: VirtualServer,
-  error: Say,
-  warn: Say,
-): readonly Endpoint[] => {
+const checkTarget = (x: Index, v: VirtualServer, error: Say, warn: Say): readonly Endpoint[] => {
   const { target } = v;
   switch (target.kind) {
     case 'address':
       return [target];
     case 'group': {
-      const { virtualServerGroups } = config.keepalived;
-      const group = virtualServerGroups.find((g) => g.name === target.name);
+      const group = x.groups.get(target.name);
       if (group === undefined) error(v.place, `there is no virtual_server_group ${target.name}`);
       return group?.entries ?? [];
     }
     case 'match':
-      checkMatch(config, v, error, warn);
+      checkMatch(x, v, error, warn);
       return [];
     case 'fwmark':
       error(v.place, `virtual_server ${target.kind} is not supported yet`);
@@ -248,54 +254,62 @@ const checkProtocol = (v: VirtualServer, error: Say): void => {
   if (v.onePacket && v.protocol !== 'UDP') error(v.place, 'ops is for protocol UDP');
 };
 
-const checkVirtualServers = (config: Config, error: Say, warn: Say): void => {
+const checkVirtualServers = (config: Config, x: Index, error: Say, warn: Say): void => {
   const seen = new Map<string, Place>();
-  const locals = new Set(
-    config.keepalived.localAddressGroups.flatMap((g) => g.addresses.map((a) => a.address)),
-  );
   for (const v of config.keepalived.virtualServers) {
-    checkForwarding(config, v, error);
+    checkForwarding(x, v, error);
     if (v.target.kind === 'match')
       checkTwice(`match ${v.target.name} ${v.protocol}`, v, seen, error);
     checkProtocol(v, error);
     if (v.forwarding === 'SNAT' && v.target.kind !== 'match')
       error(v.place, 'lb_kind SNAT needs a virtual_server match', 'it takes what passes through');
-    for (const { address, port } of checkTarget(config, v, error, warn)) {
+    for (const { address, port } of checkTarget(x, v, error, warn)) {
       checkTwice(`${v.protocol} ${endpoint(address, port)}`, v, seen, error);
       if (port === 0) error(v.place, 'a virtual server on all ports is not supported yet');
       checkFamilies(v, address, error);
       checkPorts(v, port, warn);
-      checkHosts(v, address, locals, error);
+      checkHosts(v, address, x.localAddresses, error);
     }
   }
 };
 
-const checkInstances = (config: Config, error: Say, warn: Say): void => {
+const checkInstances = (config: Config, x: Index, error: Say, warn: Say): void => {
   const names = new Set(config.keepalived.vrrpInstances.map((i) => i.name));
-  for (const i of config.keepalived.vrrpInstances) checkInstance(config, i, error, warn);
+  for (const i of config.keepalived.vrrpInstances) checkInstance(x, i, error, warn);
+  const groupOf = new Map<string, string>();
   for (const g of config.keepalived.vrrpSyncGroups)
-    for (const m of g.members)
+    for (const m of g.members) {
       if (!names.has(m))
         error(g.place, `vrrp_sync_group ${g.name}: there is no vrrp_instance ${m}`);
+      const other = groupOf.get(m);
+      if (other !== undefined) error(g.place, `${m} is in vrrp_sync_group ${other} already`);
+      groupOf.set(m, g.name);
+    }
 };
 
-const checkLocalAddresses = (config: Config, error: Say): void => {
-  const isDevice = (name: string): boolean => config.dpvs.devices.some((d) => d.name === name);
+/** One error for each name that is no device, at the first group that uses it. */
+const checkLocalAddresses = (config: Config, x: Index, error: Say): void => {
+  const known = new Set(x.devices.keys());
   for (const g of config.keepalived.localAddressGroups)
     for (const a of g.addresses) {
-      if (!isDevice(a.device))
-        error(g.place, `local address ${a.address}: ${a.device} is no device of dpvs.conf`);
+      if (!known.has(a.device))
+        error(
+          g.place,
+          `local address ${a.address}: ${a.device} is no device of dpvs.conf`,
+          listed(x),
+        );
+      known.add(a.device);
     }
 };
 
 export const crossChecks = (config: Config, report: Report): void => {
-  const at = (place: Place) => ({ place, length: 1 });
   const error: Say = (place, message, hint) =>
-    report.add('error', 'KS_CONF_CHECK', at(place), message, { hint });
+    report.add('error', 'KS_CONF_CHECK', { ...place, length: 1 }, message, { hint });
   const warn: Say = (place, message, hint) =>
-    report.add('warning', 'KS_CONF_CHECK', at(place), message, { hint });
-  checkInstances(config, error, warn);
-  checkLocalAddresses(config, error);
+    report.add('warning', 'KS_CONF_CHECK', { ...place, length: 1 }, message, { hint });
+  const x = indexOf(config);
+  checkInstances(config, x, error, warn);
+  checkLocalAddresses(config, x, error);
   checkVirtualAddresses(config, error);
-  checkVirtualServers(config, error, warn);
+  checkVirtualServers(config, x, error, warn);
 };

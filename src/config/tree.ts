@@ -1,103 +1,16 @@
 /**
- * Words and braces to a tree. Braces split a line anywhere outside quotes; a block may begin on the line after its keyword, and its first entry may stand
- * on the brace's line (keepalived.md 1.1 items 6 and 8).
+ * Words and braces to a tree. Braces split a line anywhere outside quotes; a block may begin on the
+ * line after its keyword, and its first entry may stand on the brace's line (keepalived.md 1.1 items
+ * 6 and 8). Blocks of the top level are handed over as soon as they are closed, so that the tree of a
+ * large file never exists as a whole.
  */
-import { columnOf, type Node, type Report, type SourceLine, type Word } from './text.js';
+import type { Node, Report, SourceLine, Word } from './text.js';
+import type { Unclosed } from './unclosed.js';
+import { unescaped } from './unescape.js';
+import { closeBrace, isBlank, isComment, openBrace, plainEnd, scanned, wordOf } from './words.js';
 
-type Token = { readonly type: 'word' | 'open' | 'close'; readonly word: Word };
-
-const blanks: ReadonlySet<string> = new Set(' \t\f\r\v\n');
-
-interface Scan {
-  readonly line: SourceLine;
-  readonly comment: ReadonlySet<string>;
-  readonly report: Report;
-}
-
-const placeAt = ({ line }: Scan, i: number) => ({
-  file: line.file,
-  line: line.line,
-  column: columnOf(line, i),
-});
-
-const wordOf = (s: Scan, from: number, to: number, text: string, quoted: boolean): Word => {
-  const place = placeAt(s, from);
-  const end = placeAt(s, Math.max(from, to - 1)).column;
-  return { text, place, length: Math.max(1, end - place.column + 1), quoted };
-};
-
-/** What a character means in a word: taken as it is, an escape, a quote, or the word's end. */
-const meaning = (
-  s: Scan,
-  i: number,
-  inside: boolean,
-): 'take' | 'escape' | 'quote' | 'end' | 'comment' => {
-  const c = s.line.text[i] ?? '';
-  if (c === '"') return 'quote';
-  if (inside) return 'take';
-  if (c === '\\' && s.comment.has(s.line.text[i + 1] ?? '')) return 'escape';
-  if (blanks.has(c) || c === '{' || c === '}') return 'end';
-  return s.comment.has(c) ? 'comment' : 'take';
-};
-
-/** One word from `from`; a comment glued to it ends the line, which is warned of. */
-const scanWord = (s: Scan, from: number): { readonly token: Token; readonly next: number } => {
-  const { text } = s.line;
-  let value = '';
-  let inside = false;
-  let quoted = false;
-  let i = from;
-  for (; i < text.length; i++) {
-    const m = meaning(s, i, inside);
-    if (m === 'end' || m === 'comment') break;
-    if (m === 'quote') {
-      inside = !inside;
-      quoted = true;
-      continue;
-    }
-    if (m === 'escape') i++;
-    value += text[i] ?? '';
-  }
-  const word = wordOf(s, from, i, value, quoted);
-  const at = text[i] ?? '';
-  if (!inside && s.comment.has(at))
-    s.report.add(
-      'warning',
-      'KS_CONF_COMMENT_IN_VALUE',
-      wordOf(s, i, i + 1, at, false),
-      `'${at}' begins a comment here, the rest of the line is not read`,
-      { hint: `quote the word, or write \\${at}` },
-    );
-  if (inside)
-    s.report.add('error', 'KS_CONF_QUOTE', word, 'the quote is not closed on its line', {
-      expected: '"',
-    });
-  return { token: { type: 'word', word }, next: i };
-};
-
-/** Splits one line. `comment` starts a comment where it stands outside quotes; a backslash before it makes it a plain character. */
-export const tokens = (
-  line: SourceLine,
-  comment: ReadonlySet<string>,
-  report: Report,
-): readonly Token[] => {
-  const s: Scan = { line, comment, report };
-  const out: Token[] = [];
-  for (let i = 0; i < line.text.length; ) {
-    const c = line.text[i] ?? '';
-    if (comment.has(c)) break;
-    if (blanks.has(c)) i++;
-    else if (c === '{' || c === '}') {
-      out.push({ type: c === '{' ? 'open' : 'close', word: wordOf(s, i, i + 1, c, false) });
-      i++;
-    } else {
-      const { token, next } = scanWord(s, i);
-      out.push(token);
-      i = next;
-    }
-  }
-  return out;
-};
+/** Keywords whose value is one word in the manner of a script: quotes of both kinds, escapes. */
+const scriptWords: ReadonlySet<string> = new Set(['regex']);
 
 interface Open {
   readonly keyword: Word | null;
@@ -105,69 +18,173 @@ interface Open {
   readonly nodes: Node[];
 }
 
-/** The blocks that are open while a tree is built, the root first. */
-const treeBuilder = (report: Report) => {
-  const root: Open = { keyword: null, args: [], nodes: [] };
-  const stack: Open[] = [root];
-  const top = (): Open => stack.at(-1) ?? root;
+export interface TreeOptions {
+  readonly report: Report;
+  /** Takes a statement or block of the top level. */
+  readonly take: (n: Node) => void;
+  /** Which block lacks its brace, when blocks are open at the end; null: no guess but the outermost. */
+  readonly unclosed: (root: Node) => Unclosed | null;
+}
 
-  const statement = (words: readonly Word[]): void => {
-    const [keyword, ...args] = words;
-    if (keyword !== undefined) top().nodes.push({ keyword, args, block: null });
+export interface Tree {
+  readonly line: (l: SourceLine) => void;
+  readonly finish: () => void;
+}
+
+/** The blocks that are open, and what has been said in each. */
+const blocks = ({ report, take, unclosed }: TreeOptions) => {
+  const stack: Open[] = [];
+  /** A statement of the top level whose block may yet begin on the next line. */
+  let pending: Node | null = null;
+
+  const flush = (): void => {
+    if (pending !== null) take(pending);
+    pending = null;
   };
-  const open = (words: readonly Word[], brace: Word): void => {
-    const [keyword, ...args] = words;
-    const last = top().nodes.at(-1);
-    if (keyword !== undefined) stack.push({ keyword, args, nodes: [] });
-    else if (last !== undefined && last.block === null) {
-      // the brace stands on the line after its keyword
-      top().nodes.pop();
-      stack.push({ keyword: last.keyword, args: last.args, nodes: [] });
-    } else {
-      report.add('error', 'KS_CONF_BRACE', brace, "'{' without a keyword before it");
-      stack.push({ keyword: null, args: [], nodes: [] });
+  const add = (n: Node): void => {
+    const top = stack.at(-1);
+    if (top !== undefined) top.nodes.push(n);
+    else {
+      flush();
+      pending = n;
     }
   };
-  const pop = (): void => {
+  /** The statement before a brace that stands on a line of its own. */
+  const withdrawn = (): Node | null => {
+    const top = stack.at(-1);
+    const last = top === undefined ? pending : (top.nodes.at(-1) ?? null);
+    if (last === null || last.block !== null) return null;
+    if (top === undefined) pending = null;
+    else top.nodes.pop();
+    return last;
+  };
+  const pop = (): Node | null => {
     const o = stack.pop();
-    if (o?.keyword) top().nodes.push({ keyword: o.keyword, args: o.args, block: o.nodes });
+    return o === undefined || o.keyword === null
+      ? null
+      : { keyword: o.keyword, args: o.args, block: o.nodes };
   };
-  const close = (brace: Word): void => {
-    if (stack.length === 1) report.add('error', 'KS_CONF_BRACE', brace, "'}' closes nothing");
-    else pop();
-  };
-  const finish = (): readonly Node[] => {
-    while (stack.length > 1) {
-      const { keyword } = top();
-      if (keyword !== null)
-        report.add('error', 'KS_CONF_BRACE', keyword, `block '${keyword.text}' is not closed`, {
-          expected: "'}' before the end of the file",
-        });
-      pop();
+  /** The outermost open block with all that is in it. */
+  const rest = (): Node | null => {
+    let root: Node | null = null;
+    while (stack.length > 0) {
+      const n = pop();
+      if (n !== null) stack.at(-1)?.nodes.push(n);
+      root = n ?? root;
     }
-    return root.nodes;
+    return root;
   };
-  return { statement, open, close, finish };
+  const reportUnclosed = (root: Node): void => {
+    const guess = unclosed(root);
+    const block = guess?.block ?? root.keyword;
+    const hint =
+      guess === null
+        ? undefined
+        : `noticed at ${guess.noticed.file}:${guess.noticed.line}: '${guess.noticed.text}' cannot stand in '${block.text}'`;
+    report.add('error', 'KS_CONF_BRACE', block, `block '${block.text}' is not closed`, {
+      expected: "'}'",
+      hint,
+    });
+  };
+  return {
+    add,
+    open: (keyword: Word | undefined, args: readonly Word[], brace: Word): void => {
+      const before = keyword === undefined ? withdrawn() : null;
+      if (keyword === undefined && before === null)
+        report.add('error', 'KS_CONF_BRACE', brace, "'{' without a keyword before it");
+      stack.push({
+        keyword: keyword ?? before?.keyword ?? null,
+        args: before?.args ?? args,
+        nodes: [],
+      });
+    },
+    close: (brace: Word): void => {
+      if (stack.length === 0) report.add('error', 'KS_CONF_BRACE', brace, "'}' closes nothing");
+      const n = pop();
+      if (n !== null) add(n);
+    },
+    finish: (): void => {
+      const root = rest();
+      if (root !== null) reportUnclosed(root);
+      flush();
+    },
+  };
 };
 
-/** Builds the tree; braces that do not match are errors, and what can be read is read. */
-export const buildTree = (lines: Iterable<readonly Token[]>, report: Report): readonly Node[] => {
-  const tree = treeBuilder(report);
-  for (const line of lines) {
-    let words: Word[] = [];
-    for (const t of line) {
-      if (t.type === 'word') {
-        words.push(t.word);
-        continue;
-      }
-      if (t.type === 'open') tree.open(words, t.word);
-      else {
-        tree.statement(words);
-        tree.close(t.word);
-      }
-      words = [];
+/** A word that needs a second look: quotes, escapes, or a comment that cuts it. */
+const hardWord = (report: Report, l: SourceLine, from: number, words: Word[]): number => {
+  const r = scanned(l.text, from);
+  const word = wordOf(l, from, r.end, r.value, r.quoted);
+  words.push(word);
+  const sign = l.text[r.end] ?? '';
+  if (r.closed && isComment(l.text.charCodeAt(r.end)))
+    report.add(
+      'warning',
+      'KS_CONF_COMMENT_IN_VALUE',
+      wordOf(l, r.end, r.end + 1, sign, false),
+      `'${sign}' begins a comment here, the rest of the line is not read`,
+      { hint: `quote the word, or write \\${sign}` },
+    );
+  if (!r.closed)
+    report.add('error', 'KS_CONF_QUOTE', word, 'the quote is not closed on its line', {
+      expected: '"',
+    });
+  return r.end;
+};
+
+/** The value of a script word: one argument, quotes of both kinds and escapes taken off. */
+const scriptValue = (report: Report, l: SourceLine, from: number, words: Word[]): number => {
+  const r = unescaped(l.text, from);
+  const word = wordOf(l, from, r.end, r.value, true);
+  words.push(word);
+  if (!r.closed)
+    report.add('error', 'KS_CONF_QUOTE', word, 'the quote is not closed on its line', {
+      expected: l.text[from] ?? '"',
+    });
+  return r.end;
+};
+
+const isScript = (words: readonly Word[]): boolean =>
+  words.length === 1 && scriptWords.has(words[0]?.text ?? '');
+
+export const treeBuilder = (o: TreeOptions): Tree => {
+  const tree = blocks(o);
+  let words: Word[] = [];
+  const statement = (): void => {
+    const keyword = words[0];
+    if (keyword === undefined) return;
+    tree.add({ keyword, args: words.slice(1), block: null });
+    words = [];
+  };
+  const brace = (l: SourceLine, i: number, opens: boolean): number => {
+    const w = wordOf(l, i, i + 1, opens ? '{' : '}', false);
+    if (opens) tree.open(words[0], words.slice(1), w);
+    else {
+      statement();
+      tree.close(w);
     }
-    tree.statement(words);
-  }
-  return tree.finish();
+    words = [];
+    return i + 1;
+  };
+  /** Most words have neither quotes nor escapes and are a slice of the line. */
+  const word = (l: SourceLine, i: number): number => {
+    if (isScript(words)) return scriptValue(o.report, l, i, words);
+    const end = plainEnd(l.text, i);
+    if (end < 0) return hardWord(o.report, l, i, words);
+    words.push(wordOf(l, i, end, l.text.slice(i, end), false));
+    return end;
+  };
+  return {
+    line: (l) => {
+      for (let i = 0; i < l.text.length; ) {
+        const c = l.text.charCodeAt(i);
+        if (isBlank(c)) i++;
+        else if (isComment(c)) break;
+        else if (c === openBrace || c === closeBrace) i = brace(l, i, c === openBrace);
+        else i = word(l, i);
+      }
+      statement();
+    },
+    finish: tree.finish,
+  };
 };

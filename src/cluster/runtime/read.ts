@@ -2,7 +2,6 @@
 import type { Config } from '../../config/config.js';
 import { addressRange } from '../../config/keepalived/match.js';
 import type { AddressRange } from '../../config/keepalived/types.js';
-import { collector } from '../../config/text.js';
 import { canonicalAddress } from '../../config/values.js';
 import { parseIpv4 } from '../../net/ipv4.js';
 import { formatIpv6, parseIpv6 } from '../../net/ipv6.js';
@@ -126,11 +125,7 @@ export const mac = (x: unknown, what: string): string => {
 /** What `src-range` and `dst-range` say in keepalived.conf, too. */
 export const range = (x: unknown, what: string): AddressRange => {
   const word = text(x, what);
-  const place = { file: what, line: 1, column: 1 };
-  const read = addressRange(
-    { report: collector(), known: new Set() },
-    { text: word, place, length: word.length, quoted: false },
-  );
+  const read = addressRange(word);
   return (
     read ??
     refuse(

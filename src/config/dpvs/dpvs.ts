@@ -1,62 +1,162 @@
 /**
- * dpvs.conf (dpvs.md 2): every item with its range and default. As in DPVS a bad value is a warning and the default is used; here it is said with
- * its place. `<init>` and other remarks in angle brackets are comments.
+ * dpvs.conf (dpvs.md 2): every item with its range and default. As in DPVS a bad value is a warning
+ * with its place, and the default is used. `<init>` and other remarks in angle brackets are comments.
  */
-import type { Node, SourceLine, Word } from '../text.js';
-import { block, type Context, type Readers, readBlock, text } from '../values.js';
-import { ipvsDefs } from './ipvs.js';
-import { checkDevices, device, worker } from './netif.js';
-import { type Draft, inert, int, lenient, onOff } from './readers.js';
+import { languageOf, type Row } from '../language.js';
+import type { At, Node, Report, SourceLine } from '../text.js';
+import {
+  type Context,
+  type Draft,
+  inner,
+  type Reader,
+  readBlock,
+  type Table,
+  table,
+  text,
+  topLevel,
+} from '../values.js';
+import { ipvsTable, ipvsTables } from './ipvs.js';
+import { checkDevices, device, netifTables, worker } from './netif.js';
+import { int, lenient, onOff } from './readers.js';
 import type { Device, DpvsConfig, Timeouts, Worker } from './types.js';
 
+/** dpvs.conf while it is read. */
+export interface DpvsDraft extends Draft<DpvsConfig> {
+  readonly devices: Device[];
+  readonly workers: Worker[];
+  readonly timeoutsMs: Draft<Timeouts>;
+}
+
 /** Remarks in angle brackets become blanks, so that columns stay. */
-export const withoutRemarks = (l: SourceLine): SourceLine => ({
-  ...l,
-  text: l.text.replace(/<[^>]*>/g, (m) => ' '.repeat(m.length)),
-});
+export const withoutRemarks = (l: SourceLine): SourceLine =>
+  l.text.includes('<')
+    ? { ...l, text: l.text.replace(/<[^<>]*>/g, (m) => ' '.repeat(m.length)) }
+    : l;
 
 const logLevels = ['EMERG', 'ALERT', 'CRIT', 'ERR', 'WARNING', 'NOTICE', 'INFO', 'DEBUG'];
 
-const globalDefs = (c: Context, d: Draft<DpvsConfig>): Readers => ({
-  log_level: (n) => {
-    const w = n.args[0];
-    if (w !== undefined && logLevels.includes(w.text)) d.logLevel = w.text;
-    else if (w !== undefined) lenient(c, w, logLevels.join(', '));
-  },
-  kni: onOff(c, (b) => {
+const logLevel: Reader<DpvsDraft> = (c, n, d) => {
+  const w = n.args[0];
+  if (w !== undefined && logLevels.includes(w.text)) d.logLevel = w.text;
+  else lenient(c, w ?? n.keyword, logLevels.join(', '));
+};
+
+const globalTable: Table<DpvsDraft> = table('global_defs', {
+  log_level: logLevel,
+  kni: onOff((d, b) => {
     d.kni = b;
   }),
-  eal_args: (n) => {
+  eal_args: (_c, n, d) => {
     d.ealArgs = n.args.flatMap((w) => w.text.split(/\s+/)).filter((s) => s !== '');
   },
-  file_prefix: text(c, 'a name', (s) => {
-    d.filePrefix = s;
-  }),
-  vip_lease_ms: int(c, 200, 600_000, (x) => {
+  file_prefix: text(
+    'a name',
+    (d, s) => {
+      d.filePrefix = s;
+    },
+    /^[^\s/\p{Cc}]{1,64}$/u,
+  ),
+  vip_lease_ms: int(200, 600_000, (d, x) => {
     d.vipLeaseMs = x;
   }),
-  idle_sleep_max_us: int(c, 0, 100_000, (x) => {
+  idle_sleep_max_us: int(0, 100_000, (d, x) => {
     d.idleSleepMaxUs = x;
   }),
-  ...inert(c, [
-    'daemon',
-    'log_file',
-    'log_with_timestamp',
-    'log_async_mode',
-    'log_async_pool_size',
-    'pdump',
-    'lldp',
-  ]),
 });
 
-export const dpvsConfig = (c: Context, nodes: readonly Node[], root: Word): DpvsConfig => {
-  const devices: Device[] = [];
-  const workers: Worker[] = [];
-  const t: Draft<Timeouts> = {};
-  const d: Draft<DpvsConfig> = {
-    devices,
-    workers,
-    timeoutsMs: t,
+const netifTable: Table<DpvsDraft> = table('netif_defs', {
+  pktpool_size: int(1023, 134_217_728, (d, x) => {
+    d.pktpoolSize = x;
+  }),
+  device: (c, n, d) => device(c, n, d.devices),
+});
+
+const workersTable: Table<DpvsDraft> = table('worker_defs', {
+  worker: (c, n, d) => worker(c, n, d.workers),
+});
+
+const neighTable: Table<DpvsDraft> = table('neigh_defs', {
+  timeout: int(1, 3600, (d, s) => {
+    d.neighbourTimeoutMs = s * 1000;
+  }),
+});
+
+const ipv4Table: Table<DpvsDraft> = table('ipv4_defs', {
+  default_ttl: int(0, 255, (d, x) => {
+    d.defaultTtl = x === 0 ? 64 : x;
+  }),
+});
+
+const self = (d: DpvsDraft): DpvsDraft => d;
+
+const fileTable: Table<DpvsDraft> = table(topLevel, {
+  global_defs: inner(() => globalTable, self),
+  netif_defs: inner(() => netifTable, self),
+  worker_defs: inner(() => workersTable, self),
+  neigh_defs: inner(() => neighTable, self),
+  ipv4_defs: inner(() => ipv4Table, self),
+  ipvs_defs: inner(() => ipvsTable, self),
+});
+
+/** Items of DPVS without a meaning here, and one that is refused. */
+const knownItems: readonly Row[] = [
+  {
+    block: topLevel,
+    inert: 'timer_defs ipset_defs ipv6_defs ctrl_defs sa_pool lcore_defs',
+  },
+  {
+    block: 'global_defs',
+    inert: 'daemon log_file log_with_timestamp log_async_mode log_async_pool_size pdump lldp',
+  },
+  {
+    block: 'netif_defs',
+    refused: 'bonding',
+    inert: 'pktpool_cache fdir_mode fdir mode',
+  },
+  { block: 'rx', inert: 'rss' },
+  { block: 'tx', inert: 'mbuf_fast_free' },
+  { block: 'worker', inert: 'icmp_redirect_core' },
+  { block: 'port', inert: 'isol_rx_cpu_ids isol_rxq_ring_sz' },
+  { block: 'neigh_defs', inert: 'unres_queue_length' },
+  { block: 'ipv4_defs', inert: 'forwarding fragment' },
+  { block: 'conn', inert: 'conn_pool_cache fast_xmit_close xmit_ttl redirect' },
+  { block: 'udp', inert: 'defence_udp_drop uoa_mode uoa_max_trail' },
+  { block: 'tcp', inert: 'defence_tcp_drop' },
+  {
+    block: 'synproxy',
+    inert:
+      'synack_options close_client_window defer_rs_syn rs_syn_max_retry ack_storm_thresh ' +
+      'max_ack_saved',
+  },
+];
+
+const why: ReadonlyMap<string, string> = new Map([
+  ['bonding', 'name one port as a device; its devices and workers depend on it'],
+  ['defence_udp_drop', 'packets of no service are dropped in any case'],
+  ['defence_tcp_drop', 'segments of no session are dropped in any case'],
+]);
+
+export const dpvsLanguage = languageOf(
+  [
+    fileTable,
+    globalTable,
+    netifTable,
+    workersTable,
+    neighTable,
+    ipv4Table,
+    ...ipvsTables,
+    ...netifTables,
+  ],
+  knownItems,
+  why,
+);
+
+export const dpvsConfig = (report: Report, nodes: readonly Node[], root: At): DpvsConfig => {
+  const c: Context = { report, language: dpvsLanguage, pattern: () => null };
+  const d: DpvsDraft = {
+    devices: [],
+    workers: [],
+    timeoutsMs: {},
     logLevel: 'INFO',
     kni: true,
     pktpoolSize: 65_535,
@@ -72,66 +172,11 @@ export const dpvsConfig = (c: Context, nodes: readonly Node[], root: Word): Dpvs
     vipLeaseMs: 2000,
     idleSleepMaxUs: 500,
   };
-  readBlock(
-    c,
-    nodes,
-    {
-      global_defs: block(c, (x) => readBlock(c, x, globalDefs(c, d), 'global_defs')),
-      netif_defs: block(c, (x) =>
-        readBlock(
-          c,
-          x,
-          {
-            pktpool_size: int(c, 1023, 134_217_728, (v) => {
-              d.pktpoolSize = v;
-            }),
-            device: (n) => device(c, n, devices),
-            ...inert(c, ['pktpool_cache', 'fdir_mode', 'fdir']),
-            bonding: (n) =>
-              c.report.add(
-                'error',
-                'KS_CONF_UNSUPPORTED',
-                n.keyword,
-                'bonding is not supported yet',
-              ),
-          },
-          'netif_defs',
-        ),
-      ),
-      worker_defs: block(c, (x) =>
-        readBlock(c, x, { worker: (n) => worker(c, n, workers) }, 'worker_defs'),
-      ),
-      neigh_defs: block(c, (x) =>
-        readBlock(
-          c,
-          x,
-          {
-            timeout: int(c, 1, 3600, (s) => {
-              d.neighbourTimeoutMs = s * 1000;
-            }),
-            ...inert(c, ['unres_queue_length']),
-          },
-          'neigh_defs',
-        ),
-      ),
-      ipv4_defs: block(c, (x) =>
-        readBlock(
-          c,
-          x,
-          {
-            default_ttl: int(c, 0, 255, (v) => {
-              d.defaultTtl = v === 0 ? 64 : v;
-            }),
-            ...inert(c, ['forwarding', 'fragment']),
-          },
-          'ipv4_defs',
-        ),
-      ),
-      ipvs_defs: block(c, (x) => readBlock(c, x, ipvsDefs(c, d, t), 'ipvs_defs')),
-      ...inert(c, ['timer_defs', 'ipset_defs', 'ipv6_defs', 'ctrl_defs', 'sa_pool', 'lcore_defs']),
-    },
-    'dpvs.conf',
-  );
-  checkDevices(c, d, root);
+  readBlock(c, nodes, fileTable, d);
+  checkDevices(report, d, root, hasBonding(nodes));
   return d;
 };
+
+/** Devices of a bond are not read: that they are missing is no error of its own. */
+const hasBonding = (nodes: readonly Node[]): boolean =>
+  nodes.some((n) => n.block?.some((x) => x.keyword.text === 'bonding') === true);

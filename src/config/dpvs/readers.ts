@@ -1,8 +1,6 @@
-/** Readers of single items. As in DPVS a bad value is a warning and the default is used; here it is said with its place. */
-import type { Node, Word } from '../text.js';
-import type { Context, Reader, Readers } from '../values.js';
-
-export type Draft<T> = { -readonly [K in keyof T]: T[K] };
+/** Readers of single items. As in DPVS a bad value is a warning with its place, and the default is used. */
+import type { Word } from '../text.js';
+import { type Context, noMore, type Reader } from '../values.js';
 
 export const lenient = (c: Context, w: Word, expected: string): void =>
   c.report.add('warning', 'KS_CONF_VALUE', w, 'wrong value, the default is used', {
@@ -11,8 +9,8 @@ export const lenient = (c: Context, w: Word, expected: string): void =>
   });
 
 export const int =
-  (c: Context, min: number, max: number, set: (n: number, w: Word) => void): Reader =>
-  (n) => {
+  <D>(min: number, max: number, set: (d: D, n: number, c: Context, w: Word) => void): Reader<D> =>
+  (c, n, d) => {
     const w = n.args[0];
     const expected = `a whole number from ${min} to ${max}`;
     if (w === undefined)
@@ -21,29 +19,25 @@ export const int =
       });
     else if (!/^\d+$/.test(w.text) || Number(w.text) < min || Number(w.text) > max)
       lenient(c, w, expected);
-    else set(Number(w.text), w);
+    else set(d, Number(w.text), c, w);
+    noMore(c, n, 1);
   };
+
+const truths: ReadonlyMap<string, boolean> = new Map([
+  ['on', true],
+  ['enable', true],
+  ['true', true],
+  ['off', false],
+  ['disable', false],
+  ['false', false],
+]);
 
 export const onOff =
-  (c: Context, set: (b: boolean) => void): Reader =>
-  (n) => {
+  <D>(set: (d: D, b: boolean) => void): Reader<D> =>
+  (c, n, d) => {
     const w = n.args[0];
-    if (w === undefined || ['on', 'enable', 'true'].includes(w.text)) set(true);
-    else if (['off', 'disable', 'false'].includes(w.text)) set(false);
-    else lenient(c, w, 'on or off');
+    const value = w === undefined ? true : truths.get(w.text);
+    if (value !== undefined) set(d, value);
+    else if (w !== undefined) lenient(c, w, 'on or off');
+    noMore(c, n, 1);
   };
-
-/** Items that are checked by nobody yet: accepted, and said to be without effect. */
-export const inert = (c: Context, names: readonly string[]): Readers =>
-  Object.fromEntries(
-    names.map((name) => [
-      name,
-      (n: Node) =>
-        c.report.add(
-          'info',
-          'KS_CONF_NOT_ACTED_ON',
-          n.keyword,
-          `'${name}' is read and not acted on`,
-        ),
-    ]),
-  );

@@ -1,21 +1,35 @@
-/** keepalived.conf from its tree to the normalised value: the blocks of the top level. */
-import type { Node } from '../text.js';
+/** keepalived.conf to the normalised value: the blocks of the top level, as the tree hands them over. */
+import type { Place } from '../diagnostics.js';
+import { languageOf } from '../language.js';
+import type { Node, Report } from '../text.js';
 import {
   address,
   block,
   boolean,
   type Context,
+  type Draft,
+  freeze,
   integer,
   integerOf,
-  prefixOf,
-  type Readers,
+  interfaceName,
+  missing,
+  type PatternCheck,
+  type Reader,
   readBlock,
+  readNode,
+  type Table,
+  table,
   text,
+  topLevel,
+  wrong,
 } from '../values.js';
+import { checkerTables } from './checkers.js';
+import { garpDefaults, garpReaders } from './garp.js';
 import { localAddressGroup, virtualServerGroup } from './groups.js';
+import { knownWords, reasons } from './known.js';
+import { staticAddress, staticRoute } from './static.js';
 import type {
   GarpConfig,
-  GlobalDefs,
   KeepalivedConfig,
   LocalAddressGroup,
   StaticAddress,
@@ -25,38 +39,29 @@ import type {
   VrrpInstance,
   VrrpSyncGroup,
 } from './types.js';
-import { virtualServer } from './virtual-server.js';
-import { addressEntry, garpReaders, vrrpInstance, vrrpSyncGroup } from './vrrp.js';
+import { serviceTables, virtualServer } from './virtual-server.js';
+import { type InstanceDefaults, vrrpInstance, vrrpSyncGroup, vrrpTables } from './vrrp.js';
 
-type Draft<T> = { -readonly [K in keyof T]: T[K] };
-
+/** global_defs while they are read. */
 interface Globals {
-  readonly defs: Draft<GlobalDefs>;
-  readonly vrrp: {
-    lowerPrioNoAdvert: boolean;
-    higherPrioSendAdvert: boolean;
-    skipCheckAdvertAddresses: boolean;
-    checkUnicastSource: boolean;
-    downTimerAdverts: number;
-    v3ChecksumAsV2: boolean;
-  };
+  routerId: string;
+  vrrpVersion: 2 | 3;
+  vrrpMcastGroup4: string;
+  defaultInterface: string | null;
+  minGarp: boolean;
+  readonly garp: Partial<Draft<GarpConfig>>;
+  readonly timeouts: Draft<KeepalivedConfig['globalDefs']['lvsTimeouts']>;
+  readonly vrrp: Draft<InstanceDefaults>;
 }
 
 const globals = (hostName: string): Globals => ({
-  defs: {
-    routerId: hostName,
-    vrrpVersion: 2,
-    vrrpMcastGroup4: '224.0.0.18',
-    garp: {
-      masterDelayMs: 5000,
-      masterRepeat: 5,
-      refreshMs: 0,
-      refreshRepeat: 1,
-      lowerPrioDelayMs: 5000,
-      lowerPrioRepeat: 5,
-    },
-    lvsTimeouts: { tcpMs: null, tcpFinMs: null, udpMs: null },
-  },
+  routerId: hostName,
+  vrrpVersion: 2,
+  vrrpMcastGroup4: '224.0.0.18',
+  defaultInterface: null,
+  minGarp: false,
+  garp: {},
+  timeouts: { tcpMs: null, tcpFinMs: null, udpMs: null },
   vrrp: {
     lowerPrioNoAdvert: false,
     higherPrioSendAdvert: false,
@@ -67,185 +72,235 @@ const globals = (hostName: string): Globals => ({
   },
 });
 
-/** `lvs_timeouts tcp 300 tcpfin 60 udp 30`, each part optional. */
-const lvsTimeouts = (c: Context, g: Globals) => (n: Node) => {
-  const keys = { tcp: 'tcpMs', tcpfin: 'tcpFinMs', udp: 'udpMs' } as const;
-  const out = { ...g.defs.lvsTimeouts };
+const timeoutKeys: ReadonlyMap<string, 'tcpMs' | 'tcpFinMs' | 'udpMs'> = new Map([
+  ['tcp', 'tcpMs'],
+  ['tcpfin', 'tcpFinMs'],
+  ['udp', 'udpMs'],
+]);
+
+/** `lvs_timeouts tcp 300 tcpfin 60 udp 30`, each part optional; 0 changes nothing. */
+const lvsTimeouts: Reader<Globals> = (c, n, g) => {
+  if (n.args.length === 0) missing(c, n, '[tcp SECONDS] [tcpfin SECONDS] [udp SECONDS]');
   for (let i = 0; i < n.args.length; i += 2) {
     const [w, v] = [n.args[i], n.args[i + 1]];
-    const key = w === undefined ? undefined : keys[w.text as keyof typeof keys];
+    const key = w === undefined ? undefined : timeoutKeys.get(w.text);
     if (w === undefined || v === undefined || key === undefined) {
-      c.report.add('error', 'KS_CONF_VALUE', w ?? n.keyword, 'wrong value', {
-        expected: '[tcp SECONDS] [tcpfin SECONDS] [udp SECONDS]',
-      });
-      break;
+      wrong(c, w ?? n.keyword, '[tcp SECONDS] [tcpfin SECONDS] [udp SECONDS]');
+      return;
     }
     const s = integerOf(c, v, 0, 2_678_400);
-    if (s !== null && s > 0) out[key] = s * 1000;
+    if (s !== null && s > 0) g.timeouts[key] = s * 1000;
   }
-  g.defs.lvsTimeouts = out;
 };
 
-const globalReaders = (c: Context, g: Globals): Readers => {
-  const garp: Draft<GarpConfig> = g.defs.garp;
-  return {
-    router_id: text(c, 'a name', (s) => {
-      g.defs.routerId = s;
-    }),
-    vrrp_version: integer(c, 2, 3, (x) => {
-      g.defs.vrrpVersion = x === 3 ? 3 : 2;
-    }),
-    vrrp_mcast_group4: address(c, (a) => {
-      g.defs.vrrpMcastGroup4 = a;
-    }),
-    vrrp_lower_prio_no_advert: boolean(c, (b) => {
-      g.vrrp.lowerPrioNoAdvert = b;
-    }),
-    vrrp_higher_prio_send_advert: boolean(c, (b) => {
-      g.vrrp.higherPrioSendAdvert = b;
-    }),
-    vrrp_skip_check_adv_addr: boolean(c, (b) => {
-      g.vrrp.skipCheckAdvertAddresses = b;
-    }),
-    vrrp_check_unicast_src: boolean(c, (b) => {
-      g.vrrp.checkUnicastSource = b;
-    }),
-    vrrp_down_timer_adverts: integer(c, 1, 100, (x) => {
-      g.vrrp.downTimerAdverts = x;
-    }),
-    v3_checksum_as_v2: boolean(c, (b) => {
-      g.vrrp.v3ChecksumAsV2 = b;
-    }),
-    lvs_timeouts: lvsTimeouts(c, g),
-    notification_email: block(c, () => undefined),
-    ...garpReaders(c, 'vrrp_', garp),
-  };
-};
+const globalTable: Table<Globals> = table('global_defs', {
+  router_id: text('a name', (g, s) => {
+    g.routerId = s;
+  }),
+  default_interface: interfaceName('an interface', (g, s) => {
+    g.defaultInterface = s;
+  }),
+  // read with the lines, where it seeds ${_RANDOM}
+  random_seed: integer(0, 0xffffffff, () => undefined),
+  vrrp_version: integer(2, 3, (g, x) => {
+    g.vrrpVersion = x === 3 ? 3 : 2;
+  }),
+  vrrp_mcast_group4: address((g, a) => {
+    g.vrrpMcastGroup4 = a;
+  }),
+  vrrp_lower_prio_no_advert: boolean((g, b) => {
+    g.vrrp.lowerPrioNoAdvert = b;
+  }),
+  vrrp_higher_prio_send_advert: boolean((g, b) => {
+    g.vrrp.higherPrioSendAdvert = b;
+  }),
+  vrrp_skip_check_adv_addr: boolean((g, b) => {
+    g.vrrp.skipCheckAdvertAddresses = b;
+  }),
+  vrrp_check_unicast_src: boolean((g, b) => {
+    g.vrrp.checkUnicastSource = b;
+  }),
+  vrrp_down_timer_adverts: integer(1, 100, (g, x) => {
+    g.vrrp.downTimerAdverts = x;
+  }),
+  v3_checksum_as_v2: boolean((g, b) => {
+    g.vrrp.v3ChecksumAsV2 = b;
+  }),
+  vrrp_min_garp: boolean((g, b) => {
+    g.minGarp = b;
+  }),
+  lvs_timeouts: lvsTimeouts,
+  ...garpReaders<Globals>('vrrp_', (g) => g.garp),
+});
 
-const staticAddress = (c: Context, n: Node): StaticAddress | null => {
-  const a = addressEntry(c, n);
-  if (a === null) return null;
-  if (a.dev === null) {
-    c.report.add('error', 'KS_CONF_MISSING', n.keyword, 'a static address needs its interface', {
-      expected: 'ADDRESS/LENGTH dev INTERFACE',
-    });
-    return null;
-  }
-  const { address: host, prefixLength } = a;
-  return { address: host, prefixLength, dev: a.dev.text, place: n.keyword.place };
-};
-
-const routeWords: Readonly<Record<string, 'via' | 'dev' | 'src' | 'metric'>> = {
-  via: 'via',
-  gw: 'via',
-  dev: 'dev',
-  src: 'src',
-  metric: 'metric',
-  priority: 'metric',
-};
-
-/** `default` is of its gateway's family. */
-const anywhere = (via: string | null): string => (via?.includes(':') ? '::' : '0.0.0.0');
-
-/** `[to] PREFIX|default [via A] [dev IF] [src A] [metric N]`; other words of ip route are warned of. */
-const staticRoute = (c: Context, n: Node): StaticRoute | null => {
-  const words = [n.keyword, ...n.args].filter((w) => !['to', 'add', 'unicast'].includes(w.text));
-  const [to, ...rest] = words;
-  if (to === undefined) return null;
-  const prefix = to.text === 'default' ? { address: '0.0.0.0', prefixLength: 0 } : prefixOf(c, to);
-  const d: Record<'via' | 'dev' | 'src', string | null> & { metric: number | null } = {
-    via: null,
-    dev: null,
-    src: null,
-    metric: null,
-  };
-  for (let i = 0; i < rest.length; i += 2) {
-    const [w, v] = [rest[i], rest[i + 1]];
-    if (w === undefined) break;
-    const key = routeWords[w.text];
-    if (key === undefined || v === undefined) {
-      c.report.add('warning', 'KS_CONF_SURPLUS', w, `'${w.text}' is not read in a route`);
-      i--;
-    } else if (key === 'metric') d.metric = integerOf(c, v, 0, 0xffffffff);
-    else d[key] = v.text;
-  }
-  if (prefix === null) return null;
-  const { prefixLength } = prefix;
-  const destination = to.text === 'default' ? anywhere(d.via) : prefix.address;
-  if (d.via === null && d.dev === null) {
-    c.report.add('error', 'KS_CONF_MISSING', to, 'a route needs via or dev');
-    return null;
-  }
-  return { destination, prefixLength, ...d, place: to.place };
-};
+/** The file while it is read. Instances and static addresses wait for global_defs (keepalived.md 1.9). */
+interface FileDraft {
+  readonly globals: Globals;
+  /** Where each `kind name` was given. */
+  readonly names: Map<string, Place>;
+  readonly instances: Node[];
+  readonly staticAddresses: Node[];
+  readonly staticRoutes: StaticRoute[];
+  readonly vrrpSyncGroups: VrrpSyncGroup[];
+  readonly localAddressGroups: LocalAddressGroup[];
+  readonly virtualServerGroups: VirtualServerGroup[];
+  readonly virtualServers: VirtualServer[];
+}
 
 const pushed = <T>(list: T[], value: T | null): void => {
-  if (value !== null) list.push(value);
+  if (value !== null) list.push(freeze(value));
 };
 
-/** A name, and a VRID on an interface, belong to one instance. */
-const isNew = (c: Context, i: VrrpInstance, others: readonly VrrpInstance[]): boolean => {
-  const at = { place: i.place, length: i.name.length };
-  const same = others.find((o) => o.name === i.name);
-  const rival = others.find((o) => o.vrid === i.vrid && o.interface === i.interface);
-  if (same !== undefined)
-    c.report.add('error', 'KS_CONF_DUPLICATE', at, `vrrp_instance ${i.name} is there twice`);
-  else if (rival !== undefined)
+/** Keeps a named value; a second one of its kind and name is an error. */
+const kept = <T extends { readonly name: string; readonly place: Place }>(
+  c: Context,
+  d: FileDraft,
+  kind: string,
+  list: T[],
+  one: T | null,
+): void => {
+  if (one === null) return;
+  const key = `${kind} ${one.name}`;
+  const other = d.names.get(key);
+  if (other === undefined) {
+    d.names.set(key, one.place);
+    list.push(freeze(one));
+  } else
     c.report.add(
       'error',
       'KS_CONF_DUPLICATE',
-      at,
-      `${i.name} and ${rival.name} have virtual_router_id ${i.vrid} on ${i.interface}`,
+      { ...one.place, length: one.name.length },
+      `${key} is there twice`,
+      { hint: `first at ${other.file}:${other.line}` },
     );
-  return same === undefined && rival === undefined;
 };
 
-export const keepalivedConfig = (
-  c: Context,
-  nodes: readonly Node[],
+const fileTable: Table<FileDraft> = table(topLevel, {
+  global_defs: block((c, nodes, d) => readBlock(c, nodes, globalTable, d.globals)),
+  static_ipaddress: block((_c, nodes, d) => {
+    for (const n of nodes) d.staticAddresses.push(n);
+  }),
+  static_routes: block((c, nodes, d) => {
+    for (const n of nodes) pushed(d.staticRoutes, staticRoute(c, n));
+  }),
+  vrrp_instance: (_c, n, d) => void d.instances.push(n),
+  vrrp_sync_group: (c, n, d) =>
+    kept(c, d, 'vrrp_sync_group', d.vrrpSyncGroups, vrrpSyncGroup(c, n)),
+  local_address_group: (c, n, d) =>
+    kept(c, d, 'local_address_group', d.localAddressGroups, localAddressGroup(c, n)),
+  virtual_server_group: (c, n, d) =>
+    kept(c, d, 'virtual_server_group', d.virtualServerGroups, virtualServerGroup(c, n)),
+  virtual_server: (c, n, d) => pushed(d.virtualServers, virtualServer(c, n)),
+});
+
+export const language = languageOf(
+  [fileTable, globalTable, ...vrrpTables, ...serviceTables, ...checkerTables],
+  knownWords,
+  reasons,
+);
+
+const familyOf = (i: VrrpInstance): string => {
+  const a = i.virtualAddresses[0]?.address ?? i.sourceAddress ?? i.unicastPeers[0] ?? '';
+  return a.includes(':') ? 'IPv6' : 'IPv4';
+};
+
+/** Whether two instances of one VRID would never see each other's adverts. */
+const areApart = (a: VrrpInstance, b: VrrpInstance): boolean => {
+  const [p, q] = [new Set(a.unicastPeers), b.unicastPeers];
+  if (p.size > 0 !== q.length > 0) return true;
+  return p.size > 0 ? !q.some((x) => p.has(x)) : a.multicastGroup !== b.multicastGroup;
+};
+
+/** A name belongs to one instance, and so does a VRID of one family on one interface. */
+const newInstances = (c: Context): ((i: VrrpInstance) => boolean) => {
+  const names = new Map<string, VrrpInstance>();
+  const identities = new Map<string, VrrpInstance>();
+  const first = (o: VrrpInstance): string => `first at ${o.place.file}:${o.place.line}`;
+  return (i) => {
+    const at = { ...i.place, length: i.name.length };
+    const same = names.get(i.name);
+    const identity = `${i.interface} ${i.vrid} ${familyOf(i)}`;
+    const rival = identities.get(identity);
+    if (same !== undefined)
+      c.report.add('error', 'KS_CONF_DUPLICATE', at, `vrrp_instance ${i.name} is there twice`, {
+        hint: first(same),
+      });
+    else if (rival !== undefined && areApart(i, rival))
+      c.report.add(
+        'error',
+        'KS_CONF_UNSUPPORTED',
+        at,
+        `${i.name} and ${rival.name} have virtual_router_id ${i.vrid} on ${i.interface}, apart by group or peers alone, which is not supported yet`,
+        { hint: `give one of them another virtual_router_id; ${first(rival)}` },
+      );
+    else if (rival !== undefined)
+      c.report.add(
+        'error',
+        'KS_CONF_DUPLICATE',
+        at,
+        `${i.name} and ${rival.name} have virtual_router_id ${i.vrid} on ${i.interface} with ${familyOf(i)}`,
+        { hint: first(rival) },
+      );
+    names.set(i.name, i);
+    identities.set(identity, i);
+    return same === undefined && rival === undefined;
+  };
+};
+
+export interface KeepalivedReading {
+  readonly take: (n: Node) => void;
+  readonly finish: () => KeepalivedConfig;
+}
+
+/** Reads blocks of the top level one by one; the value when all have been taken. */
+export const keepalivedReading = (
+  report: Report,
+  pattern: PatternCheck,
   hostName: string,
-): KeepalivedConfig => {
-  const g = globals(hostName);
-  const staticAddresses: StaticAddress[] = [];
-  const staticRoutes: StaticRoute[] = [];
-  const instances: Node[] = [];
-  const vrrpInstances: VrrpInstance[] = [];
-  const vrrpSyncGroups: VrrpSyncGroup[] = [];
-  const localAddressGroups: LocalAddressGroup[] = [];
-  const virtualServerGroups: VirtualServerGroup[] = [];
-  const virtualServers: VirtualServer[] = [];
-  readBlock(
-    c,
-    nodes,
-    {
-      global_defs: block(c, (inner) => readBlock(c, inner, globalReaders(c, g), 'global_defs')),
-      static_ipaddress: block(c, (inner) => {
-        for (const n of inner) pushed(staticAddresses, staticAddress(c, n));
-      }),
-      static_routes: block(c, (inner) => {
-        for (const n of inner) pushed(staticRoutes, staticRoute(c, n));
-      }),
-      vrrp_instance: (n) => void instances.push(n),
-      vrrp_sync_group: (n) => pushed(vrrpSyncGroups, vrrpSyncGroup(c, n)),
-      local_address_group: (n) => pushed(localAddressGroups, localAddressGroup(c, n)),
-      virtual_server_group: (n) => pushed(virtualServerGroups, virtualServerGroup(c, n)),
-      virtual_server: (n) => pushed(virtualServers, virtualServer(c, n)),
-    },
-    'keepalived.conf',
-  );
-  // global_defs count for instances written before them, too (keepalived.md 1.9).
-  for (const n of instances) {
-    const i = vrrpInstance(c, n, g.defs, g.vrrp);
-    if (i !== null && isNew(c, i, vrrpInstances)) vrrpInstances.push(i);
-  }
+): KeepalivedReading => {
+  const c: Context = { report, language, pattern };
+  const d: FileDraft = {
+    globals: globals(hostName),
+    names: new Map(),
+    instances: [],
+    staticAddresses: [],
+    staticRoutes: [],
+    vrrpSyncGroups: [],
+    localAddressGroups: [],
+    virtualServerGroups: [],
+    virtualServers: [],
+  };
   return {
-    globalDefs: g.defs,
-    staticAddresses,
-    staticRoutes,
-    vrrpInstances,
-    vrrpSyncGroups,
-    localAddressGroups,
-    virtualServerGroups,
-    virtualServers,
+    take: (n) => readNode(c, n, fileTable, d),
+    finish: () => {
+      const g = d.globals;
+      const globalDefs = {
+        routerId: g.routerId,
+        vrrpVersion: g.vrrpVersion,
+        vrrpMcastGroup4: g.vrrpMcastGroup4,
+        garp: garpDefaults(g.garp, g.minGarp),
+        lvsTimeouts: g.timeouts,
+      };
+      const isNew = newInstances(c);
+      const vrrpInstances: VrrpInstance[] = [];
+      for (const n of d.instances) {
+        const i = vrrpInstance(c, n, globalDefs, g.vrrp);
+        if (i !== null && isNew(i)) pushed(vrrpInstances, i);
+      }
+      const staticAddresses: StaticAddress[] = [];
+      for (const n of d.staticAddresses)
+        pushed(staticAddresses, staticAddress(c, n, g.defaultInterface));
+      const { staticRoutes, vrrpSyncGroups, localAddressGroups, virtualServerGroups } = d;
+      return freeze({
+        globalDefs,
+        staticAddresses,
+        staticRoutes,
+        vrrpInstances,
+        vrrpSyncGroups,
+        localAddressGroups,
+        virtualServerGroups,
+        virtualServers: d.virtualServers,
+      });
+    },
   };
 };

@@ -1,8 +1,10 @@
-/** src-range and dst-range of a match service: `A[-B][:P[-Q]]`, a prefix `A/N` in place of a range, IPv6 with ports in brackets (dpvs.md 3.1, 4.2). */
+/**
+ * src-range and dst-range of a match service: `A[-B][:P[-Q]]`, a prefix `A/N` in place of a range,
+ * IPv6 with ports in brackets (dpvs.md 3.1, 4.2).
+ */
 import { parseIpv4 } from '../../net/ipv4.js';
 import { formatIpv6, parseIpv6 } from '../../net/ipv6.js';
-import type { Word } from '../text.js';
-import { argument, type Context, canonicalAddress, noMore, type Readers, text } from '../values.js';
+import { argument, canonicalAddress, noMore, type Reader, text, wrong } from '../values.js';
 import type { AddressRange, MatchRule, VirtualServer } from './types.js';
 
 const bytesOf = (address: string): Uint8Array | null => {
@@ -45,21 +47,19 @@ const inOrder = (a: string, b: string): boolean => {
   return x !== null && y !== null && x.length === y.length && Buffer.compare(x, y) <= 0;
 };
 
-export const addressRange = (c: Context, w: Word): AddressRange | null => {
-  const bracketed = /^\[([^\]]+)\](?::(.*))?$/.exec(w.text);
-  const plain =
-    w.text.includes('::') || w.text.split(':').length > 2 ? [w.text] : w.text.split(':');
+export const rangeForm =
+  'FIRST[-LAST][:PORT[-PORT]] or PREFIX/LENGTH, IPv6 with ports as [FIRST-LAST]:PORT';
+
+/** A range from its text; null: not well formed. */
+export const addressRange = (text: string): AddressRange | null => {
+  const bracketed = /^\[([^\]]+)\](?::(.*))?$/.exec(text);
+  const plain = text.includes('::') || text.split(':').length > 2 ? [text] : text.split(':');
   const [range, portText] =
     bracketed === null ? [plain[0] ?? '', plain[1]] : [bracketed[1] ?? '', bracketed[2]];
   const addresses = ofAddresses(range);
   const ports = ofPorts(portText);
-  if (addresses !== null && ports !== null && inOrder(...addresses))
-    return { first: addresses[0], last: addresses[1], firstPort: ports[0], lastPort: ports[1] };
-  c.report.add('error', 'KS_CONF_VALUE', w, 'wrong value', {
-    found: `'${w.text}'`,
-    expected: 'FIRST[-LAST][:PORT[-PORT]] or PREFIX/LENGTH, IPv6 with ports as [FIRST-LAST]:PORT',
-  });
-  return null;
+  if (addresses === null || ports === null || !inOrder(...addresses)) return null;
+  return { first: addresses[0], last: addresses[1], firstPort: ports[0], lastPort: ports[1] };
 };
 
 /** The family of what a match takes: that of its ranges, else of what it leaves with. */
@@ -70,23 +70,26 @@ export const matchFamily = (v: VirtualServer): 4 | 6 => {
 };
 
 /** The words of a match; DPVS spells them with a hyphen, its newer files with an underscore. */
-export const matchReaders = (c: Context, set: (part: Partial<MatchRule>) => void): Readers => {
+export const matchReaders = <D>(
+  set: (d: D, part: Partial<MatchRule>) => void,
+): Readonly<Record<string, Reader<D>>> => {
   const range =
-    (use: (r: AddressRange) => void): Readers[string] =>
-    (n) => {
+    (use: (d: D, r: AddressRange) => void): Reader<D> =>
+    (c, n, d) => {
       const w = argument(c, n, 'a range of addresses');
-      const r = w === null ? null : addressRange(c, w);
-      if (r !== null) use(r);
+      const r = w === null ? null : addressRange(w.text);
+      if (r !== null) use(d, r);
+      else if (w !== null) wrong(c, w, rangeForm);
       noMore(c, n, 1);
     };
-  const source = range((r) => set({ source: r }));
-  const destination = range((r) => set({ destination: r }));
+  const source = range((d, r) => set(d, { source: r }));
+  const destination = range((d, r) => set(d, { destination: r }));
   return {
     'src-range': source,
     src_range: source,
     'dst-range': destination,
     dst_range: destination,
-    iif: text(c, 'a device', (iif) => set({ iif })),
-    oif: text(c, 'a device', (oif) => set({ oif })),
+    iif: text('a device', (d, iif) => set(d, { iif })),
+    oif: text('a device', (d, oif) => set(d, { oif })),
   };
 };

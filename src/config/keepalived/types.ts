@@ -10,12 +10,6 @@ export interface Prefix {
   readonly prefixLength: number;
 }
 
-export interface Script {
-  readonly command: readonly string[];
-  readonly user: string | null;
-  readonly group: string | null;
-}
-
 export interface GarpConfig {
   readonly masterDelayMs: number;
   readonly masterRepeat: number;
@@ -90,6 +84,11 @@ export interface VrrpInstance {
   readonly skipCheckAdvertAddresses: boolean;
   readonly v3ChecksumAsV2: boolean;
   readonly dontTrackPrimary: boolean;
+  /**
+   * Keelson's own word `track_quorum`: the instance gives way when every virtual server on one of
+   * its addresses has lost its quorum.
+   */
+  readonly trackQuorum: boolean;
   readonly place: Place;
 }
 
@@ -194,6 +193,7 @@ export interface RealServer {
   readonly upperThreshold: number;
   /** Sessions below which it takes them again; 0: three quarters of the upper one. */
   readonly lowerThreshold: number;
+  /** Its own word, else that of the virtual server. */
   readonly inhibitOnFailure: boolean;
   readonly checkers: readonly Checker[];
   /** Of the real_server only; the virtual_server's is used where null. */
@@ -256,8 +256,6 @@ export interface VirtualServer {
   readonly omega: boolean;
   readonly quorum: number;
   readonly hysteresis: number;
-  readonly quorumUp: Script | null;
-  readonly quorumDown: Script | null;
   readonly sorryServer: { readonly address: string; readonly port: number } | null;
   readonly haSuspend: boolean;
   readonly inhibitOnFailure: boolean;

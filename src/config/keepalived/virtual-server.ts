@@ -1,26 +1,31 @@
-/** virtual_server, real_server and the groups they refer to (keepalived.md 2.10-2.12, dpvs.md 4.1, 4.2). */
+/** virtual_server and real_server (keepalived.md 2.10-2.12, dpvs.md 4.1, 4.2). */
 import { endpoint } from '../../net/endpoint.js';
 import { parseIpv4 } from '../../net/ipv4.js';
-import type { Node, Word } from '../text.js';
+import { type Node, placeOf, type Word } from '../text.js';
 import {
-  addressOf,
   boolean,
   type Context,
+  type Draft,
   flag,
+  hostName,
   integer,
   integerOf,
+  missing,
   noMore,
-  oneOf,
+  oneOfWords,
+  prefixOf,
   type Reader,
-  type Readers,
   readBlock,
-  seconds,
+  type Table,
+  table,
   text,
 } from '../values.js';
 import {
   type CheckerKind,
   checker,
   checkerKinds,
+  type Shared,
+  shared,
   type TimingWords,
   timingReaders,
 } from './checkers.js';
@@ -30,20 +35,15 @@ import type {
   Checker,
   ForwardingKind,
   RealServer,
-  Script,
   VirtualServer,
   VirtualServerTarget,
 } from './types.js';
-
-type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
 const schedulers = [
   'rr',
   'wrr',
   'lc',
   'wlc',
-  'lblc',
-  'lblcr',
   'sh',
   'mh',
   'dh',
@@ -51,94 +51,148 @@ const schedulers = [
   'ovf',
   'sed',
   'nq',
-  'twos',
   'conhash',
 ] as const;
+/** Known to keepalived; the data plane has none of them. */
+const otherSchedulers = ['lblc', 'lblcr', 'twos'];
 const forwardings: readonly ForwardingKind[] = ['NAT', 'DR', 'TUN', 'FNAT', 'SNAT'];
+const mostSessions = 2_147_483_647;
+const heaviest = 65_535;
 
-/** ADDRESS [PORT]; without a port 0. */
-const addressAndPort = (
-  c: Context,
-  words: readonly Word[],
-): { readonly address: string; readonly port: number } | null => {
+interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** ADDRESS [PORT]; without a port 0. A prefix of one host is its address. */
+const addressAndPort = (c: Context, words: readonly Word[]): Endpoint | null => {
   const [a, p] = words;
   if (a === undefined) return null;
-  const address = addressOf(c, a);
+  const prefix = prefixOf(c, a);
   const port = p === undefined ? 0 : integerOf(c, p, 0, 65_535);
-  return address === null || port === null ? null : { address, port };
+  if (prefix === null || port === null) return null;
+  const { address, prefixLength } = prefix;
+  if (prefixLength === (address.includes(':') ? 128 : 32)) return { address, port };
+  c.report.add('error', 'KS_CONF_VALUE', a, 'wrong value', {
+    found: `'${a.text}'`,
+    expected: 'the address of one host',
+  });
+  return null;
 };
 
-const script = (n: Node): Script | null => {
-  const [command, user, group] = n.args;
-  if (command === undefined) return null;
-  return {
-    command: command.text.split(/\s+/).filter((s) => s !== ''),
-    user: user?.text ?? null,
-    group: group?.text ?? null,
-  };
+interface ServerDraft {
+  weight: number | null;
+  upperThreshold: number;
+  lowerThreshold: number;
+  inhibitOnFailure: boolean | null;
+  virtualhost: string | null;
+  /** lb_kind of this server alone. */
+  forwarding: Word | null;
+  readonly timing: TimingWords;
+  readonly checks: { readonly kind: CheckerKind; readonly node: Node }[];
+}
+
+const ownForwarding: Reader<ServerDraft> = (c, n, d) => {
+  const w = n.args[0];
+  if (w === undefined) missing(c, n, forwardings.join(', '));
+  else if (oneOfWords(c, w, forwardings) !== null) d.forwarding = w;
 };
 
-const realServer = (c: Context, n: Node, vs: TimingWords): RealServer | null => {
+const realServerTable: Table<ServerDraft> = table('real_server', {
+  ...timingReaders<ServerDraft>((d) => d.timing, 1),
+  ...Object.fromEntries(
+    checkerKinds.map((kind): [string, Reader<ServerDraft>] => [
+      kind,
+      (_c, node, d) => void d.checks.push({ kind, node }),
+    ]),
+  ),
+  weight: integer(0, mostSessions, (d, x) => {
+    d.weight = x;
+  }),
+  uthreshold: integer(0, mostSessions, (d, x) => {
+    d.upperThreshold = x;
+  }),
+  lthreshold: integer(0, mostSessions, (d, x) => {
+    d.lowerThreshold = x;
+  }),
+  inhibit_on_failure: boolean((d, b) => {
+    d.inhibitOnFailure = b;
+  }),
+  alpha: boolean((d, b) => {
+    d.timing.alpha = b;
+  }),
+  virtualhost: hostName((d, s) => {
+    d.virtualhost = s;
+  }),
+  lb_kind: ownForwarding,
+  lvs_method: ownForwarding,
+});
+
+const clampedWeight = (c: Context, weight: number, at: Word): number => {
+  if (weight > heaviest)
+    c.report.add('warning', 'KS_CONF_WEIGHT', at, 'weights above 65535 count as 65535');
+  return Math.min(weight, heaviest);
+};
+
+/** What a real server takes from its virtual server. */
+interface Above {
+  readonly weight: number;
+  readonly inhibitOnFailure: boolean;
+  readonly forwarding: ForwardingKind;
+  readonly timing: TimingWords;
+  readonly same: Shared;
+}
+
+const realServer = (c: Context, n: Node, above: Above): RealServer | null => {
   const where = addressAndPort(c, n.args);
   if (where === null) {
-    if (n.args.length === 0)
-      c.report.add('error', 'KS_CONF_MISSING', n.keyword, 'real_server needs an address');
+    if (n.args.length === 0) missing(c, n, 'ADDRESS [PORT]');
     return null;
   }
   noMore(c, n, 2);
-  const own: TimingWords = {};
-  const d = {
-    weight: 1,
+  const at = n.args[0] ?? n.keyword;
+  const d: ServerDraft = {
+    weight: null,
     upperThreshold: 0,
     lowerThreshold: 0,
-    inhibitOnFailure: false,
-    virtualhost: null as string | null,
+    inhibitOnFailure: null,
+    virtualhost: null,
+    forwarding: null,
+    timing: {},
+    checks: [],
   };
-  const found: { readonly kind: CheckerKind; readonly node: Node }[] = [];
-  const kinds: Readers = Object.fromEntries(
-    checkerKinds.map((kind) => [kind, (node: Node) => void found.push({ kind, node })]),
-  );
-  readBlock(
-    c,
-    n.block ?? [],
-    {
-      ...timingReaders(c, own, 1),
-      ...kinds,
-      weight: integer(c, 0, 2_147_483_647, (x) => {
-        d.weight = x;
-      }),
-      uthreshold: integer(c, 0, 2_147_483_647, (x) => {
-        d.upperThreshold = x;
-      }),
-      lthreshold: integer(c, 0, 2_147_483_647, (x) => {
-        d.lowerThreshold = x;
-      }),
-      inhibit_on_failure: boolean(c, (b) => {
-        d.inhibitOnFailure = b;
-      }),
-      alpha: boolean(c, (b) => {
-        own.alpha = b;
-      }),
-      virtualhost: text(c, 'a host name', (s) => {
-        d.virtualhost = s;
-      }),
-    },
-    'real_server',
-  );
-  const checkers = found
-    .map(({ kind, node }) => checker(c, kind, node, [own, vs]))
-    .filter((x): x is Checker => x !== null);
-  if (d.weight > 65_535) {
-    const place = n.args[0] ?? n.keyword;
-    c.report.add('warning', 'KS_CONF_WEIGHT', place, 'weights above 65535 count as 65535');
-    d.weight = 65_535;
+  if (n.block !== null) readBlock(c, n.block, realServerTable, d);
+  const levels = [d.timing, above.timing];
+  const checkers: Checker[] = [];
+  for (const { kind, node } of d.checks) {
+    const check = checker(c, kind, node, levels, above.same);
+    if (check !== null) checkers.push(check);
   }
-  if (d.lowerThreshold > d.upperThreshold)
-    c.report.add('error', 'KS_CONF_THRESHOLD', n.args[0] ?? n.keyword, 'thresholds the wrong way', {
-      found: `lthreshold ${d.lowerThreshold} and ${d.upperThreshold === 0 ? 'no uthreshold' : `uthreshold ${d.upperThreshold}`}`,
+  if (d.forwarding !== null && d.forwarding.text !== above.forwarding)
+    c.report.add(
+      'error',
+      'KS_CONF_UNSUPPORTED',
+      d.forwarding,
+      'a real server with a forwarding of its own is not supported yet',
+      { hint: `the virtual server has ${above.forwarding}` },
+    );
+  const { upperThreshold, lowerThreshold, virtualhost } = d;
+  if (lowerThreshold > upperThreshold)
+    c.report.add('error', 'KS_CONF_THRESHOLD', at, 'thresholds the wrong way', {
+      found: `lthreshold ${lowerThreshold} and ${upperThreshold === 0 ? 'no uthreshold' : `uthreshold ${upperThreshold}`}`,
       expected: 'a uthreshold not below it',
     });
-  return { ...where, ...d, checkers, place: n.keyword.place };
+  return {
+    address: where.address,
+    port: where.port,
+    weight: clampedWeight(c, d.weight ?? above.weight, at),
+    upperThreshold,
+    lowerThreshold,
+    inhibitOnFailure: d.inhibitOnFailure ?? above.inhibitOnFailure,
+    checkers,
+    virtualhost,
+    place: placeOf(n.keyword),
+  };
 };
 
 const targetOf = (c: Context, n: Node): VirtualServerTarget | null => {
@@ -158,6 +212,7 @@ const targetOf = (c: Context, n: Node): VirtualServerTarget | null => {
       return { kind: first?.text === 'group' ? 'group' : 'match', name: second.text };
     case 'fwmark': {
       const mark = second === undefined ? null : integerOf(c, second, 1, 0xffffffff);
+      if (second === undefined) missing(c, n, 'fwmark N');
       return mark === null ? null : { kind: 'fwmark', mark };
     }
     default: {
@@ -167,7 +222,14 @@ const targetOf = (c: Context, n: Node): VirtualServerTarget | null => {
   }
 };
 
-const clampQuorum = (c: Context, d: Draft<VirtualServer>, at: Word): void => {
+/** A virtual server while it is read. */
+interface ServiceDraft extends Draft<VirtualServer> {
+  weight: number;
+  readonly timing: TimingWords;
+  readonly servers: Node[];
+}
+
+const clampQuorum = (c: Context, d: ServiceDraft, at: Word): void => {
   const total = d.realServers.reduce((sum, r) => sum + r.weight, 0);
   if (d.quorum > total && total > 0) {
     c.report.add('warning', 'KS_CONF_QUORUM', at, `quorum ${d.quorum} is more than all weights`, {
@@ -183,7 +245,7 @@ const clampQuorum = (c: Context, d: Draft<VirtualServer>, at: Word): void => {
   }
 };
 
-const defaults = (target: VirtualServerTarget, at: Word): Draft<VirtualServer> => ({
+const draft = (target: VirtualServerTarget, at: Word): ServiceDraft => ({
   target,
   protocol: 'UDP',
   scheduler: 'wlc',
@@ -204,14 +266,15 @@ const defaults = (target: VirtualServerTarget, at: Word): Draft<VirtualServer> =
   omega: false,
   quorum: 1,
   hysteresis: 0,
-  quorumUp: null,
-  quorumDown: null,
   sorryServer: null,
   haSuspend: false,
   inhibitOnFailure: false,
   virtualhost: null,
   realServers: [],
-  place: at.place,
+  place: placeOf(at),
+  weight: 1,
+  timing: {},
+  servers: [],
 });
 
 /** A netmask, or a prefix length as for IPv6. */
@@ -219,139 +282,154 @@ const granularity = (c: Context, w: Word): number | null => {
   const mask = parseIpv4(w.text);
   if (mask === null) return integerOf(c, w, 1, 128);
   const prefix = Math.clz32(~mask);
-  if (prefix === 0 || (prefix < 32 && mask << prefix !== 0)) {
+  if (prefix === 0) {
     c.report.add('error', 'KS_CONF_VALUE', w, 'wrong value', {
       found: `'${w.text}'`,
       expected: 'a netmask of ones and then zeros',
     });
     return null;
   }
+  if (prefix < 32 && mask << prefix !== 0)
+    c.report.add('warning', 'KS_CONF_VALUE', w, `the mask has holes, /${prefix} is used`, {
+      hint: 'clients that differ behind the hole stay together, too',
+    });
   return prefix;
 };
 
-const serverReaders = (
-  c: Context,
-  d: Draft<VirtualServer>,
-  timing: TimingWords,
-  servers: Node[],
-): Readers => {
-  const scheduler = oneOf(c, schedulers, (s) => {
-    d.scheduler = s;
-  });
-  const forwarding: Reader = (n) => {
-    const words = n.args[0]?.text === 'TUN' ? 1 : n.args.length;
-    oneOf(c, forwardings, (f) => {
-      d.forwarding = f;
-    })({ ...n, args: n.args.slice(0, words) });
-    if (words < n.args.length) d.tunnel = tunnelKind(c, n, n.args.slice(1));
-  };
-  return {
-    ...timingReaders(c, timing, 1),
-    ...matchReaders(c, (part) => {
-      d.match = { ...d.match, ...part };
-    }),
-    lb_algo: scheduler,
-    lvs_sched: scheduler,
-    lb_kind: forwarding,
-    lvs_method: forwarding,
-    protocol: (x) => {
-      const upper = { ...x, args: x.args.map((w) => ({ ...w, text: w.text.toUpperCase() })) };
-      oneOf(c, ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPV6'], (p) => {
-        d.protocol = p;
-      })(upper);
-    },
-    'sh-port': flag(c, () => {
-      d.schedulerPort = true;
-    }),
-    'mh-port': flag(c, () => {
-      d.schedulerPort = true;
-    }),
-    'sh-fallback': flag(c, () => {
-      d.schedulerFallback = true;
-    }),
-    'mh-fallback': flag(c, () => {
-      d.schedulerFallback = true;
-    }),
-    laddr_group_name: text(c, 'a local_address_group', (s) => {
-      d.localAddressGroup = s;
-    }),
-    quic: flag(c, () => {
-      d.quic = 'dpvs';
-    }),
-    quic_lb: (x) => {
-      const [id, length] = x.args;
-      if (id === undefined || length === undefined) {
-        c.report.add('error', 'KS_CONF_MISSING', x.keyword, "'quic_lb' needs two values", {
-          expected: 'CONFIG-ID SERVER-ID-LENGTH',
-        });
-        return;
-      }
-      const configId = integerOf(c, id, 0, 6);
-      const serverIdLength = integerOf(c, length, 1, 15);
-      if (configId !== null && serverIdLength !== null) d.quic = { configId, serverIdLength };
-      noMore(c, x, 2);
-    },
-    ops: flag(c, () => {
-      d.onePacket = true;
-    }),
-    syn_proxy: flag(c, () => {
-      d.synProxy = true;
-    }),
-    expire_quiescent_conn: flag(c, () => {
-      d.expireQuiescent = true;
-    }),
-    establish_timeout: integer(c, 1, 3600, (x) => {
-      d.establishTimeoutMs = x * 1000;
-    }),
-    persistence_granularity: (x) => {
-      const w = x.args[0];
-      const bits = w === undefined ? null : granularity(c, w);
-      if (bits === null) return;
-      d.persistencePrefixLength = bits;
-      d.persistenceTimeoutMs ??= 360_000;
-    },
-    persistence_timeout: (x) => {
-      const w = x.args[0];
-      const s = w === undefined ? 360 : integerOf(c, w, 1, 2_678_400);
-      if (s !== null) d.persistenceTimeoutMs = s * 1000;
-    },
-    alpha: flag(c, () => {
-      d.alpha = true;
-      timing.alpha = true;
-    }),
-    omega: flag(c, () => {
-      d.omega = true;
-    }),
-    inhibit_on_failure: flag(c, () => {
-      d.inhibitOnFailure = true;
-    }),
-    ha_suspend: flag(c, () => {
-      d.haSuspend = true;
-    }),
-    quorum: integer(c, 1, 2_147_483_647, (x) => {
-      d.quorum = x;
-    }),
-    hysteresis: integer(c, 0, 2_147_483_647, (x) => {
-      d.hysteresis = x;
-    }),
-    quorum_up: (x) => {
-      d.quorumUp = script(x);
-    },
-    quorum_down: (x) => {
-      d.quorumDown = script(x);
-    },
-    sorry_server: (x) => {
-      d.sorryServer = addressAndPort(c, x.args);
-    },
-    virtualhost: text(c, 'a host name', (s) => {
-      d.virtualhost = s;
-    }),
-    delay_loop: seconds(c, 0.000_001, 86_400, (ms) => {
-      timing.delayLoopMs = ms;
-    }),
-    real_server: (x) => void servers.push(x),
-  };
+const scheduler: Reader<ServiceDraft> = (c, n, d) => {
+  const w = n.args[0];
+  noMore(c, n, 1);
+  if (w !== undefined && otherSchedulers.includes(w.text)) {
+    c.report.add('error', 'KS_CONF_UNSUPPORTED', w, `lb_algo ${w.text} is not supported yet`, {
+      hint: `use one of ${schedulers.join(', ')}`,
+    });
+    return;
+  }
+  if (w === undefined) missing(c, n, schedulers.join(', '));
+  else d.scheduler = oneOfWords(c, w, schedulers) ?? d.scheduler;
 };
+
+const forwarding: Reader<ServiceDraft> = (c, n, d) => {
+  const w = n.args[0];
+  if (w === undefined) {
+    missing(c, n, forwardings.join(', '));
+    return;
+  }
+  const kind = oneOfWords(c, w, forwardings);
+  if (kind === null) return;
+  d.forwarding = kind;
+  d.tunnel = kind === 'TUN' && n.args.length > 1 ? tunnelKind(c, n, n.args.slice(1)) : null;
+  if (kind !== 'TUN') noMore(c, n, 1);
+};
+
+const protocols = ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPV6'] as const;
+
+const quicLb: Reader<ServiceDraft> = (c, n, d) => {
+  const [id, length] = n.args;
+  if (id === undefined || length === undefined) {
+    missing(c, n, 'CONFIG-ID SERVER-ID-LENGTH');
+    return;
+  }
+  const configId = integerOf(c, id, 0, 6);
+  const serverIdLength = integerOf(c, length, 1, 15);
+  if (configId !== null && serverIdLength !== null) d.quic = { configId, serverIdLength };
+  noMore(c, n, 2);
+};
+
+const schedulerPort = flag<ServiceDraft>((d) => {
+  d.schedulerPort = true;
+});
+const schedulerFallback = flag<ServiceDraft>((d) => {
+  d.schedulerFallback = true;
+});
+
+const virtualServerTable: Table<ServiceDraft> = table('virtual_server', {
+  ...timingReaders<ServiceDraft>((d) => d.timing, 1),
+  ...matchReaders<ServiceDraft>((d, part) => {
+    d.match = { ...d.match, ...part };
+  }),
+  lb_algo: scheduler,
+  lvs_sched: scheduler,
+  lb_kind: forwarding,
+  lvs_method: forwarding,
+  protocol: (c, n, d) => {
+    const w = n.args[0];
+    if (w === undefined) missing(c, n, protocols.join(', '));
+    else d.protocol = oneOfWords(c, { ...w, text: w.text.toUpperCase() }, protocols) ?? d.protocol;
+    noMore(c, n, 1);
+  },
+  'sh-port': schedulerPort,
+  'mh-port': schedulerPort,
+  'sh-fallback': schedulerFallback,
+  'mh-fallback': schedulerFallback,
+  laddr_group_name: text('a local_address_group', (d, s) => {
+    d.localAddressGroup = s;
+  }),
+  quic: flag((d) => {
+    d.quic = 'dpvs';
+  }),
+  quic_lb: quicLb,
+  ops: flag((d) => {
+    d.onePacket = true;
+  }),
+  syn_proxy: flag((d) => {
+    d.synProxy = true;
+  }),
+  expire_quiescent_conn: flag((d) => {
+    d.expireQuiescent = true;
+  }),
+  establish_timeout: integer(1, 3600, (d, x) => {
+    d.establishTimeoutMs = x * 1000;
+  }),
+  persistence_granularity: (c, n, d) => {
+    const w = n.args[0];
+    if (w === undefined) missing(c, n, 'a netmask, or a prefix length');
+    const bits = w === undefined ? null : granularity(c, w);
+    noMore(c, n, 1);
+    if (bits === null) return;
+    d.persistencePrefixLength = bits;
+    d.persistenceTimeoutMs ??= 360_000;
+  },
+  persistence_timeout: (c, n, d) => {
+    const w = n.args[0];
+    const s = w === undefined ? 360 : integerOf(c, w, 1, 2_678_400);
+    if (s !== null) d.persistenceTimeoutMs = s * 1000;
+    noMore(c, n, 1);
+  },
+  alpha: flag((d) => {
+    d.alpha = true;
+    d.timing.alpha = true;
+  }),
+  omega: flag((d) => {
+    d.omega = true;
+  }),
+  inhibit_on_failure: flag((d) => {
+    d.inhibitOnFailure = true;
+  }),
+  ha_suspend: flag((d) => {
+    d.haSuspend = true;
+  }),
+  weight: integer(1, mostSessions, (d, x) => {
+    d.weight = x;
+  }),
+  quorum: integer(1, mostSessions, (d, x) => {
+    d.quorum = x;
+  }),
+  hysteresis: integer(0, mostSessions, (d, x) => {
+    d.hysteresis = x;
+  }),
+  sorry_server: (c, n, d) => {
+    if (n.args.length === 0) missing(c, n, 'ADDRESS [PORT]');
+    d.sorryServer = addressAndPort(c, n.args);
+    noMore(c, n, 2);
+  },
+  virtualhost: hostName((d, s) => {
+    d.virtualhost = s;
+  }),
+  real_server: (_c, n, d) => void d.servers.push(n),
+});
+
+export const serviceTables = [virtualServerTable, realServerTable];
 
 /** Keywords whose absence keepalived warns of, with what it then takes. */
 const expectedWords = [
@@ -374,25 +452,25 @@ const warnOfDefaults = (
       });
 };
 
-const realServers = (
-  c: Context,
-  nodes: readonly Node[],
-  target: VirtualServerTarget,
-  timing: TimingWords,
-): readonly RealServer[] => {
+const realServers = (c: Context, d: ServiceDraft): readonly RealServer[] => {
   const list: RealServer[] = [];
-  for (const node of nodes) {
-    const r = realServer(c, node, timing);
+  const seen = new Map<string, Node>();
+  const above: Above = { ...d, same: shared() };
+  for (const node of d.servers) {
+    const r = realServer(c, node, above);
     if (r === null) continue;
-    const port = r.port === 0 && target.kind === 'address' ? target.port : r.port;
-    if (list.some((x) => x.address === r.address && x.port === port))
-      c.report.add(
-        'error',
-        'KS_CONF_DUPLICATE',
-        node.keyword,
-        `${endpoint(r.address, port)} is there twice`,
-      );
-    else list.push({ ...r, port });
+    const port = r.port === 0 && d.target.kind === 'address' ? d.target.port : r.port;
+    const key = endpoint(r.address, port);
+    const other = seen.get(key);
+    if (other === undefined) {
+      list.push(port === r.port ? r : { ...r, port });
+      seen.set(key, node);
+    } else {
+      const { file, line } = other.keyword;
+      c.report.add('error', 'KS_CONF_DUPLICATE', node.keyword, `${key} is there twice`, {
+        hint: `first at ${file}:${line}`,
+      });
+    }
   }
   return list;
 };
@@ -406,14 +484,13 @@ export const virtualServer = (c: Context, n: Node): VirtualServer | null => {
     c.report.add('error', 'KS_CONF_BLOCK', n.keyword, 'virtual_server needs a block');
     return null;
   }
-  const timing: TimingWords = {};
-  const servers: Node[] = [];
-  const d = defaults(target, at);
-  readBlock(c, n.block, serverReaders(c, d, timing, servers), 'virtual_server');
+  const d = draft(target, at);
+  readBlock(c, n.block, virtualServerTable, d);
   warnOfDefaults(c, n.block, at, target);
-  d.realServers = realServers(c, servers, target, timing);
-  if (d.realServers.length === 0)
+  d.realServers = realServers(c, d);
+  if (d.servers.length === 0)
     c.report.add('error', 'KS_CONF_MISSING', at, 'virtual_server has no real_server');
   clampQuorum(c, d, at);
-  return d;
+  const { weight, timing, servers, ...plain } = d;
+  return plain;
 };

@@ -80,5 +80,5 @@ test('items that are not acted on are informations', (t) => {
     `${dpvsText}timer_defs {\n schedule_interval 500\n}\nglobal_defs {\n pdump off\n}\n`,
   );
   t.deepEqual(said(r), []);
-  t.is(r.diagnostics.filter((d) => d.severity === 'info').length, 2);
+  t.is(r.diagnostics.filter((d) => d.code === 'KS_CONF_NOT_ACTED_ON').length, 2);
 });

@@ -218,28 +218,31 @@ test('a real server without a port has its virtual server’s', (t) => {
   t.is(vs('', ' real_server 10.1.0.11 {\n }')?.realServers[0]?.port, 80);
 });
 
-test('an unknown keyword is a warning with its place and a suggestion, and its block is skipped whole', (t) => {
+test('an unknown keyword is an error with its place and a suggestion, and its block is skipped whole', (t) => {
   const r = alone(
     instance(
       ' prioritty 7\n virtual_ipadress {\n  10.0.0.1\n  virtual_router_id 9\n }\n priority 120',
     ),
   );
   t.deepEqual(said(r), [
-    "7:2 warning unknown keyword 'prioritty' in vrrp_instance V",
-    "8:2 warning unknown keyword 'virtual_ipadress' in vrrp_instance V; its block is skipped",
+    "7:2 error unknown keyword 'prioritty' in 'vrrp_instance'",
+    "8:2 error unknown keyword 'virtual_ipadress' in 'vrrp_instance'",
   ]);
   t.deepEqual(
-    r.diagnostics.map((d) => d.hint),
+    r.diagnostics.filter((d) => d.severity === 'error').map((d) => d.hint),
     ["did you mean 'priority'?", "did you mean 'virtual_ipaddress'?"],
   );
 });
 
-test('what keepalived knows and we do not act on is an information, no complaint', (t) => {
-  const r = alone(instance(' use_vmac\n notify_master "/bin/true"'));
-  t.deepEqual(said(r), []);
+test('a word that only informs is a warning, tuning of another program an information', (t) => {
+  const r = load(instance(' promote_secondaries\n notify_master "/bin/true"'));
+  t.not(r.config, null);
   t.deepEqual(
-    r.diagnostics.map((d) => d.code),
-    ['KS_CONF_NOT_ACTED_ON', 'KS_CONF_NOT_ACTED_ON'],
+    r.diagnostics.map((d) => [d.severity, d.code, d.message]),
+    [
+      ['info', 'KS_CONF_NOT_ACTED_ON', "'promote_secondaries' has no meaning here"],
+      ['warning', 'KS_CONF_NO_EFFECT', "'notify_master' is accepted, without effect"],
+    ],
   );
 });
 
@@ -312,20 +315,22 @@ test('an absent lb_algo is warned of, a wrong one is an error alone', (t) => {
 
 test('rendering: place, caret under the word, hint, count; tabs keep their width', (t) => {
   const text = 'global_defs {\n\trouter_idd x\n}\n';
-  const r = alone(text);
+  const whole = load(text);
+  const r = { ...whole, files: new Map([['keepalived.conf', text]]) };
   t.is(
     renderDiagnostics(r.diagnostics, r.files),
     [
-      "k:2:2: warning: unknown keyword 'router_idd' in global_defs [KS_CONF_UNKNOWN_KEYWORD]",
+      "keepalived.conf:2:2: error: unknown keyword 'router_idd' in 'global_defs' [KS_CONF_UNKNOWN_KEYWORD]",
       '    \trouter_idd x',
       '    \t^~~~~~~~~~',
       "    hint: did you mean 'router_id'?",
-      '1 warning',
+      '1 error',
       '',
     ].join('\n'),
   );
-  t.is(exitCode(r.diagnostics, false), 0);
-  t.is(exitCode(r.diagnostics, true), 1);
+  const warning = load('global_defs {\n smtp_alert\n}\n');
+  t.is(exitCode(warning.diagnostics, false), 0);
+  t.is(exitCode(warning.diagnostics, true), 1);
   t.is(exitCode(alone('global_defs {\n vrrp_version 7\n}\n').diagnostics, false), 1);
 });
 
@@ -344,7 +349,7 @@ test('persistence: off, for a time, by prefix', (t) => {
   );
   t.deepEqual(persistence(' persistence_granularity 64'), [360_000, 64]);
   t.deepEqual(said(load(service(' persistence_granularity 255.0.255.0'))), [
-    '9:26 error wrong value',
+    '9:26 warning the mask has holes, /8 is used',
   ]);
 });
 

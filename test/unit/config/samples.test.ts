@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { fileSource } from '../../../src/config/io.js';
 import { loadConfig } from '../../../src/config/load.js';
-import { said } from './source.js';
+import { warned } from './source.js';
 
 const conf = fileURLToPath(new URL('../../../../conf', import.meta.url));
 
@@ -25,7 +25,7 @@ test('every sample in conf/ loads without a complaint', (t) => {
       dpvsPath: join(dir, 'dpvs.conf'),
       hostName: 'lb',
     });
-    t.deepEqual(said(r), [], dir);
+    t.deepEqual(warned(r), [], dir);
     t.not(r.config, null);
   }
 });
