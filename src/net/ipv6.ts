@@ -65,7 +65,7 @@ const format = (groups: readonly number[]): string => {
     : `${hex(groups.slice(0, from))}::${hex(groups.slice(from + length))}`;
 };
 
-/** The text every other spelling of the same address comes to; null: no IPv6 address. */
+/** The canonical text of an address; null when it is not an IPv6 address. */
 export const canonicalIpv6 = (text: string): string | null => {
   const groups = parseGroups(text);
   return groups === null ? null : format(groups);
