@@ -17,9 +17,9 @@ test.before(async (t) => {
   t.timeout(3_600_000);
   scene = await openScene();
 });
-test.after.always(async (t) => {
+test.after.always(async () => {
   await scene?.close();
-  t.log(table(played));
+  process.stderr.write(`\n${table(played)}\n`);
 });
 
 for (const c of cases.filter((x) => only === undefined || x.name.match(only) !== null))

@@ -48,7 +48,6 @@ const act = async (scene: Scene, c: Case): Promise<void> => {
 export async function playCase(scene: Scene, c: Case): Promise<Played> {
   await scene.settled(`before ${c.name}`);
   const wasQuiet = isQuiet();
-  const seenBefore = scene.seen().length;
   const answersBefore = scene.load.answers().length;
   const begun = wallClock();
   await act(scene, c);
@@ -60,7 +59,7 @@ export async function playCase(scene: Scene, c: Case): Promise<Played> {
   }
   await scene.settled(`after ${c.name}`);
   const ended = wallClock();
-  const seen = scene.seen().slice(seenBefore);
+  const seen = scene.seen().filter((s) => s.at >= begun);
   const answers = scene.load.answers().slice(answersBefore);
   const s = summarise(answers);
   const owners = ownersOf(seen);
