@@ -42,7 +42,7 @@ export const ownersOf = (seen: readonly Seen[]): Owners => {
 export interface Roles {
   /** Sources that advertised with a priority above 0, in the order of their first advert. */
   readonly advertisers: readonly string[];
-  /** The longest time between two adverts of the first one, and up to the first advert of another. */
+  /** How long the first one was silent before another advertised; its longest silence when none did. */
   readonly silenceMs: number;
   /** How often another source than the one before advertised. */
   readonly moves: number;
@@ -54,8 +54,9 @@ export const rolesOf = (seen: readonly Seen[], from: number): Roles => {
   let silenceMs = 0;
   let last = from;
   for (const a of adverts) {
-    silenceMs = Math.max(silenceMs, a.at - last);
-    if (a.advert !== advertisers[0]) break;
+    const moved = a.advert !== advertisers[0];
+    silenceMs = moved ? a.at - last : Math.max(silenceMs, a.at - last);
+    if (moved) break;
     last = a.at;
   }
   const moves = adverts.filter((a, i) => i > 0 && a.advert !== adverts[i - 1]?.advert).length;
