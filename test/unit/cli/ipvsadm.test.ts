@@ -176,7 +176,7 @@ test('what is wrong is told with the word, what was found, and what to do', (t) 
     ['-A -t 192.0.2.1:80 -w 3', /^-w does not go with -A; it goes with -a -e$/],
     ['-A -t 192.0.2.1:80 -M 255.0.255.0 -p', /-M: found '255\.0\.255\.0', expected a netmask/],
     ['-A -t 192.0.2.1:80 -M 255.255.255.0', /-M does not go without -p/],
-    ['-A -t 192.0.2.1:80 rr', /'rr' belongs to no word/],
+    ['-A -t 192.0.2.1:80 rr', /'rr' does not follow a word that takes a value/],
     ['-A -t 192.0.2.1:80 --scheduled rr', /unknown word '--scheduled'; did you mean --scheduler\?/],
     ['-A -t 192.0.2.1:80 --expire-quiescent=yes', /--expire-quiescent takes no value, found 'yes'/],
     ['-E -u 192.0.2.1:80 --ops --no-ops', /--ops and --no-ops contradict/],
