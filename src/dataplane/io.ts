@@ -4,8 +4,9 @@
  * called back with what was acknowledged, refused or lost.
  */
 import { closeSync } from 'node:fs';
-import { type Clock, drive, type Entry } from '../kernel/driver.js';
+import { type Clock, drive } from '../kernel/driver.js';
 import type { Addon, SeqpacketHandle } from '../kernel/io/addon.js';
+import type { JournalHook } from '../kernel/journal.js';
 import {
   type Ack,
   decodeMessage,
@@ -39,7 +40,7 @@ import {
   serverTable,
 } from './counters.js';
 import { type Op, opsBetween } from './diff.js';
-import { type Effect, generations, type Input, initial } from './generation.js';
+import { type Effect, generations, type Input, initial, type State } from './generation.js';
 import type { Snapshot } from './snapshot.js';
 
 export interface DataplaneOptions {
@@ -52,7 +53,7 @@ export interface DataplaneOptions {
   readonly onRejected: (reason: string, snapshot: Snapshot) => void;
   readonly onLost: (reason: string) => void;
   readonly onEvent: (e: Event) => void;
-  readonly journal?: (entry: Entry<Input>) => void;
+  readonly journal?: JournalHook<State, Input>;
 }
 
 export interface SessionPagesQuery {

@@ -70,7 +70,7 @@ export interface JournalKind<State, Input> {
    * True for an input that is not worth a line. The machine's state is written before the next
    * input that is, so the replay stays exact for all that is written.
    */
-  readonly leavesOut: (input: Input | Tick, before: State) => boolean;
+  readonly leavesOut: (input: Input | Tick, before: State, at: Millis) => boolean;
   /** True for an input that does not change the state: leaving it out costs no state line. */
   readonly isNoise: (input: Input | Tick) => boolean;
 }

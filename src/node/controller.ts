@@ -23,6 +23,7 @@ import type { FromHealthcheck, ToHealthcheck } from '../healthcheck/messages.js'
 import { type Driver, drive } from '../kernel/driver.js';
 import { loadAddon } from '../kernel/io/addon.js';
 import { monotonicClock } from '../kernel/io/clock.js';
+import { openJournal } from '../kernel/io/journal.js';
 import { logUnhandled, openLogger } from '../kernel/io/logger.js';
 import { processOptions } from '../kernel/io/process-options.js';
 import { runService } from '../kernel/io/service.js';
@@ -34,7 +35,7 @@ import type { ControllerOptions, ProcessesMessage } from './controller-messages.
 import { performer } from './effects.js';
 import { healthPages } from './health-pages.js';
 import { heldServers } from './held-servers.js';
-import { openJournal } from './journal.js';
+import { clusterKind, configTexts, generationKind } from './journal.js';
 import { kernelQueue } from './kernel-queue.js';
 import { legacyVrrp } from './legacy-peers.js';
 import { loadInWorker } from './load-worker.js';
@@ -72,7 +73,16 @@ const run = async (): Promise<void> => {
   const addonOrWhy = loadAddon();
   const addon = typeof addonOrWhy === 'string' ? fatal(addonOrWhy) : addonOrWhy;
 
-  const journal = openJournal(`${dirs.dir}/journal.jsonl`, { ...paths, files: texts });
+  const journal = openJournal({
+    path: `${dirs.dir}/journal.jsonl`,
+    process: 'controller',
+    version,
+    report: (trouble) => log.warn(trouble ?? 'the journal can be written again'),
+  });
+  process.on('exit', () => journal.flushNow());
+  const journalTexts = configTexts();
+  journalTexts.note(config, { ...paths, files: texts });
+  const clusterJournal = journal.machine(clusterKind(journalTexts), 'cluster');
   const kernel = kernelQueue(log);
   let processes: readonly ProcessView[] = [];
   let isStopping = false;
@@ -84,7 +94,7 @@ const run = async (): Promise<void> => {
     initial: initialState(config),
     clock: monotonicClock,
     perform: (e) => perform(e),
-    journal: journal.write,
+    journal: clusterJournal,
     join: (inputs) => ({ type: 'batch', inputs: inputs as readonly Input[] }),
     settled: () => changes.check(),
   });
@@ -105,7 +115,7 @@ const run = async (): Promise<void> => {
     changes,
     state,
     feed,
-    onUse: (l) => journal.files({ ...paths, files: l.files }),
+    onUse: (l) => journalTexts.note(l.config, { ...paths, files: l.files }),
     keep: (l) => keepAccepted(dirs.acceptedFile, paths, l.files),
     log,
   });
@@ -143,6 +153,9 @@ const run = async (): Promise<void> => {
     socketPath: dirs.dataplaneSocket,
     clock: monotonicClock,
     pid: process.pid,
+    journal: journal.machine(generationKind(state), 'data plane', () =>
+      clusterJournal.sync(state()),
+    ),
     onUp: (hello) => {
       log.info({ dataplane: hello.pid, workers: hello.workers }, 'data plane connected');
       kernel.forget();
@@ -233,7 +246,7 @@ const run = async (): Promise<void> => {
       isStopping = true;
       dataplane.renewLease(0);
       dataplane.close();
-      journal.close();
+      await journal.close();
     },
     abandon: (reason) => log.info(`ends: ${reason}`),
     onError: (reason) => log.error(reason),

@@ -1,120 +1,65 @@
 /**
- * `keelson replay FILE`: lives a controller's journal again and prints what was decided, without touching anything (law 10). The journal holds the
- * configuration files, so it is all that a bug report needs.
+ * `keelson replay FILE`: replays a journal of any process without performing effects, and prints
+ * what each machine decided (law 10). The journal holds the configuration files, so it is all that
+ * a bug report needs.
  */
 import { readFileSync } from 'node:fs';
-import type { Effect } from '../cluster/diff.js';
-import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
-import type { Config, Source } from '../config/config.js';
-import { loadConfig } from '../config/load.js';
-import { millis } from '../kernel/machine.js';
+import { type ReplayedInput, readJournal, replayLines } from '../kernel/journal.js';
+import { encodeJson } from '../kernel/json.js';
+import { allKinds } from './journal.js';
 
-interface Header {
-  readonly keepalivedPath: string;
-  readonly dpvsPath: string;
-  readonly hostName: string;
-  readonly files: Readonly<Record<string, string>>;
-}
+export type Decision = ReturnType<typeof replayLines> extends Generator<infer T> ? T : never;
 
-interface Line {
-  readonly at: number;
-  readonly input: { readonly type: string } & Readonly<Record<string, unknown>>;
-}
+/** Throws a JournalError that names the line where the text is no journal. */
+export const replayJournal = (text: string): readonly Decision[] => [
+  ...replayLines(readJournal(text), allKinds()),
+];
 
-/** What one input led to. */
-export interface Decision {
-  readonly at: number;
-  readonly input: string;
-  readonly effects: readonly Effect[];
-}
+const has = <K extends string>(o: unknown, key: K): o is Readonly<Record<K, unknown>> =>
+  typeof o === 'object' && o !== null && key in o;
 
-const configFrom = (h: Header): Config => {
-  const source: Source = {
-    read: (path) => {
-      const text = h.files[path];
-      return text === undefined ? { ok: false, error: 'not in the journal' } : { ok: true, text };
-    },
-    // An included file was read when its pattern matched: what the journal has is what was there.
-    glob: (pattern) => {
-      const tail = pattern.replace(/^(\.\.?\/)+/, '').replace(/[.+^$()|\\]/g, '\\$&');
-      const match = new RegExp(`${tail.replace(/\*/g, '[^/]*').replace(/\?/g, '.')}$`);
-      return Object.keys(h.files)
-        .filter((f) => match.test(f))
-        .sort();
-    },
-  };
-  const { config } = loadConfig(source, h);
-  if (config === null) throw new Error('the configuration in the journal has errors');
-  return config;
+const sizeOf = (list: unknown): number => (Array.isArray(list) ? list.length : 0);
+
+/** An effect in a few words: its type, and what tells it from others of its type. */
+const brief = (e: unknown): string => {
+  if (!has(e, 'type')) return '?';
+  const type = String(e.type);
+  if (has(e, 'snapshot') && has(e.snapshot, 'services') && has(e.snapshot, 'addresses'))
+    return `${type} (${sizeOf(e.snapshot.services)} services, ${sizeOf(e.snapshot.addresses)} addresses)`;
+  if (has(e, 'ops')) return `${type} (${sizeOf(e.ops)} operations)`;
+  if (has(e, 'virtualServers')) return `${type} (${sizeOf(e.virtualServers)} virtual servers)`;
+  if (has(e, 'instances')) return `${type} (${sizeOf(e.instances)} instances)`;
+  if (has(e, 'msg')) return `${type} '${String(e.msg)}'`;
+  const up = has(e, 'up') ? (e.up === true ? ' up' : ' down') : '';
+  const rs = has(e, 'rs') && typeof e.rs === 'string' ? ` ${e.rs}` : '';
+  return `${type}${rs}${up}${has(e, 'reason') ? `: ${String(e.reason)}` : ''}`;
 };
 
-const decode = ({ input }: Line, config: Config): ClusterInput =>
-  input.type === 'config' ? { type: 'config', config } : (input as unknown as ClusterInput);
-
-/** One line, or null for a last line that a crash cut off. */
-const parseLine = (raw: string, number: number, isLast: boolean): Header | Line | null => {
-  try {
-    return JSON.parse(raw) as Header | Line;
-  } catch {
-    if (isLast) return null;
-    throw new Error(`line ${number} is not JSON`);
-  }
+const inputOf = (s: ReplayedInput): string => {
+  const i: unknown = s.input;
+  const message = has(i, 'message') && has(i.message, 'type') ? ` ${String(i.message.type)}` : '';
+  return `${s.input.type}${message}`;
 };
 
-/** Throws with the line's number on a journal that is none. */
-export const replayJournal = (text: string): readonly Decision[] => {
-  const lines = text.split('\n').filter((l) => l !== '');
-  const decisions: Decision[] = [];
-  let config: Config | null = null;
-  let state: State | null = null;
-  const live = (line: Line, c: Config, s: State): State => {
-    const [next, effects] = cluster.step(s, decode(line, c), millis(line.at));
-    decisions.push({ at: line.at, input: line.input.type, effects });
-    return next;
-  };
-  for (const [i, raw] of lines.entries()) {
-    const line = parseLine(raw, i + 1, i === lines.length - 1);
-    if (line === null) break;
-    if ('files' in line) {
-      config = configFrom(line);
-      state ??= initialState(config);
-    } else if (config === null || state === null)
-      throw new Error('the journal does not begin with its configuration');
-    else state = live(line, config, state);
-  }
-  return decisions;
+const seconds = (ms: number): string => (ms / 1000).toFixed(3).padStart(10);
+
+const lineOf = (d: Decision, start: number): string => {
+  if ('effects' in d)
+    return `${seconds(d.at - start)}  ${d.unit}: ${inputOf(d)}  ${d.effects.map(brief).join('; ')}`;
+  if (d.type === 'gap') return `${' '.repeat(10)}  ${d.lost} inputs are missing: ${d.reason}`;
+  const began = new Date(d.wallMs).toISOString();
+  return `${seconds(d.at - start)}  ${d.process} ${d.version}, at ${began}`;
 };
 
-const brief = (e: Effect): string => {
-  switch (e.type) {
-    case 'setDesired':
-      return `setDesired (${e.snapshot.services.length} services, ${e.snapshot.addresses.length} addresses)`;
-    case 'serviceable':
-      return `serviceable ${e.instances
-        .map((i) => `${i.id} ${i.ok ? 'yes' : 'no'}: ${i.reason}`)
-        .join(', ')}`;
-    case 'configureHealth':
-      return `configureHealth ${e.virtualServers.length}`;
-    case 'configureVrrp':
-      return `configureVrrp ${e.instances.length}`;
-    case 'takenBack':
-      return `takenBack: ${e.reason}`;
-    default:
-      return e.type;
-  }
-};
-
-/** Prints one line an input; resolves with the exit code. */
+/** Prints one line for each input; answers the exit code. */
 export const replayFile = (file: string, json: boolean): number => {
   try {
-    const decisions = replayJournal(readFileSync(file, 'utf8'));
-    const start = decisions[0]?.at ?? 0;
-    for (const d of decisions)
-      process.stdout.write(
-        json
-          ? `${JSON.stringify(d)}\n`
-          : `${((d.at - start) / 1000).toFixed(3).padStart(10)}  ${d.input.padEnd(18)} ${d.effects.map(brief).join('; ')}\n`,
-      );
+    let start: number | null = null;
+    for (const d of replayLines(readJournal(readFileSync(file, 'utf8')), allKinds())) {
+      if (start === null && 'at' in d) start = d.at;
+      const line = json ? encodeJson(d) : lineOf(d, start ?? 0);
+      process.stdout.write(`${line}\n`);
+    }
     return 0;
   } catch (e) {
     process.stderr.write(`keelson: ${file}: ${e instanceof Error ? e.message : String(e)}\n`);

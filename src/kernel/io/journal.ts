@@ -53,7 +53,10 @@ export interface JournalOptions {
   readonly version: string;
   /** Once for each time of trouble; null when it is over. */
   readonly report: (trouble: string | null) => void;
-  /** A new file is begun when one has reached this size. */
+  /**
+   * A new file is begun when one has reached this size; larger where a single machine's state
+   * is larger than a quarter of it.
+   */
   readonly fileBytes?: number;
   /** Long-term bound of what is written a second; null: none. */
   readonly bytesPerSecond?: number | null;
@@ -63,12 +66,21 @@ export interface JournalOptions {
   readonly retryMs?: number;
 }
 
+export interface MachineHook<State, Input> extends JournalHook<State, Input> {
+  /** Writes the machine's state where the file does not have it yet. */
+  readonly sync: (now: State) => void;
+}
+
 export interface JournalWriter {
-  /** Ask for one hook for each machine that is started. */
+  /**
+   * Ask for one hook for each machine that is started. `first` is called before a state of this
+   * machine is written: it may write the state of another that this one's refers to.
+   */
   readonly machine: <State, Input>(
     kind: JournalKind<State, Input>,
     unit: string,
-  ) => JournalHook<State, Input>;
+    first?: () => void,
+  ) => MachineHook<State, Input>;
   /** Resolves when everything that waits has been written or given up. */
   readonly flush: () => Promise<void>;
   /** For the end of a process: writes what waits, blocking. */
@@ -107,6 +119,8 @@ export const openJournal = (o: JournalOptions): JournalWriter => {
   /** The file lines are added to now, and what has been added to it. */
   let file = 1;
   let addedBytes = 0;
+  /** Of one machine, in this file. */
+  let largestState = 0;
   /** Raised with each new file and each gap: states written under an older one do not count. */
   let epoch = 1;
   let lost = 0;
@@ -145,9 +159,12 @@ export const openJournal = (o: JournalOptions): JournalWriter => {
     lost += entries;
     lostWhy = why;
   };
+  /** A file is worth its states: a machine whose state fills one alone gets a larger one. */
+  const isFull = (): boolean => addedBytes >= Math.max(fileBytes, 4 * largestState);
   const startFile = (): void => {
     file++;
     addedBytes = 0;
+    largestState = 0;
     epoch++;
     add(encodeLine(header()), 0);
   };
@@ -242,51 +259,65 @@ export const openJournal = (o: JournalOptions): JournalWriter => {
     pumping ??= Promise.resolve().then(pump);
   };
 
-  /** Takes one input, with the state before it where the file does not have it yet. */
-  const take = <State, Input>(
-    kind: JournalKind<State, Input>,
-    unit: string,
-    entry: Entry<Input>,
-    state: State | null,
-  ): void => {
-    const { name } = kind;
-    const lines =
-      (state === null
-        ? ''
-        : encodeLine({ type: 'state', kind: name, unit, state: kind.encodeState(state) })) +
-      encodeLine({
-        type: 'input',
-        kind: name,
-        unit,
-        at: entry.at,
-        input: kind.encodeInput(entry.input),
-      });
+  /** The header of a file and the mark of a gap, where they are due. */
+  const begin = (): void => {
     if (addedBytes === 0) add(encodeLine(header()), 0);
     if (lost > 0) add(encodeLine({ type: 'gap', lost, reason: lostWhy }), lost);
     lost = 0;
-    // One piece: the state and the input are never in different files.
-    add(lines, 1);
-    if (rate !== null) allowance -= lines.length;
+  };
+  const put = (text: string, entries: number): void => {
+    begin();
+    add(text, entries);
+    if (rate !== null) allowance -= text.length;
     kick();
   };
 
-  const machine: JournalWriter['machine'] = (kind, unit) => {
+  const machine: JournalWriter['machine'] = <State, Input>(
+    kind: JournalKind<State, Input>,
+    unit: string,
+    first?: () => void,
+  ) => {
+    const { name } = kind;
     let writtenIn = 0;
-    return (entry, before) => {
-      if (kind.isNoise(entry.input)) return;
-      if (kind.leavesOut(entry.input, before)) {
+    const stateLine = (state: State): string => {
+      const line = encodeLine({ type: 'state', kind: name, unit, state: kind.encodeState(state) });
+      largestState = Math.max(largestState, line.length);
+      return line;
+    };
+    /** Whether this input is written at all. */
+    const isTaken = ({ at, input }: Entry<Input>, before: State): boolean => {
+      if (kind.isNoise(input)) return false;
+      if (kind.leavesOut(input, before, at)) {
         writtenIn = 0;
-        return;
+        return false;
       }
       const why = refusal();
-      if (why !== null) {
-        lose(1, why);
-        return;
-      }
-      if (addedBytes >= fileBytes) startFile();
-      take(kind, unit, entry, writtenIn === epoch ? null : before);
+      if (why !== null) lose(1, why);
+      return why === null;
+    };
+    const write = (entry: Entry<Input>, before: State): void => {
+      if (!isTaken(entry, before)) return;
+      const { at, input } = entry;
+      if (isFull()) startFile();
+      const isKnown = writtenIn === epoch;
+      if (!isKnown) first?.();
+      const line = encodeLine({
+        type: 'input',
+        kind: name,
+        unit,
+        at,
+        input: kind.encodeInput(input),
+      });
+      // One piece: the state and the input are never in different files.
+      put(isKnown ? line : stateLine(before) + line, 1);
       writtenIn = epoch;
     };
+    const sync = (now: State): void => {
+      if (writtenIn === epoch || refusal() !== null) return;
+      put(stateLine(now), 0);
+      writtenIn = epoch;
+    };
+    return Object.assign(write, { sync });
   };
 
   const flush = async (): Promise<void> => {

@@ -68,11 +68,11 @@ local_address_group lips {
 }
 `;
 
+export const filesOf = (services: string, instances = instance) =>
+  ({ k: `${instances}${lips}${services}`, d: dpvs }) as const;
+
 export const configOf = (services: string, instances = instance): Config => {
-  const files: Readonly<Record<string, string>> = {
-    k: `${instances}${lips}${services}`,
-    d: dpvs,
-  };
+  const files: Readonly<Record<string, string>> = filesOf(services, instances);
   const source: Source = {
     read: (path) => {
       const text = files[path];
