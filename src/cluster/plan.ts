@@ -62,8 +62,7 @@ export interface Before {
 const no = (reason: string): Serviceable => ({ ok: false, reason });
 
 /** Only where the file says so (track_quorum): a quorum is the affair of its service. */
-const tracksQuorum = ({ instance }: IndexedInstance): boolean =>
-  (instance as { readonly trackQuorum?: boolean }).trackQuorum === true;
+const tracksQuorum = ({ instance }: IndexedInstance): boolean => instance.trackQuorum;
 
 /** Why the quorum forbids an address: every virtual server on it has lost its own. */
 const lostQuorum = (f: Facts, index: ConfigIndex, address: string): string | null => {

@@ -1,4 +1,7 @@
-/** What a file has to say about itself: where, what was found, what was expected, and what to do. All of it at once, as a compiler does. */
+/**
+ * What is wrong with a file: where, what was found, what was expected, and what to do. All of it at
+ * once, as a compiler does.
+ */
 
 export interface Place {
   readonly file: string;
@@ -49,18 +52,46 @@ const render = (d: Diagnostic, files: ReadonlyMap<string, readonly string[]>): s
   );
 };
 
-/** Compiler-like text, ending with a line that counts; empty when there is nothing to say. */
-export const renderDiagnostics = (
-  ds: readonly Diagnostic[],
-  files: ReadonlyMap<string, string>,
-): string => {
-  const lines = new Map([...files].map(([name, text]) => [name, text.split('\n')]));
+const rank: Readonly<Record<Severity, number>> = { info: 0, warning: 1, error: 2 };
+
+/** The word a message begins with in quotes. */
+const wordIn = (d: Diagnostic): string => /^'([^']*)'/.exec(d.message)?.[1] ?? d.message;
+
+/** Words that are without effect, each with how often it stands there. */
+const lost = (ds: readonly Diagnostic[]): string => {
+  const counts = new Map<string, number>();
+  for (const d of ds)
+    if (d.code === 'KS_CONF_NO_EFFECT') {
+      const word = wordIn(d);
+      counts.set(word, (counts.get(word) ?? 0) + 1);
+    }
+  const words = [...counts].map(([w, n]) => (n === 1 ? w : `${w} (${n})`));
+  const shown = words.slice(0, 12).join(', ');
+  if (words.length === 0) return '';
+  return `; without effect: ${shown}${words.length > 12 ? ' and others' : ''}`;
+};
+
+/** `2 errors, 1 warning; without effect: smtp_alert`; empty when there is nothing to sum up. */
+export const summary = (ds: readonly Diagnostic[]): string => {
   const count = (s: Severity): number => ds.filter((d) => d.severity === s).length;
-  if (ds.length === 0) return '';
-  const summary = (['error', 'warning', 'info'] as const)
+  const counts = (['error', 'warning', 'info'] as const)
     .map((s) => [s, count(s)] as const)
     .filter(([, n]) => n > 0)
     .map(([s, n]) => `${n} ${s}${n === 1 ? '' : 's'}`)
     .join(', ');
-  return `${ds.map((d) => render(d, lines)).join('')}${summary}\n`;
+  return counts === '' ? '' : `${counts}${lost(ds)}`;
+};
+
+/**
+ * Compiler-like text, errors last so that they are seen, and a line that sums up; empty when there is
+ * nothing to report.
+ */
+export const renderDiagnostics = (
+  ds: readonly Diagnostic[],
+  files: ReadonlyMap<string, string>,
+): string => {
+  if (ds.length === 0) return '';
+  const lines = new Map([...files].map(([name, text]) => [name, text.split('\n')]));
+  const inOrder = [...ds].sort((a, b) => rank[a.severity] - rank[b.severity]);
+  return `${inOrder.map((d) => render(d, lines)).join('')}${summary(ds)}\n`;
 };

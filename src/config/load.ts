@@ -13,7 +13,7 @@ import { readLines } from './keepalived/reader.js';
 import type { KeepalivedConfig } from './keepalived/types.js';
 import type { Machine } from './machine.js';
 import { reachability } from './reach.js';
-import { type At, collector, lineOf, type Node } from './text.js';
+import { type At, collector, lineOf, type Node, type Report } from './text.js';
 import { treeBuilder } from './tree.js';
 import { unclosedBlock } from './unclosed.js';
 import { freeze, type PatternCheck } from './values.js';
@@ -24,6 +24,8 @@ export interface LoadOptions {
   /** What is known of the machine the node runs on; null: nothing, and nothing is said of it. */
   readonly machine?: Machine | null;
 }
+
+export type CheckedFile = Omit<LoadedConfig, 'config'>;
 
 const takesAll: PatternCheck = () => null;
 const severities = { error: 0, warning: 1, info: 2 } as const;
@@ -116,6 +118,37 @@ const loading = (source: Source): Loading => ({
   report: collector(),
 });
 
+const reportForeign = (report: Report, path: string, program: string): void =>
+  report.add(
+    'warning',
+    'KS_CONF_FOREIGN',
+    startOf(path),
+    `recognised as a file of ${program}, not acted on yet`,
+  );
+
+/** A file of another program, recognised and not read; null: it is none. */
+export const loadForeign = (source: Source, path: string): CheckedFile | null => {
+  const got = source.read(path);
+  const program = foreignFile(path, got.ok ? got.text : '');
+  if (program === null) return null;
+  const l = loading(source);
+  if (got.ok) l.files.set(path, got.text);
+  reportForeign(l.report, path, program);
+  return { diagnostics: sorted(l.report.list), files: l.files };
+};
+
+const dirOf = (path: string): string => path.slice(0, path.lastIndexOf('/') + 1) || '.';
+
+/** Files of routing daemons beside keepalived.conf: nobody reads them, which must be known. */
+const neighbours = ({ source, report }: Loading, path: string): void => {
+  const found = source.glob('{bgpd,ospfd,ospf6d,zebra,frr,staticd,bfdd}.conf', dirOf(path));
+  if ('error' in found) return;
+  for (const p of found) {
+    const program = foreignFile(p, '');
+    if (program !== null) reportForeign(report, p, program);
+  }
+};
+
 export const loadConfig = (
   source: Source,
   paths: ConfigPaths,
@@ -126,6 +159,7 @@ export const loadConfig = (
     const { keepalivedPath, dpvsPath, hostName } = paths;
     const keepalived = keepalivedFrom(l, keepalivedPath, hostName, options.pattern ?? takesAll);
     const dpvs = dpvsFrom(l, dpvsPath);
+    neighbours(l, keepalivedPath);
     // one cause, one error: without dpvs.conf every device would be missing
     if (dpvs === null) return null;
     const config = freeze({ keepalived, dpvs });
@@ -136,27 +170,10 @@ export const loadConfig = (
   });
 };
 
-export type CheckedFile = Omit<LoadedConfig, 'config'>;
-
 const unseen = (l: Loading, path: string, what: string, partner: string): void =>
   l.report.add('info', 'KS_CONF_ALONE', startOf(path), `${what} was not looked at`, {
     hint: `check it together with its ${partner}, or give the directory of both`,
   });
-
-/** A file of another program, named but not read; false: it is none. */
-const isForeign = (l: Loading, path: string): boolean => {
-  const got = l.source.read(path);
-  const program = foreignFile(path, got.ok ? got.text : '');
-  if (program === null) return false;
-  if (got.ok) l.files.set(path, got.text);
-  l.report.add(
-    'warning',
-    'KS_CONF_FOREIGN',
-    startOf(path),
-    `recognised as a file of ${program}, not acted on yet`,
-  );
-  return true;
-};
 
 /** keepalived.conf alone: what it refers to in dpvs.conf is not looked at. */
 export const loadKeepalived = (
@@ -167,7 +184,6 @@ export const loadKeepalived = (
 ): CheckedFile => {
   const l = loading(source);
   return guarded(l, path, () => {
-    if (isForeign(l, path)) return null;
     keepalivedFrom(l, path, hostName, options.pattern ?? takesAll);
     unseen(l, path, 'what this file needs of dpvs.conf', 'dpvs.conf');
     return null;
@@ -182,15 +198,4 @@ export const loadDpvs = (source: Source, path: string): CheckedFile => {
     unseen(l, path, 'what keepalived.conf needs of this file', 'keepalived.conf');
     return null;
   });
-};
-
-/** Files beside keepalived.conf that belong to other programs: told, not read. */
-export const foreignFiles = (source: Source, dir: string): readonly Diagnostic[] => {
-  const l = loading(source);
-  guarded(l, dir, () => {
-    const found = source.glob('{bgpd,ospfd,ospf6d,zebra,frr,staticd,bfdd}.conf', dir);
-    if (!('error' in found)) for (const path of found) isForeign(l, path);
-    return null;
-  });
-  return sorted(l.report.list);
 };

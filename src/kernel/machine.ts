@@ -1,18 +1,18 @@
 /**
- * The shape of every protocol core: a pure function from state and input to state and effects. Time
- * is an argument; effects are data in the order in which they must be performed.
+ * What every protocol core in Keelson is: a pure function from state and input to state and effects.
+ * Time flows in as an argument, effects flow out as data in the order in which they must happen.
  */
 
 /** Monotonic milliseconds; may carry a fraction. No core reads a clock. */
 export type Millis = number & { readonly unit: 'ms' };
 
-/** Marks a number as monotonic milliseconds, where a clock or a test provides the time. */
+/** Names a number as monotonic milliseconds; used where a clock or a test hands time in. */
 export const millis = (n: number): Millis => n as Millis;
 
-/** `ms` milliseconds after `now`. */
+/** `now` moved on by `ms` milliseconds. */
 export const after = (now: Millis, ms: number): Millis => (now + ms) as Millis;
 
-/** The input that every machine accepts: its deadline has passed. */
+/** The input every machine accepts: time has reached its deadline. */
 export interface Tick {
   readonly type: 'tick';
 }
@@ -25,7 +25,7 @@ export interface Machine<State, Input, Effect> {
   readonly deadline: (state: State) => Millis | null;
 }
 
-/** Ends an exhaustive switch; reaching it is a programming error. */
+/** Closes an exhaustive switch; reaching it is a programmer's error. */
 export function unreachable(x: never): never {
   throw new TypeError(`unhandled variant: ${JSON.stringify(x)}`);
 }

@@ -5,9 +5,14 @@ import { loadConfig } from '../config/load.js';
 import { textSource } from '../config/text-source.js';
 import { partsOf } from './load-parts.js';
 import type { LoadRequest } from './load-worker.js';
+import { readMachine } from './machine.js';
+import { patternCheck } from './patterns.js';
 
 const { paths, texts } = workerData as LoadRequest;
-const parts = partsOf(loadConfig(texts === null ? fileSource : textSource(texts), paths));
+const source = texts === null ? fileSource : textSource(texts);
+const parts = partsOf(
+  loadConfig(source, paths, { machine: readMachine(), pattern: patternCheck() }),
+);
 const send = (): void => {
   const next = parts.next();
   if (next.done === true) parentPort?.close();

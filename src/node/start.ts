@@ -12,6 +12,7 @@ import { idOf, isRunning, type ProcessId } from '../kernel/io/proc.js';
 import { loadOrAccepted } from './accepted.js';
 import { dataplaneArgs } from './dataplane-args.js';
 import { launcher, privilegesFor, unprivilegedUser } from './launch.js';
+import { logWarnings } from './log-diagnostics.js';
 import type { Privileges, ProcessName } from './privileges.js';
 import { type Role, roles } from './roles.js';
 import { prepareHealthcheckDir, prepareRunDir, type RunDir, runDir } from './run-dir.js';
@@ -77,8 +78,7 @@ export const start = async (o: StartOptions): Promise<number> => {
   const d = runDir(o.runDir);
   const prepared = prepareRunDir(d);
   if (!prepared.ok) return complain(`keelson: ${prepared.error}\n`);
-  // The pid file as well: without flock(1) there is no lock.
-  if (!holdLock(d.lockFile) || supervisorOf(d) !== null) return complain(alreadyRuns(d));
+  if (!holdLock(d.lockFile)) return complain(alreadyRuns(d));
 
   const paths = { keepalivedPath, dpvsPath, hostName: hostname() };
   const loaded = await loadOrAccepted(d.acceptedFile, paths);
@@ -92,6 +92,7 @@ export const start = async (o: StartOptions): Promise<number> => {
   const logs = openLogger(o.log);
   logUnhandled(logs, 'survive');
   const log = logs.log.child({ component: 'supervisor' });
+  logWarnings(log, loaded.files.diagnostics);
   if (loaded.source === 'accepted')
     log.error('the files cannot be used; the configuration accepted before is in force');
   const rows = roles({

@@ -1,7 +1,4 @@
-/**
- * The program ipvsadm: runs one command line. Exit code 0: done, 1: refused by the node, 2: the command
- * line was not understood.
- */
+/** The program ipvsadm: one command line, one answer. Exit code 0: done, 1: refused by the node, 2: not understood. */
 import type {
   RuntimeCommand,
   RuntimeView,
@@ -33,7 +30,7 @@ import { words } from './words.js';
 export interface ToolContext {
   readonly argv: readonly string[];
   readonly version: string;
-  /** From --run-dir or the environment; throws UsageError. */
+  /** From --run-dir, or where it is without; throws UsageError. */
   readonly socket: (runDir: string | null) => string;
   readonly print: Print;
   readonly complain: (text: string) => void;
@@ -184,7 +181,7 @@ const send = async (socket: string, commands: readonly RuntimeCommand[]): Promis
     throw new ApiError('KS_CLI_ANSWER', 'the node did not name the generation');
 };
 
-/** -C does not delete the services of the files; reports how many there are. */
+/** Services of the files stay, which a user of -C should know. */
 const reportFiles = async (c: ToolContext, socket: string): Promise<void> => {
   const files = (await services(socket)).services.filter((s) => s.file !== null).length;
   if (files > 0)
@@ -262,7 +259,7 @@ const carryOut = async (c: ToolContext, { request: r, runDir }: Parsed): Promise
   }
 };
 
-/** Runs a tool's body; a usage error or a refusal becomes one line and an exit code. */
+/** Runs a tool's body; what a person did or the node refused becomes one line and an exit code. */
 export const reporting = async (
   c: ToolContext,
   name: string,

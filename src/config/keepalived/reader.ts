@@ -4,6 +4,7 @@
  * file can make of itself is bounded; a limit that is met is an error.
  */
 import type { Source } from '../config.js';
+import { foreignFile } from '../foreign.js';
 import { faultOf, hasWildcard } from '../glob.js';
 import { type At, columnOf, columnsOf, lineOf, type Report, type SourceLine } from '../text.js';
 import { commentAt } from '../words.js';
@@ -197,7 +198,8 @@ const include = (
   stack: readonly string[],
 ): void => {
   const pattern = written.replace(/^"(.*)"$/, '$1');
-  const place = at(l, l.text.indexOf(written), written.length);
+  const after = l.text.indexOf(keyword) + keyword.length;
+  const place = at(l, l.text.indexOf(written, after), written.length);
   const report = (severity: 'error' | 'warning', message: string, hint?: string): void =>
     r.report.add(severity, 'KS_CONF_INCLUDE', place, message, { hint });
   const strict = keyword !== 'include';
@@ -455,6 +457,12 @@ function readFile(
     const skipped = byPattern && got.error === 'it is not a regular file';
     const message = `${path} cannot be read: ${got.error}`;
     r.report.add(skipped ? 'warning' : 'error', 'KS_CONF_FILE', from, message);
+    return;
+  }
+  const program = stack.length > 1 ? foreignFile(path, got.text) : null;
+  if (program !== null) {
+    const message = `${path}: recognised as a file of ${program}, not acted on yet`;
+    r.report.add('warning', 'KS_CONF_FOREIGN', from, message);
     return;
   }
   r.files.set(path, got.text);

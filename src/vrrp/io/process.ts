@@ -20,7 +20,6 @@ import { version } from '../../kernel/io/version.js';
 import { vrrpKind } from '../journal.js';
 import type { FromVrrp, ToVrrp } from '../messages.js';
 import { type ConnectSocket, dataplaneLink } from './dataplane.js';
-import { watchLinks } from './links.js';
 import { patientClock } from './patient-clock.js';
 import { type Log, type Routers, routers } from './routers.js';
 import { savedState } from './saved-state.js';
@@ -128,7 +127,7 @@ export async function runVrrp(options: VrrpOptions, connect?: ConnectSocket): Pr
     clock,
     wallClock: Date.now,
     factory,
-    watchLinks: (onChange) => watchLinks(addon, onChange),
+    addon,
     log,
     leases: (requests) => link?.leases(requests),
     garp: (vip, repeat) => link?.garp(vip, repeat),

@@ -1,25 +1,13 @@
 /** Configuration from texts in memory, and the short of what was said about it. */
-import type { LoadedConfig, Source } from '../../../src/config/config.js';
+import type { LoadedConfig } from '../../../src/config/config.js';
 import {
   type CheckedFile,
+  type LoadOptions,
   loadConfig,
   loadDpvs,
   loadKeepalived,
 } from '../../../src/config/load.js';
-
-export const sourceOf = (files: Readonly<Record<string, string>>): Source => ({
-  read: (path) => {
-    const text = files[path];
-    return text === undefined ? { ok: false, error: 'there is no such file' } : { ok: true, text };
-  },
-  glob: (pattern, dir) => {
-    const path = pattern.startsWith('/') || dir === '.' ? pattern : `${dir}/${pattern}`;
-    const re = new RegExp(`^${path.replace(/\./g, '\\.').replace(/\*/g, '[^/]*')}$`);
-    return Object.keys(files)
-      .filter((f) => re.test(f))
-      .sort();
-  },
-});
+import { textSource } from '../../../src/config/text-source.js';
 
 export const dpvsText = `
 netif_defs {
@@ -42,16 +30,24 @@ export const load = (
   keepalived: string,
   dpvs = dpvsText,
   more: Readonly<Record<string, string>> = {},
+  options: LoadOptions = {},
 ): LoadedConfig =>
-  loadConfig(sourceOf({ 'keepalived.conf': keepalived, 'dpvs.conf': dpvs, ...more }), {
-    keepalivedPath: 'keepalived.conf',
-    dpvsPath: 'dpvs.conf',
-    hostName: 'lb1.example',
-  });
+  loadConfig(
+    textSource(
+      new Map(Object.entries({ 'keepalived.conf': keepalived, 'dpvs.conf': dpvs, ...more })),
+    ),
+    {
+      keepalivedPath: 'keepalived.conf',
+      dpvsPath: 'dpvs.conf',
+      hostName: 'lb1.example',
+    },
+    options,
+  );
 
 export const alone = (text: string): CheckedFile =>
-  loadKeepalived(sourceOf({ k: text }), 'k', 'lb1.example');
-export const dpvsAlone = (text: string): CheckedFile => loadDpvs(sourceOf({ d: text }), 'd');
+  loadKeepalived(textSource(new Map([['k', text]])), 'k', 'lb1.example');
+export const dpvsAlone = (text: string): CheckedFile =>
+  loadDpvs(textSource(new Map([['d', text]])), 'd');
 
 /** Codes of what is well formed and cannot work; most texts of the tests are too small to work. */
 const ofReach: ReadonlySet<string> = new Set([
