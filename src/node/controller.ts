@@ -209,6 +209,7 @@ const run = async (): Promise<void> => {
     apiBackend({
       state,
       dataplane,
+      journalDirs: [dirs.dir, dirs.healthcheckDir],
       startedAt,
       configuration: configuration.configuration,
       more: () => ({
