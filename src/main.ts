@@ -1,4 +1,4 @@
-/** The program `keelson`: the composition root. Each command is a line here and lives elsewhere. */
+/** The program `keelson`: the composition root. Commands are declared here and implemented elsewhere. */
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -20,7 +20,7 @@ const built = fileURLToPath(new URL('../../build/native/dpdk/keelson-dataplane',
 const finish = (code: Promise<number> | number): void => {
   void Promise.resolve(code).then((c) => {
     process.exitCode = c;
-    // Loggers and sockets of a finished command must not hold it back.
+    // Loggers and sockets of a finished command must not keep the process alive.
     setImmediate(() => process.exit(c));
   });
 };

@@ -1,4 +1,4 @@
-/** The programs ipvsadm and dpip: where the node is, and the terminal; the rest is in src/cli. */
+/** Entry points of ipvsadm and dpip: finds the node's socket and connects the terminal. */
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { dpip } from './cli/dpip/run.js';
@@ -8,7 +8,7 @@ import { UsageError } from './cli/usage.js';
 import { version } from './kernel/io/version.js';
 import { defaultRunDir, runDir } from './node/run-dir.js';
 
-/** DPVS's tools find their daemon by DPVS_IPC_FILE; here it names a run-dir, or a socket in one. */
+/** DPVS's tools find their daemon by DPVS_IPC_FILE; here it is a run-dir, or a socket in one. */
 const fromIpcFile = (path: string): string => {
   try {
     return statSync(path).isDirectory() ? path : dirname(path);

@@ -101,11 +101,11 @@ int ks_sock_accept(int listen_fd)
 	socklen_t len = sizeof(peer);
 
 	if (fd < 0)
-		return -errno;
+		return -1;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
 	    (peer.uid != 0 && peer.uid != geteuid())) {
 		close(fd);
-		return -EPERM;
+		return -1;
 	}
 	return fd;
 }

@@ -35,7 +35,7 @@ const counted = ['conns', 'in_packets', 'out_packets', 'in_bytes', 'out_bytes'] 
 /** Counters at the time of `ipvsadm -Z`, by `serverKey`; later ones are shown as the difference. */
 export type Baseline = ReadonlyMap<string, Named>;
 
-/** A counter below its baseline has begun anew since. */
+/** A counter below its baseline was reset in between. */
 const since = (now: number, before: number): number => (now >= before ? now - before : now);
 
 const countsOf = (now: Named | undefined, before: Named | undefined): ServerCountsView => {
@@ -63,7 +63,7 @@ export interface ServiceInputs {
   readonly use: LocalUse | null;
 }
 
-/** A service's name among the counters; the keys of its servers begin with it. */
+/** The prefix of the counter keys of a service's real servers. */
 export const countersName = (s: ServiceEntry): string =>
   `${protocols[s.protocol]} ${s.address} ${s.port}`;
 

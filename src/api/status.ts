@@ -47,7 +47,7 @@ export interface StatusMore {
   readonly journals: readonly JournalView[];
   readonly loop: LoopView;
   readonly configuration: Pick<ConfigurationView, 'source' | 'refused'>;
-  /** Counters of the VRRP process, by `routerId`. */
+  /** Counters of the VRRP process, by instance name. */
   readonly vrrpCounters: ReadonlyMap<string, Readonly<Record<string, number>>>;
 }
 
@@ -79,14 +79,13 @@ const vrrpView = (
   { state: { facts: f }, startedAt, iso, more }: StatusInputs,
   i: VrrpInstance,
 ): VrrpView => {
-  const id = routerIdOf(i);
-  const fact = f.vrrp.get(id);
+  const fact = f.vrrp.get(routerIdOf(i));
   return {
     name: i.name,
     interface: i.interface,
     vrid: i.vrid,
-    family: id.endsWith(' inet6') ? 6 : 4,
-    errors: errorsOf(more.vrrpCounters.get(id)),
+    family: 4,
+    errors: errorsOf(more.vrrpCounters.get(i.name)),
     state: fact?.state ?? 'initialize',
     reason: fact?.reason ?? 'starting',
     since: iso(fact === undefined || fact.since === 0 ? startedAt : fact.since),

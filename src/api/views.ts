@@ -1,7 +1,7 @@
-/** What the API answers: plain data, the contract between the controller and every client of it. */
+/** The answers of the API: plain data, the contract between the controller and its clients. */
 import type { RuntimeCommand, ServiceWords } from '../cluster/runtime/types.js';
 
-/** What a client may ask to be changed; several in one request are one transaction. */
+/** Changes that a client may request; several in one request are one transaction. */
 export type {
   MatchWords,
   RouteScope,
@@ -19,7 +19,7 @@ export interface DataplaneView {
   /** Generation the data plane has acknowledged. */
   readonly generation: number;
   readonly workers: number;
-  /** Of all packets received, the share that arrived at another worker than their session's; null without packets. */
+  /** Share of received packets that arrived at another worker than their session's; null without packets. */
   readonly changedWorker: number | null;
   /** Milliseconds left of the VIP lease, null when none is held. */
   readonly leaseLeftMs: number | null;
@@ -137,9 +137,9 @@ export interface RealServerView {
   readonly draining: boolean;
   /** Its upper threshold in sessions; null: no limit. */
   readonly limit: number | null;
-  /** It takes no new sessions because it has so many. */
+  /** It takes no new sessions, because it has reached its upper threshold. */
   readonly full: boolean;
-  /** FNAT: local ports in use towards it, of those there are; null: another mode, or no local address. */
+  /** FNAT: local ports in use towards it, and how many exist; null without local addresses. */
   readonly localPorts: { readonly used: number; readonly of: number } | null;
 }
 
@@ -229,21 +229,21 @@ export interface CountersView {
 
 export interface ReloadView {
   readonly ok: boolean;
-  /** What the files had to say, as `keelson check` prints it. */
+  /** The diagnostics of the files, as `keelson check` prints them. */
   readonly text: string;
-  /** One line a change that was made. */
+  /** One line for each change that was made. */
   readonly changes: readonly string[];
 }
 
 export interface RuntimeView {
-  /** What would make it again. */
+  /** Commands that recreate it. */
   readonly commands: readonly RuntimeCommand[];
-  /** What is not in force, because the files have it or its device is gone. */
+  /** Objects that are not in force, because the files have them or their device is gone. */
   readonly shadowed: readonly { readonly what: string; readonly why: string }[];
 }
 
 export interface TransactionView {
-  /** The acknowledged generation that has all of it. */
+  /** The acknowledged generation that contains all commands. */
   readonly generation: number;
 }
 
@@ -266,17 +266,17 @@ export interface ServerView extends ServerCountsView {
   readonly upperThreshold: number;
   /** 0: none is set; three quarters of the upper one. */
   readonly lowerThreshold: number;
-  /** It takes no new sessions because it has so many. */
+  /** It takes no new sessions, because it has reached its upper threshold. */
   readonly full: boolean;
 }
 
 export interface ServiceView {
   readonly service: ServiceWords;
-  /** As it is shown: `TCP 192.0.2.1:80`, `MATCH tcp,from=...`. */
+  /** For display: `TCP 192.0.2.1:80`, `MATCH tcp,from=...`. */
   readonly name: string;
-  /** As counters name it. */
+  /** Its name among the counters. */
   readonly key: string;
-  /** FILE:LINE; null: a command set it. */
+  /** FILE:LINE; null when a command has set it. */
   readonly file: string | null;
   readonly scheduler: string;
   readonly schedulerPort: boolean;
@@ -289,7 +289,7 @@ export interface ServiceView {
   readonly localAddresses: readonly {
     readonly device: string;
     readonly address: string;
-    /** Sessions of this service with it; null: nobody counted. */
+    /** Sessions of this service with it; null when not counted. */
     readonly sessions: number | null;
   }[];
   readonly realServers: readonly ServerView[];
@@ -303,7 +303,7 @@ export interface ServicesView {
   readonly services: readonly ServiceView[];
 }
 
-/** A row of addresses, routes or neighbours; what does not apply is null, 0 or false. */
+/** A row of addresses, routes or neighbours; fields that do not apply are null, 0 or false. */
 export interface TableRowView {
   readonly device: string;
   readonly family: 4 | 6;
@@ -322,9 +322,9 @@ export interface TableRowView {
   readonly mac: string | null;
   readonly state: string | null;
   readonly ageMs: number;
-  /** Sessions that go out with it; null: nobody counted. */
+  /** Sessions that go out with it; null when not counted. */
   readonly localPortsUsed: number | null;
-  /** Ports left towards the busiest real server; null: nobody counted. */
+  /** Ports left towards the busiest real server; null when not counted. */
   readonly localPortsFree: number | null;
 }
 
@@ -346,7 +346,7 @@ export interface ErrorView {
   readonly error: {
     readonly code: string;
     readonly message: string;
-    /** Of the command at fault. */
+    /** Index of the command at fault. */
     readonly index?: number;
   };
 }

@@ -40,19 +40,33 @@ export const reserved = (size: number): Codec<null> => ({
 const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder() };
 
 /** NUL-terminated, zero-padded; a text that does not fit is a caller's error. */
-export const text = (size: number): Codec<string> => ({
-  size,
-  read: (v, at) => {
-    const raw = new Uint8Array(v.buffer, v.byteOffset + at, size);
-    const end = raw.indexOf(0);
-    return utf8.decoder.decode(raw.subarray(0, end < 0 ? size : end));
-  },
-  write: (v, at, x) => {
+export const text = (size: number): Codec<string> => {
+  const writeUtf8 = (v: DataView, at: number, x: string): void => {
     const raw = utf8.encoder.encode(x);
     if (raw.length >= size) throw new TypeError(`${x} is longer than ${size - 1} bytes`);
     bytes(size).write(v, at, raw);
-  },
-});
+  };
+  return {
+    size,
+    read: (v, at) => {
+      const raw = new Uint8Array(v.buffer, v.byteOffset + at, size);
+      const end = raw.indexOf(0);
+      return utf8.decoder.decode(raw.subarray(0, end < 0 ? size : end));
+    },
+    write: (v, at, x) => {
+      if (x.length >= size) throw new TypeError(`${x} is longer than ${size - 1} bytes`);
+      // Names of devices are ASCII, and a generation of 100,000 operations has that many of them.
+      for (let i = 0; i < size; i++) {
+        const c = i < x.length ? x.charCodeAt(i) : 0;
+        if (c > 127) {
+          writeUtf8(v, at, x);
+          return;
+        }
+        v.setUint8(at + i, c);
+      }
+    },
+  };
+};
 
 /** Six pairs of hex digits with colons. */
 export const macAddress: Codec<string> = {
@@ -75,15 +89,19 @@ export const macAddress: Codec<string> = {
 /** The address family field beside an address: 4 or 6. */
 export const afOf = (text: string): 4 | 6 => (text.includes(':') ? 6 : 4);
 
-/** 16 bytes of which IPv4 uses the first four; anything but an address is a programmer's error here. */
-const addressBytes = (text: string): Uint8Array => {
-  const out = new Uint8Array(16);
-  const six = parseIpv6(text);
-  const four = six === null ? parseIpv4(text) : null;
-  if (six !== null) out.set(six);
-  else if (four !== null) new DataView(out.buffer).setUint32(0, four);
-  else throw new TypeError(`${text} is not an IP address`);
-  return out;
+const noAddress = (text: string): never => {
+  throw new TypeError(`${text} is not an IP address`);
+};
+
+/** 16 bytes of which IPv4 uses the first four; anything but an address is a programmer's error. */
+const writeAddress = (v: DataView, at: number, text: string): void => {
+  if (text.includes(':')) {
+    const six = parseIpv6(text) ?? noAddress(text);
+    for (let i = 0; i < 16; i++) v.setUint8(at + i, six[i] ?? 0);
+    return;
+  }
+  v.setUint32(at, parseIpv4(text) ?? noAddress(text));
+  for (let i = 4; i < 16; i += 4) v.setUint32(at + i, 0);
 };
 
 /** An address whose family stands in the field `family` bytes before it. */
@@ -93,7 +111,7 @@ export const address = (family = 4): Codec<string> => ({
     v.getUint8(at - family) === 6
       ? formatIpv6(new Uint8Array(v.buffer, v.byteOffset + at, 16))
       : formatIpv4(ipv4(v.getUint32(at))),
-  write: (v, at, x) => bytes(16).write(v, at, addressBytes(x)),
+  write: writeAddress,
 });
 
 export const svcKey = wireStruct('ks_svc_key', { af: u8, proto: u8, port: be16, addr: address() });

@@ -1,18 +1,18 @@
 /**
- * What every protocol core in Keelson is: a pure function from state and input to state and effects.
- * Time flows in as an argument, effects flow out as data in the order in which they must happen.
+ * The shape of every protocol core: a pure function from state and input to state and effects. Time
+ * is an argument; effects are data in the order in which they must be performed.
  */
 
 /** Monotonic milliseconds; may carry a fraction. No core reads a clock. */
 export type Millis = number & { readonly unit: 'ms' };
 
-/** Names a number as monotonic milliseconds; used where a clock or a test hands time in. */
+/** Marks a number as monotonic milliseconds, where a clock or a test provides the time. */
 export const millis = (n: number): Millis => n as Millis;
 
-/** `now` moved on by `ms` milliseconds. */
+/** `ms` milliseconds after `now`. */
 export const after = (now: Millis, ms: number): Millis => (now + ms) as Millis;
 
-/** The input every machine accepts: time has reached its deadline. */
+/** The input that every machine accepts: its deadline has passed. */
 export interface Tick {
   readonly type: 'tick';
 }
@@ -25,7 +25,7 @@ export interface Machine<State, Input, Effect> {
   readonly deadline: (state: State) => Millis | null;
 }
 
-/** Closes an exhaustive switch; reaching it is a programmer's error. */
+/** Ends an exhaustive switch; reaching it is a programming error. */
 export function unreachable(x: never): never {
   throw new TypeError(`unhandled variant: ${JSON.stringify(x)}`);
 }

@@ -1,4 +1,4 @@
-/** A value or the reason there is none; what decoders and parsers return instead of throwing. */
+/** A value or an error; decoders and parsers return it instead of throwing. */
 export type Result<T, E> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: E };

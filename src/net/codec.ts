@@ -1,4 +1,4 @@
-/** A field knows its width, how to read itself and how to write itself; types follow from the description. */
+/** A field has a width, a reader and a writer; TypeScript types are inferred from the description. */
 import { err, ok, type Result } from '../kernel/result.js';
 
 export interface Codec<T> {
@@ -14,7 +14,7 @@ export const u8: Codec<number> = {
   write: (v, at, x) => v.setUint8(at, x),
 };
 
-/** Network byte order, as every field here. */
+/** In network byte order, like every field here. */
 export const u16: Codec<number> = {
   size: 2,
   read: (v, at) => v.getUint16(at),
@@ -27,7 +27,7 @@ export const u32: Codec<number> = {
   write: (v, at, x) => v.setUint32(at, x),
 };
 
-/** Reads a copy; writes zero-padded, cutting what does not fit. */
+/** Reads a copy. Writes zero-padded and truncates what does not fit. */
 export const bytes = (size: number): Codec<Uint8Array> => ({
   size,
   read: (v, at) => new Uint8Array(v.buffer, v.byteOffset + at, size).slice(),
@@ -78,7 +78,7 @@ export interface Truncated {
 export const viewOf = (b: Uint8Array): DataView =>
   new DataView(b.buffer, b.byteOffset, b.byteLength);
 
-/** Reads `codec` at `at`, or says how many bytes are missing. */
+/** Reads `codec` at `at`, or returns how many bytes are missing. */
 export function decode<T>(codec: Codec<T>, b: Uint8Array, at = 0): Result<T, Truncated> {
   const available = b.byteLength - at;
   if (at < 0 || available < codec.size)

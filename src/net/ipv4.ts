@@ -1,8 +1,8 @@
-/** IPv4 addresses as numbers, and the fixed IPv4 header as far as a raw socket's user needs it (RFC 791 §3.1). */
+/** IPv4 addresses as numbers, and the fields of the IPv4 header that a raw socket needs (RFC 791 §3.1). */
 import { err, ok, type Result } from '../kernel/result.js';
 import { bytes, decode, struct, type Truncated, u8, u16, u32, viewOf } from './codec.js';
 
-/** An address as an unsigned number: comparing numbers compares addresses as RFC 9568 §6.4.3 wants. */
+/** An address as an unsigned number, so that numbers compare as RFC 9568 §6.4.3 requires. */
 export type Ipv4 = number & { readonly kind: 'ipv4' };
 
 export const ipv4 = (n: number): Ipv4 => (n >>> 0) as Ipv4;
@@ -60,7 +60,7 @@ export type Ipv4Error =
   | Truncated
   | { readonly kind: 'malformed'; readonly field: string; readonly offset: number };
 
-/** The payload is cut at the total length, so Ethernet padding is not in it. */
+/** The payload ends at the total length, which excludes Ethernet padding. */
 export function decodeIpv4(packet: Uint8Array): Result<Datagram, Ipv4Error> {
   const fixed = decode(header, packet);
   if (!fixed.ok) return fixed;
@@ -68,7 +68,7 @@ export function decodeIpv4(packet: Uint8Array): Result<Datagram, Ipv4Error> {
   if (h.versionIhl >>> 4 !== 4) return err({ kind: 'malformed', field: 'version', offset: 0 });
   const headerLength = (h.versionIhl & 0xf) * 4;
   if (headerLength < header.size) return err({ kind: 'malformed', field: 'ihl', offset: 0 });
-  // More fragments, or not the first: the kernel reassembles, so a raw socket never shows one.
+  // The kernel reassembles fragments, so a raw socket never delivers one.
   if ((h.fragment & 0x3fff) !== 0)
     return err({ kind: 'malformed', field: 'fragmentOffset', offset: 6 });
   if (h.totalLength < headerLength)
@@ -89,7 +89,7 @@ export function decodeIpv4(packet: Uint8Array): Result<Datagram, Ipv4Error> {
   });
 }
 
-/** A header for IP_HDRINCL, where the kernel fills identification, total length and checksum. */
+/** A header for IP_HDRINCL; the kernel fills in identification, total length and checksum. */
 export function encodeIpv4(d: Datagram & { readonly tos: number }): Uint8Array {
   const out = new Uint8Array(header.size + d.payload.length);
   header.write(viewOf(out), 0, {

@@ -78,7 +78,8 @@ export const start = async (o: StartOptions): Promise<number> => {
   const d = runDir(o.runDir);
   const prepared = prepareRunDir(d);
   if (!prepared.ok) return complain(`keelson: ${prepared.error}\n`);
-  if (!holdLock(d.lockFile)) return complain(alreadyRuns(d));
+  // The pid file as well: without flock(1) there is no lock.
+  if (!holdLock(d.lockFile) || supervisorOf(d) !== null) return complain(alreadyRuns(d));
 
   const paths = { keepalivedPath, dpvsPath, hostName: hostname() };
   const loaded = await loadOrAccepted(d.acceptedFile, paths);

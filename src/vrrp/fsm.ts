@@ -119,22 +119,22 @@ const dataplane = (s: State, bootId: string | null, reason: string, now: Millis)
   const { phase } = known;
   const next =
     phase.tag === 'active' && isNew ? inPhase(known, { ...phase, announced: [] }) : known;
-  const asks = bootId !== null && s.resume !== null && s.resume.renewedAt === null;
-  return chain(
-    stay(next, ...(asks ? [{ type: 'queryLease', vips: s.config.vips } as const] : [])),
-    (t) => settle(t, now),
-  );
+  if (bootId === null || next.resume === null || next.resume.renewedAt !== null)
+    return settle(next, now);
+  const asking: State = { ...next, resume: { ...next.resume, askedAt: now } };
+  return chain(stay(asking, { type: 'queryLease', vips: s.config.vips }), (t) => settle(t, now));
 };
 
 /** How long ago the process before this one renewed its leases decides whether we go on as active. */
 const leaseQueried = (s: State, renewedAgoMs: number | null, now: Millis): Next => {
   if (s.resume === null) return stay(s);
-  const { by } = s.resume;
+  const { by, askedAt } = s.resume;
   if (renewedAgoMs === null) return settle({ ...s, resume: null }, now);
-  const renewedAt = after(now, -renewedAgoMs);
+  // The answer may have waited for us: it is as old as the question.
+  const renewedAt = after(askedAt ?? now, -renewedAgoMs);
   const end = after(renewedAt, allowanceMs(s.config));
   if (now >= end) return settle({ ...s, resume: null }, now);
-  return settle({ ...s, resume: { renewedAt, by: millis(Math.min(end, by)) } }, now);
+  return settle({ ...s, resume: { askedAt, renewedAt, by: millis(Math.min(end, by)) } }, now);
 };
 
 const slept = (s: State, ms: number, now: Millis): Next => {

@@ -108,6 +108,8 @@ export interface DataplaneView {
 /** The process before this one was active; the leases tell whether that is recent enough. */
 export interface Resume {
   readonly by: Millis;
+  /** null: not asked yet. */
+  readonly askedAt: Millis | null;
   /** null until the data plane has answered. */
   readonly renewedAt: Millis | null;
 }
@@ -283,7 +285,9 @@ export const restore = (config: InstanceConfig, r: Restored, now: Millis): State
   ...initial(config),
   service: r.service,
   delta: r.delta,
-  resume: r.wasActive ? { by: after(now, allowanceMs(config)), renewedAt: null } : null,
+  resume: r.wasActive
+    ? { by: after(now, allowanceMs(config)), askedAt: null, renewedAt: null }
+    : null,
 });
 
 /** The owner's priority never moves (RFC 9568 §5.2.4); others stay within 1..254. */

@@ -107,9 +107,9 @@ const refusals = ({ t, tools }: Stage): void => {
   refused(
     'ipvsadm -A -t 198.51.100.80:81 -j enable',
     2,
-    /-j enable: the SYN proxy is not there yet/,
+    /-j enable: the SYN proxy is not supported yet/,
   );
-  refused('ipvsadm -U -t 198.51.100.80:80 -k 192.0.2.1', 2, /access lists are not there yet/);
+  refused('ipvsadm -U -t 198.51.100.80:80 -k 192.0.2.1', 2, /access lists are not supported yet/);
   refused(
     'dpip addr add 10.1.0.7/24 dev dpdk9',
     1,

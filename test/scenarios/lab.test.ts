@@ -1,11 +1,15 @@
 /** The lab on trial: what it reports must be so, or every scenario that stands on it says nothing. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import test from 'ava';
+import { runToEnd } from '../../scripts/runner/run.js';
 import { summarise } from '../support/lab/answers.js';
 import { capture } from '../support/lab/capture.js';
 import { createLab, type Lab } from '../support/lab/lab.js';
 import { startLoad } from '../support/lab/load.js';
 import { realServer } from '../support/lab/nginx.js';
+import { until } from '../support/lab/programs.js';
+import { root } from '../support/programs/programs.js';
 
 const withLab = async (body: (lab: Lab) => Promise<void>): Promise<Lab> => {
   const lab = createLab(`lab-${process.pid}-`);
@@ -84,4 +88,31 @@ test('close leaves no namespace, process or file', async (t) => {
     readdirSync('/run/netns').filter((name) => name.startsWith(`lab-${process.pid}-`)),
     [],
   );
+});
+
+test('a sandbox that is cut off takes along namespaces and programs, also those of other sessions', async (t) => {
+  const file = `left-${process.pid}`;
+  const script = `ip netns add ${file}; setsid --fork sh -c 'exec -a ${file} sleep 1000'; sleep 1000`;
+  const argv = [
+    path.join(root, 'scripts/sandbox'),
+    'bash',
+    '-c',
+    script.replace('sh -c', 'bash -c'),
+  ];
+  const ended = await runToEnd(argv, 1, {
+    root,
+    signal: new AbortController().signal,
+    onLine: () => undefined,
+  });
+  t.true(ended.cutOffAfter !== null);
+  t.false(existsSync(`/run/netns/${file}`));
+  const running = (): boolean =>
+    readdirSync('/proc').some((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(file);
+      } catch {
+        return false;
+      }
+    });
+  await until('the end of what it started', () => !running(), 5000);
 });

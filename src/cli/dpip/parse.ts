@@ -1,6 +1,7 @@
 /**
- * dpip's grammar: OBJECT VERB and then keywords with their values, as iproute2 has it; options stand anywhere. A table of objects and their
- * keywords, because what is known and what is not there yet shall both be told by name. Pure.
+ * dpip's grammar: OBJECT VERB, then keywords with values, as in iproute2; options may stand anywhere.
+ * Objects and keywords are in tables, so that a refusal names what is known and what is not supported
+ * yet. Pure.
  */
 import type { RouteScope, RuntimeCommand } from '../../api/views.js';
 import { orSuggest } from '../suggest.js';
@@ -101,8 +102,8 @@ const scan = (argv: readonly string[]): Scanned => {
     '-V': () => {
       asked = 'version';
     },
-    '-C': () => bad('-C (colours) is not there yet; use -s -i'),
-    '-F': () => bad('-F (force) belongs to ipset, which is not there yet'),
+    '-C': () => bad('-C (colours) is not supported; use -s -i'),
+    '-F': () => bad('-F (force) belongs to ipset, which is not supported yet'),
   };
   for (let token = rest.shift(); token !== undefined; token = rest.shift()) {
     const reader = Object.hasOwn(readers, token) ? readers[token] : undefined;
@@ -118,7 +119,7 @@ const scan = (argv: readonly string[]): Scanned => {
 
 // ---- keywords
 
-/** What stands behind OBJECT VERB: the thing itself, and keywords with their values. */
+/** The words after OBJECT VERB: the subject, and keywords with values. */
 interface Line {
   readonly what: string;
   readonly subject: string | null;
@@ -194,7 +195,7 @@ const addressGrammar: Grammar = {
   missing: {},
 };
 
-/** Words that say what is so anyway. */
+/** Words that are accepted because they state the default. */
 const checkAddressWords = (l: Line): void => {
   const scope = l.value('scope');
   if (scope !== null && !['host', 'link', 'global'].includes(scope))
@@ -234,7 +235,7 @@ const routeGrammar: Grammar = {
   flags: [],
   missing: {
     local: 'an address of our own is `dpip addr add`',
-    tos: 'routes by type of service are not there yet',
+    tos: 'routes by type of service are not supported yet',
     table: 'there is one table',
   },
 };
@@ -295,7 +296,7 @@ const neighbourGrammar: Grammar = { values: ['lladdr', 'dev'], flags: [], missin
 // ---- objects
 
 const linkSettings =
-  'settings of a link are part of dpvs.conf (mtu, promisc_mode, queues) and change when the node starts; changing them at runtime is not there yet';
+  'settings of a link are part of dpvs.conf (mtu, promisc_mode, queues) and change when the node starts; changing them at run time is not supported yet';
 
 const same = <T>(names: readonly string[], value: T): Readonly<Record<string, T>> =>
   Object.fromEntries(names.map((n) => [n, value]));
@@ -354,7 +355,7 @@ const objects: Readonly<Record<string, Readonly<Record<string, Verbs>>>> = {
   },
 };
 
-/** Objects DPVS has and we do not yet. */
+/** Objects of DPVS that are not supported yet. */
 const missingObjects: Readonly<Record<string, string>> = {
   vlan: 'VLAN devices',
   tunnel: 'tunnel devices',
@@ -384,7 +385,7 @@ export const parse = (argv: readonly string[]): Parsed => {
     return bad(`an object is missing: ${Object.keys(objects).join(', ')}; dpip -h shows more`);
   const name = Object.hasOwn(longForms, word) ? (longForms[word] ?? word) : word;
   if (Object.hasOwn(missingObjects, name))
-    bad(`dpip ${name}: not there yet: ${missingObjects[name]}`);
+    bad(`dpip ${name}: ${missingObjects[name]}: not supported yet`);
   const object = Object.hasOwn(objects, name) ? objects[name] : undefined;
   if (object === undefined)
     return bad(
@@ -418,5 +419,5 @@ options
   -v            details             -i SECONDS [-c N]   again and again
   --json        JSON                --run-dir DIR       where the node runs
   -h            this text           -V   the version
-not there yet: ${Object.keys(missingObjects).join(', ')}
+not supported yet: ${Object.keys(missingObjects).join(', ')}
 `;

@@ -41,13 +41,13 @@ const routeLine = (r: TableRowView): string => {
   ].join(' ');
 };
 
-/** An address of our own, as the route to itself that it is. */
+/** A local address, shown as its host route. */
 const hostLine = (r: TableRowView, mtu: number): string =>
   r.family === 6
     ? `inet6 ${r.address}/128 dev ${r.device} mtu ${mtu} scope host metric 0 proto auto\n`
     : `inet ${r.address}/32 via 0.0.0.0 src 0.0.0.0 dev ${r.device} mtu ${mtu} tos 0 scope host metric 0 proto auto\n`;
 
-/** What a route does; who set it does not make it another one, nor does the source of a connected network. */
+/** Identity of a route: its origin does not count, nor does the source of a connected network. */
 const sameRoute = (r: TableRowView): string =>
   [
     r.family,
@@ -56,10 +56,10 @@ const sameRoute = (r: TableRowView): string =>
     ...(r.gateway === null ? [] : [r.gateway, r.source ?? '', r.mtu, r.metric]),
   ].join(' ');
 
-/** A command's route is preferred, then the one that names its source. */
+/** Prefers the route of a command, then one with a source address. */
 const rank = (r: TableRowView): number => (r.command ? 2 : 0) + (r.source === null ? 0 : 1);
 
-/** A route that both a command and the kernel have is one route: shown once, as the command's. */
+/** Shows a route once when both a command and the kernel have it. */
 export const renderRoutes = (
   rows: readonly TableRowView[],
   addresses: readonly TableRowView[] = [],
@@ -86,7 +86,7 @@ export const renderNeighbours = (rows: readonly TableRowView[], verbose: boolean
 
 const counter = (l: LinkView, name: string): number => l.counters[name] ?? 0;
 
-/** Names as DPDK's statistics have them, in rows of four. */
+/** The names of DPDK's statistics, four in a row. */
 const statRows = [
   [
     ['ipackets', 'rx_packets'],
@@ -102,7 +102,7 @@ const statRows = [
   ],
 ] as const;
 
-/** With `before` a second's worth: seconds lie between the two. */
+/** With `before`: rates a second, over the time between both readings. */
 const statLines = (l: LinkView, before: LinkView | undefined, seconds: number): string =>
   statRows
     .map((row) => {

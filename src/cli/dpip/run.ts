@@ -1,4 +1,4 @@
-/** The program dpip: one command line, one answer, or with -i one after another. */
+/** The program dpip: runs one command line; with -i it prints again and again. */
 import type { LinkView, TableRowView } from '../../api/views.js';
 import { ApiError, callApi } from '../client.js';
 import { reporting, type ToolContext } from '../ipvsadm/run.js';

@@ -1,4 +1,7 @@
-/** From the words of a command line to what is asked of the node. Pure; whatever is wrong is told with the word, what was found and what is expected. */
+/**
+ * Parses a command line into a request. An error names the word, what was found and what was expected.
+ * Pure.
+ */
 import type {
   RuntimeCommand,
   ServerSettings,
@@ -37,7 +40,7 @@ export interface Parsed {
 
 interface Given {
   readonly word: Word;
-  /** As it was written. */
+  /** As written. */
   readonly as: string;
   readonly value: string;
 }
@@ -54,7 +57,7 @@ const near = (name: string): string => {
   return found === null ? 'ipvsadm -h shows all' : `did you mean --${found}?`;
 };
 
-/** Takes words off `rest` as an argument needs them. */
+/** Takes the argument of a word from `rest`. */
 const argumentOf = (w: Word, as: string, joined: string | null, rest: string[]): string => {
   if (w.argument === 'none') {
     if (joined !== null) bad(`${as} takes no value, found '${joined}'`);
@@ -72,7 +75,7 @@ const longWord = (token: string, rest: string[]): Given => {
   return { word: w, as, value: argumentOf(w, as, more.length > 0 ? more.join('=') : null, rest) };
 };
 
-/** `-Lnc` is three words; a word with an argument takes the rest of its token, or the next one. */
+/** `-Lnc` is three words; a word with an argument takes the rest of its token, or the next token. */
 const shortWords = (token: string, rest: string[]): readonly Given[] => {
   const out: Given[] = [];
   for (let i = 1; i < token.length; i++) {
@@ -114,7 +117,7 @@ interface Line {
   readonly as: string;
   readonly has: (id: string) => boolean;
   readonly value: (id: string) => string | null;
-  /** The word as it was written. */
+  /** The word as written. */
   readonly written: (id: string) => string;
   readonly plain: readonly string[];
 }
@@ -148,7 +151,7 @@ const lineOf = (argv: readonly string[]): Line => {
       );
   }
   if (plain.length > 0 && command.word.id !== 'set')
-    bad(`'${plain[0]}' belongs to no word; every value follows its word`);
+    bad(`'${plain[0]}' does not follow a word that takes a value`);
   return {
     command: command.word.id,
     as: command.as,
@@ -179,7 +182,7 @@ const service = (l: Line): ServiceWords =>
   selected(l) ?? bad(`${l.as} needs a service: -t, -u, --sctp-service or -H`);
 
 const portFlags = ['sh-port', 'mh-port'];
-/** What is so with or without them: a client whose server takes none goes to another one. */
+/** Accepted without effect: a client whose server takes no sessions always gets another one. */
 const fallbackFlags = ['sh-fallback', 'mh-fallback'];
 
 const schedFlags = (text: string): boolean => {
@@ -188,29 +191,31 @@ const schedFlags = (text: string): boolean => {
   const known = [...portFlags, ...fallbackFlags];
   for (const flag of flags)
     if (!known.includes(flag))
-      bad(`--sched-flags: '${flag}' is not there yet; there is ${known.join(', ')}, or - for none`);
+      bad(
+        `--sched-flags: '${flag}' is not supported yet; expected ${known.join(', ')}, or - for none`,
+      );
   return flags.some((flag) => portFlags.includes(flag));
 };
 
-/** Words whose only value that works means "off". */
+/** Words of which only the value "off" is supported. */
 const offWords = {
-  synproxy: 'the SYN proxy is not there yet',
-  destCheck: 'the passive health check is not there yet; keepalived.conf has checks',
-  proxyProtocol: 'the proxy protocol is not there yet',
+  synproxy: 'the SYN proxy is not supported yet',
+  destCheck: 'the passive health check is not supported yet; use the checks of keepalived.conf',
+  proxyProtocol: 'the proxy protocol is not supported yet',
 } as const;
 
 const checkOff = (l: Line): void => {
   for (const [id, why] of Object.entries(offWords)) {
     const value = l.value(id);
     if (value !== null && value !== 'disable')
-      bad(`${l.written(id)} ${value}: ${why}; 'disable' is what is so`);
+      bad(`${l.written(id)} ${value}: ${why}; only 'disable' is supported`);
   }
   const target = l.value('hashTarget');
   if (target !== null && target !== 'sip')
-    bad(`--hash-target ${target}: connection ids are not there yet; 'sip' is what is so`);
+    bad(`--hash-target ${target}: connection ids are not supported yet; only 'sip' is`);
 };
 
-/** A word, and the one that takes it back. */
+/** A word, and the word that reverts it. */
 const switches = [
   { on: 'expireQuiescent', off: 'noExpireQuiescent', setting: 'expireQuiescent' },
   { on: 'ops', off: 'noOps', setting: 'onePacket' },
@@ -260,7 +265,7 @@ const forwarding = (l: Line): string | null => {
   return found[0]?.[1] ?? null;
 };
 
-/** Kind, port and checksum belong together: whoever names one names the kind. */
+/** Port and checksum require the type. */
 const tunnel = (l: Line): Pick<ServerSettings, 'tunnel'> => {
   const type = l.value('tunType');
   const port = l.value('tunPort');
@@ -402,7 +407,7 @@ export const parse = (argv: readonly string[]): Parsed => {
   return { request: request(l), runDir: l.value('runDir') };
 };
 
-/** Words of a line of -R: blanks part them, quotes hold them together, # begins a remark. */
+/** Words of a line of -R: separated by blanks, grouped by quotes; # begins a comment. */
 const wordsOfLine = (line: string): readonly string[] =>
   [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((m) => m[1] ?? m[2] ?? m[3] ?? '');
 

@@ -1,4 +1,4 @@
-/** ipvsadm's listings, column by column as people's scripts read them. Pure. */
+/** ipvsadm's listings, with the columns that scripts expect. Pure. */
 
 import type {
   ServerCountsView,
@@ -69,7 +69,7 @@ export const renderServices = (v: ServicesView, services: readonly ServiceView[]
     ...services.flatMap((s) => [`${nameOf(s)} ${flagsOf(s)}\n`, ...s.realServers.map(serverLine)]),
   ].join('');
 
-/** Counts of sessions from which on, and below which again. */
+/** Thresholds of real servers, with the sessions they have. */
 export const renderThresholds = (v: ServicesView, services: readonly ServiceView[]): string => {
   const row = (name: string, cells: readonly (string | number)[]): string =>
     `${name.padEnd(33)}${cells.map((c) => ` ${String(c).padEnd(10)}`).join('')}\n`;
@@ -98,7 +98,7 @@ const units = [
   { from: 100_000_000, by: 1000, unit: 'K' },
 ];
 
-/** Nine places; what is longer is counted in thousands unless it shall be exact. */
+/** Nine characters wide; larger numbers get a unit, unless exact numbers were requested. */
 export const number9 = (n: number, exact: boolean): string => {
   const scale = exact ? undefined : units.find((u) => n >= u.from);
   const text = scale === undefined ? String(n) : `${Math.floor(n / scale.by)}${scale.unit}`;
@@ -120,7 +120,7 @@ export const totals = (servers: readonly Counts[]): Counts => {
   };
 };
 
-/** What was counted between two readings; a counter that began anew counts from 0. */
+/** The difference between two readings; a counter that was reset counts from 0. */
 export const between = (now: Counts, before: Counts | undefined, seconds: number): Counts => {
   const a = (name: (typeof names)[number]): number => {
     const old = before?.[name] ?? now[name];
@@ -179,7 +179,7 @@ export const renderSessions = (rows: readonly SessionView[]): string =>
 const localRow = (cells: readonly string[]): string =>
   `${[20, 8, 20, 10, 10].map((w, i) => (cells[i] ?? '').padEnd(w)).join(' ')}\n`;
 
-/** -G; nothing can be in conflict here, so CONFLICTS is 0 as with DPVS. */
+/** -G. Conflicts cannot happen, so CONFLICTS is always 0. */
 export const renderLocals = (services: readonly ServiceView[]): string =>
   [
     localRow(['VIP:VPORT', 'TOTAL', 'SNAT_IP', 'CONFLICTS', 'CONNS']),

@@ -1,4 +1,7 @@
-/** The program ipvsadm: one command line, one answer. Exit code 0: done, 1: refused by the node, 2: not understood. */
+/**
+ * The program ipvsadm: runs one command line. Exit code 0: done, 1: refused by the node, 2: the command
+ * line was not understood.
+ */
 import type {
   RuntimeCommand,
   RuntimeView,
@@ -30,7 +33,7 @@ import { words } from './words.js';
 export interface ToolContext {
   readonly argv: readonly string[];
   readonly version: string;
-  /** From --run-dir, or where it is without; throws UsageError. */
+  /** From --run-dir or the environment; throws UsageError. */
   readonly socket: (runDir: string | null) => string;
   readonly print: Print;
   readonly complain: (text: string) => void;
@@ -181,7 +184,7 @@ const send = async (socket: string, commands: readonly RuntimeCommand[]): Promis
     throw new ApiError('KS_CLI_ANSWER', 'the node did not name the generation');
 };
 
-/** Services of the files stay, which a user of -C should know. */
+/** -C does not delete the services of the files; reports how many there are. */
 const reportFiles = async (c: ToolContext, socket: string): Promise<void> => {
   const files = (await services(socket)).services.filter((s) => s.file !== null).length;
   if (files > 0)
@@ -259,7 +262,7 @@ const carryOut = async (c: ToolContext, { request: r, runDir }: Parsed): Promise
   }
 };
 
-/** Runs a tool's body; what a person did or the node refused becomes one line and an exit code. */
+/** Runs a tool's body; a usage error or a refusal becomes one line and an exit code. */
 export const reporting = async (
   c: ToolContext,
   name: string,

@@ -72,7 +72,7 @@ const serverSettings = (s: ServerSettings): readonly string[] => [
   ...tunnel(s.tunnel),
 ];
 
-/** null: dpip's, not ipvsadm's. */
+/** null for commands of dpip. */
 const line = (c: RuntimeCommand): string | null => {
   switch (c.op) {
     case 'service.add': {
@@ -100,7 +100,7 @@ export const save = (commands: readonly RuntimeCommand[]): string =>
     .map((l) => `${l}\n`)
     .join('');
 
-/** What the files have is told, and not restored: it is in the files. */
+/** Services of the files, as comments: they are not restored by -R. */
 export const saveFiles = (services: readonly ServiceView[]): string =>
   services
     .filter((s) => s.file !== null)

@@ -1,4 +1,4 @@
-/** Values of ipvsadm's words. Their form is checked here; whether they can be in force is for the node to decide. */
+/** Values of ipvsadm's words. Only their form is checked here; the node validates the rest. */
 import { isIP } from 'node:net';
 import type { MatchWords, ServerWords, ServiceWords } from '../../api/views.js';
 import { UsageError } from '../usage.js';
@@ -74,7 +74,7 @@ export const matchOf = (text: string): ServiceWords => {
   return { protocol: protocol.toUpperCase(), address: '', port: 0, match };
 };
 
-/** 255.255.255.0, or for IPv6 a prefix length; as a prefix length. */
+/** The prefix length of a mask such as 255.255.255.0; for IPv6 the argument is the length. */
 export const lengthOfMask = (text: string, v6: boolean): number => {
   if (v6) return wholeNumber('-M', text, 1, 128);
   const parts = text.split('.');

@@ -1,22 +1,22 @@
 /**
- * ipvsadm's words in one table: how each is written, what it takes, with which commands it goes, and whether it does something yet. yargs is not
- * used here: popt's grammar (joined short commands as in -lnc, -p with an optional number, one letter for another word than elsewhere) is what
- * people's scripts are written in, and each refusal shall name the word.
+ * The words of ipvsadm: how each is written, its argument, the commands it goes with, and whether it is
+ * supported. yargs is not used, because scripts rely on popt's grammar (joined letters as in -lnc, -p
+ * with an optional number), and because a refusal names the word.
  */
 
 export type Argument = 'none' | 'required' | 'number?';
 
-/** Letters of the commands a word goes with. */
+/** `goesWith` has the letters of the commands that accept a word. */
 export interface Word {
   /** Its name in the parsed request. */
   readonly id: string;
   readonly short: string | null;
   readonly long: string | null;
   readonly argument: Argument;
-  /** '': it is a command itself. */
+  /** '' for a command. */
   readonly goesWith: string;
   readonly help: string;
-  /** Why it is refused; null: it works. */
+  /** Why it is refused; null when it is supported. */
   readonly missing: string | null;
 }
 
@@ -45,41 +45,41 @@ const word = (
   missing: string | null = null,
 ): Word => ({ id, short, long, argument, goesWith, help, missing });
 
-const notYet = 'is not there yet';
-const acl = `access lists are not there yet`;
+const notYet = 'is not supported yet';
+const acl = 'access lists are not supported yet';
 /** Every command that names a service. */
 const ofService = 'AEDaedPQGLlZ';
 const listing = 'Ll';
 
 export const words: readonly Word[] = [
   command('A', 'add-service', 'add a service'),
-  command('E', 'edit-service', 'change a service: what is not named stays'),
+  command('E', 'edit-service', 'change a service; settings that are not named stay'),
   command('D', 'delete-service', 'delete a service'),
   command('C', 'clear', 'delete all services that commands have set'),
-  command('R', 'restore', 'carry out the lines of standard input as one transaction'),
+  command('R', 'restore', 'run the lines of standard input as one transaction'),
   command('S', 'save', 'print what -R reads'),
   command('a', 'add-server', 'add a real server'),
-  command('e', 'edit-server', 'change a real server: what is not named stays'),
+  command('e', 'edit-server', 'change a real server; settings that are not named stay'),
   command('d', 'delete-server', 'delete a real server'),
   command('L', 'list', 'list services, or sessions with -c'),
   { ...command('l', 'list', ''), long: null, help: 'the same as -L' },
-  command('Z', 'zero', 'let counters begin at 0 again'),
+  command('Z', 'zero', 'reset counters to 0'),
   command('P', 'add-laddr', 'add a local address'),
   command('Q', 'del-laddr', 'delete a local address'),
   command('G', 'get-laddr', 'list local addresses'),
   command('U', 'add-blklst', 'deny an address', acl),
-  command('V', 'del-blklst', 'no longer deny an address', acl),
+  command('V', 'del-blklst', 'remove a denied address', acl),
   command('B', 'get-blklst', 'list denied addresses', acl),
   command('O', 'add-whtlst', 'allow an address', acl),
-  command('Y', 'del-whtlst', 'no longer allow an address', acl),
+  command('Y', 'del-whtlst', 'remove an allowed address', acl),
   command('W', 'get-whtlst', 'list allowed addresses', acl),
   { ...command('set', 'set', 'timeouts: --set TCP TCPFIN UDP (seconds; 0 keeps)'), short: null },
   {
-    ...command('start-daemon', 'start-daemon', '', 'sessions are not told to a peer yet'),
+    ...command('start-daemon', 'start-daemon', '', 'session synchronisation is not supported yet'),
     short: null,
   },
   {
-    ...command('stop-daemon', 'stop-daemon', '', 'sessions are not told to a peer yet'),
+    ...command('stop-daemon', 'stop-daemon', '', 'session synchronisation is not supported yet'),
     short: null,
   },
   command('h', 'help', 'this text'),
@@ -122,7 +122,7 @@ export const words: readonly Word[] = [
     'none',
     ofService,
     'IPv6 with -f',
-    'it goes with -f, which does not exist here',
+    'it requires -f, which is not supported',
   ),
   word(
     'match',
@@ -150,7 +150,7 @@ export const words: readonly Word[] = [
     'conn-timeout',
     'required',
     'AE',
-    'seconds an established session may be silent; 0: as usual',
+    'seconds until an idle established session expires; 0: the default',
   ),
   word(
     'expireQuiescent',
@@ -160,16 +160,16 @@ export const words: readonly Word[] = [
     'AE',
     'end sessions of a real server of weight 0',
   ),
-  word('noExpireQuiescent', null, 'no-expire-quiescent', 'none', 'E', 'let them go on'),
+  word('noExpireQuiescent', null, 'no-expire-quiescent', 'none', 'E', 'keep them'),
   word('pe', null, 'pe', 'required', 'AE', 'persistence engine', notYet),
   word('ops', 'o', 'ops', 'none', 'AE', 'each datagram by itself (UDP)'),
-  word('noOps', null, 'no-ops', 'none', 'E', 'datagrams make sessions again'),
+  word('noOps', null, 'no-ops', 'none', 'E', 'datagrams create sessions again'),
   word('synproxy', 'j', 'synproxy', 'required', 'AE', 'SYN proxy enable|disable'),
   word('hashTarget', null, 'hash-target', 'required', 'AE', 'what conhash looks at: sip'),
   word('destCheck', null, 'dest-check', 'required', 'AE', 'passive health check: disable'),
   word('proxyProtocol', null, 'proxy-protocol', 'required', 'AE', 'proxy protocol: disable'),
   word('quic', null, 'quic', 'none', 'AE', 'QUIC connection ids name their server (UDP)'),
-  word('noQuic', null, 'no-quic', 'none', 'E', 'they do not'),
+  word('noQuic', null, 'no-quic', 'none', 'E', 'switch off --quic'),
 
   word('server', 'r', 'real-server', 'required', 'aed', 'real server ADDRESS[:PORT]'),
   word('dr', 'g', 'gatewaying', 'none', 'ae', 'DR (the default)'),
@@ -178,19 +178,12 @@ export const words: readonly Word[] = [
   word('fnat', 'b', 'fullnat', 'none', 'ae', 'FNAT'),
   word('snat', 'J', 'snat', 'none', 'ae', 'SNAT, with -H'),
   word('weight', 'w', 'weight', 'required', 'ae', 'weight (1)'),
-  word('upper', 'x', 'u-threshold', 'required', 'ae', 'sessions it is full from; 0: no limit'),
-  word(
-    'lower',
-    'y',
-    'l-threshold',
-    'required',
-    'ae',
-    'sessions below which it takes new ones again; 0: 3/4 of -x',
-  ),
+  word('upper', 'x', 'u-threshold', 'required', 'ae', 'upper threshold of sessions; 0: no limit'),
+  word('lower', 'y', 'l-threshold', 'required', 'ae', 'lower threshold of sessions; 0: 3/4 of -x'),
   word('tunType', null, 'tun-type', 'required', 'ae', 'with -i: ipip (the default), gre or gue'),
   word('tunPort', null, 'tun-port', 'required', 'ae', 'UDP port of gue'),
   word('tunCsum', null, 'tun-csum', 'none', 'ae', 'checksum in gre or gue'),
-  word('tunNocsum', null, 'tun-nocsum', 'none', 'ae', 'none, which is the default'),
+  word('tunNocsum', null, 'tun-nocsum', 'none', 'ae', 'no checksum (the default)'),
   word(
     'tunRemcsum',
     null,
@@ -206,7 +199,7 @@ export const words: readonly Word[] = [
   word('blklst', 'k', 'blklst', 'required', 'UV', 'denied address', acl),
   word('whtlst', '2', 'whtlst', 'required', 'OY', 'allowed address', acl),
 
-  word('numeric', 'n', 'numeric', 'none', `${listing}SG`, 'numbers, which is always so'),
+  word('numeric', 'n', 'numeric', 'none', `${listing}SG`, 'numeric output; always on'),
   word('connections', 'c', 'connection', 'none', listing, 'sessions'),
   word(
     'sockpair',
@@ -218,7 +211,7 @@ export const words: readonly Word[] = [
   ),
   word('persistentConn', null, 'persistent-conn', 'none', listing, 'persistence', notYet),
   word('stats', null, 'stats', 'none', listing, 'connections, packets and bytes'),
-  word('rate', null, 'rate', 'none', listing, 'the same a second, measured for one second'),
+  word('rate', null, 'rate', 'none', listing, 'rates, measured over one second'),
   word('exact', 'X', 'exact', 'none', listing, 'numbers in full'),
   word('thresholds', null, 'thresholds', 'none', listing, 'thresholds of real servers'),
   word('timeout', null, 'timeout', 'none', listing, 'timeouts'),
@@ -229,9 +222,9 @@ export const words: readonly Word[] = [
     'none',
     listing,
     'sync daemon',
-    'sessions are not told to a peer yet',
+    'session synchronisation is not supported yet',
   ),
-  word('sort', null, 'sort', 'none', listing, 'sorted, which is always so'),
+  word('sort', null, 'sort', 'none', listing, 'sorted; always on'),
   word('nosort', null, 'nosort', 'none', listing, 'in the order of the configuration'),
   word(
     'cpu',

@@ -1,16 +1,17 @@
 /**
- * The native addon: its shape, in the names and the order of native/addon/addon.cc, and where it is found. Every function throws an Error
- * with a `code` (EPERM, ENODEV ...) where Linux refuses, a TypeError for an argument that is missing or of the wrong kind, and
- * HandleClosedError (`code` ERR_CLOSED) when a closed handle is used. Handles keep the process running until they are closed.
+ * The native addon: its types, in the order of native/addon/addon.cc, and how it is loaded. Every
+ * function throws an Error with a `code` (EPERM, ENODEV ...) when Linux refuses, a TypeError when an
+ * argument is missing or has the wrong type, and HandleClosedError (`code` ERR_CLOSED) when a closed
+ * handle is used. Handles keep the process running until they are closed.
  */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface SeqpacketHandle {
-  /** One message of at most 64 KiB. What the peer has no room for yet waits and goes out in order, without blocking. */
+  /** One message of at most 64 KiB. Never blocks: messages wait in order until the peer has room. */
   readonly send: (bytes: Uint8Array) => void;
-  /** What still waits to be sent is dropped; neither listener is called any more. */
+  /** Drops what is still waiting to be sent; no listener is called afterwards. */
   readonly close: () => void;
 }
 
@@ -25,7 +26,7 @@ export interface RawSocketOptions {
 
 export interface RawSocketHandle {
   readonly send: (destination: string, payload: Uint8Array) => void;
-  /** Packets with their IP header. Once only. */
+  /** Starts receiving packets, with their IP header. May be called once. */
   readonly onMessage: (listener: (packet: Uint8Array) => void) => void;
   readonly close: () => void;
 }
@@ -34,11 +35,11 @@ export interface LinkEntry {
   readonly type: 'link' | 'linkGone';
   readonly index: number;
   readonly name: string;
-  /** By the administrator. */
+  /** Administrative state. */
   readonly up: boolean;
-  /** Up, and the carrier is there. */
+  /** Up and with carrier. */
   readonly running: boolean;
-  /** Empty where there is none. */
+  /** Empty when the link has none. */
   readonly mac: string;
   readonly mtu: number;
 }
@@ -96,26 +97,35 @@ export type CompiledPattern = (
 ) => number | null | string;
 
 export interface Addon {
-  /** `onClose` gets null at end of file, or the name of the error. `fd` comes with SCM_RIGHTS and is the listener's to close. */
+  /**
+   * `onClose` receives null at end of file, or the name of the error. `fd` arrives by SCM_RIGHTS; the
+   * listener must close it.
+   */
   readonly seqpacketConnect: (
     path: string,
     onMessage: (bytes: Uint8Array, fd: number | null) => void,
     onClose: (code: string | null) => void,
   ) => SeqpacketHandle;
-  /** Takes the descriptor, also when it fails. The memory stays mapped as long as the buffer is in use; writing to it is a fault. */
+  /**
+   * Takes ownership of the descriptor, also when it fails. The memory stays mapped while the buffer is
+   * referenced; writing to it is a fault.
+   */
   readonly mapReadOnly: (fd: number, size: number) => ArrayBuffer;
   readonly rawSocketOpen: (o: RawSocketOptions) => RawSocketHandle;
-  /** Links and addresses as they change. `onClose` with ENOBUFS: changes were lost, so open another one and dump. */
+  /**
+   * Reports links and addresses when they change. `onClose` with ENOBUFS: changes were lost, so open
+   * another monitor and dump.
+   */
   readonly netlinkMonitor: (
     onChange: (change: LinkEntry | AddressEntry) => void,
     onClose: (code: string | null) => void,
   ) => { readonly close: () => void };
   readonly linkDump: () => readonly LinkEntry[];
   readonly addressDump: () => readonly AddressEntry[];
-  /** IPv4; EEXIST when it is there already. */
+  /** IPv4; EEXIST when the address exists. */
   readonly addressAdd: (a: DeviceAddress) => void;
   readonly addressDel: (a: DeviceAddress) => void;
-  /** IPv4, main table; EEXIST when it is there already. */
+  /** IPv4, main table; EEXIST when the route exists. */
   readonly routeAdd: (r: DeviceRoute) => void;
   readonly routeDel: (r: DeviceRoute) => void;
   readonly linkSetUp: (device: string) => void;
@@ -130,11 +140,11 @@ export interface Addon {
    * UNIX, INET and INET6, none of them raw; such system calls fail with EPERM.
    */
   readonly restrictSystemCalls: () => void;
-  /** SCHED_RR for the JavaScript thread and the threads it starts later. */
+  /** Sets SCHED_RR for the JavaScript thread and the threads it starts later. */
   readonly setRealtime: (priority: number) => void;
-  /** The signal this process gets when the thread that started it ends; 0: none. */
+  /** The signal that this process receives when the thread that started it ends; 0: none. */
   readonly setParentDeathSignal: (signal: number) => void;
-  /** How late the kernel may wake the JavaScript thread; 0: the default again. */
+  /** Timer slack of the JavaScript thread; 0 restores the default. */
   readonly setTimerSlack: (nanoseconds: number) => void;
 }
 
@@ -144,7 +154,7 @@ const builtHere = join(
   '../../../../build/native/addon/keelson.node',
 );
 
-/** The addon, or one text that says where it was looked for, why each place failed, and what to do. */
+/** The addon, or a text that lists the paths tried, the error of each, and what to do. */
 export const loadAddon = (): Addon | string => {
   const require = createRequire(import.meta.url);
   const named = process.env['KEELSON_ADDON'];

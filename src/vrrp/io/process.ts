@@ -20,6 +20,7 @@ import { version } from '../../kernel/io/version.js';
 import { vrrpKind } from '../journal.js';
 import type { FromVrrp, ToVrrp } from '../messages.js';
 import { type ConnectSocket, dataplaneLink } from './dataplane.js';
+import { watchLinks } from './links.js';
 import { patientClock } from './patient-clock.js';
 import { type Log, type Routers, routers } from './routers.js';
 import { savedState } from './saved-state.js';
@@ -127,7 +128,7 @@ export async function runVrrp(options: VrrpOptions, connect?: ConnectSocket): Pr
     clock,
     wallClock: Date.now,
     factory,
-    addon,
+    watchLinks: (onChange) => watchLinks(addon, onChange),
     log,
     leases: (requests) => link?.leases(requests),
     garp: (vip, repeat) => link?.garp(vip, repeat),

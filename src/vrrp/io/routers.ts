@@ -3,7 +3,6 @@
  * plane's answers go to the members they concern; effects go to the outbox, reports to the clients.
  */
 import { type Clock, type Driver, drive } from '../../kernel/driver.js';
-import type { Addon } from '../../kernel/io/addon.js';
 import type { JournalHook } from '../../kernel/journal.js';
 import { decodeIpv4, parseIpv4 } from '../../net/ipv4.js';
 import { sendError } from '../advice.js';
@@ -37,7 +36,7 @@ import {
 } from '../state.js';
 import type { Saved } from '../state-file.js';
 import { type GroupState, type MemberEffect, type MemberInput, syncGroup } from '../syncgroup.js';
-import { type Link, watchLinks } from './links.js';
+import type { Link, LinkWatch } from './links.js';
 import { outbox } from './outbox.js';
 import { type Sockets, sockets } from './sockets.js';
 import type { TransportFactory } from './transport.js';
@@ -49,7 +48,7 @@ export interface RoutersOptions {
   /** Milliseconds since the epoch. */
   readonly wallClock: () => number;
   readonly factory: TransportFactory;
-  readonly addon: Addon | null;
+  readonly watchLinks: (onChange: (name: string, link: Link) => void) => LinkWatch;
   readonly leases: (requests: readonly LeaseRequest[]) => void;
   readonly garp: (vip: Vip, repeat: number) => void;
   readonly report: (message: FromVrrp) => void;
@@ -89,7 +88,6 @@ interface Unit {
 }
 
 const leastPatienceMs = 100;
-const stopPollMs = 5;
 
 /** The configured source, or the first address that is not virtual; an owner's is both. */
 function sourceOf(c: InstanceConfig, link: Link): ReturnType<typeof parseIpv4> {
@@ -202,6 +200,7 @@ export function routers(o: RoutersOptions): Routers {
   const markChanged = (id: RouterId): void => {
     dirty.add(id);
     o.onChange();
+    if (stopped || leaving.has(id)) setImmediate(() => afterYield(id));
     if (reporting) return;
     reporting = true;
     setImmediate(reportDirty);
@@ -275,7 +274,7 @@ export function routers(o: RoutersOptions): Routers {
       });
     }
   };
-  const links = watchLinks(o.addon, surroundings);
+  const links = o.watchLinks(surroundings);
 
   const closeUnused = (): void => {
     const used = new Set(
@@ -295,6 +294,13 @@ export function routers(o: RoutersOptions): Routers {
     closeUnused();
   };
 
+  const isHeld = (id: RouterId): boolean => (memberOf(id)?.phase.tag ?? 'stopped') !== 'stopped';
+  let allYielded: () => void = () => undefined;
+  const afterYield = (id: RouterId): void => {
+    dismiss(id);
+    if (stopped && ![...homes.keys(), ...leaving.keys()].some(isHeld)) allYielded();
+  };
+
   /** Alone, so that its former sync group does not follow it. */
   const remove = (c: InstanceConfig, state: State): void => {
     const id = routerId(c);
@@ -311,11 +317,6 @@ export function routers(o: RoutersOptions): Routers {
     services.delete(id);
     deltas.delete(id);
     feed(id, { type: 'shutdown', reason: 'removed from the configuration' });
-    const watch = (): void => {
-      dismiss(id);
-      if (leaving.has(id)) setTimeout(watch, stopPollMs);
-    };
-    watch();
   };
 
   /** A router that comes back while it yields ends its yield at once and begins anew. */
@@ -465,9 +466,10 @@ export function routers(o: RoutersOptions): Routers {
     stop: async (reason) => {
       stopped = true;
       everywhere({ type: 'shutdown', reason });
-      const all = [...homes.keys(), ...leaving.keys()];
-      const held = (id: RouterId): boolean => (memberOf(id)?.phase.tag ?? 'stopped') !== 'stopped';
-      while (all.some(held)) await new Promise((r) => setTimeout(r, stopPollMs));
+      await new Promise<void>((resolve) => {
+        allYielded = resolve;
+        setImmediate(afterYield, '');
+      });
       box.flush();
       links.stop();
       for (const u of [...units.values(), ...leaving.values()]) u.driver.stop();

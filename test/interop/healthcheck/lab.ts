@@ -6,7 +6,6 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type {
   FromHealthcheck,
@@ -21,7 +20,7 @@ import {
   type Role,
   type ToProcess,
 } from '../../../src/kernel/process.js';
-import { run } from '../../support/lab/programs.js';
+import { run, until } from '../../support/lab/programs.js';
 import { spawnProgram } from '../../support/programs/programs.js';
 
 export const checkerAddress = '10.213.0.1';
@@ -85,7 +84,7 @@ http {
 
 /** Probes the port from the checker's side until it answers, as a start of nginx takes a moment. */
 async function answers(ns: string, port: number): Promise<void> {
-  for (let left = 100; left > 0; left--) {
+  const answersNow = (): boolean => {
     try {
       run(
         'ip',
@@ -98,12 +97,12 @@ async function answers(ns: string, port: number): Promise<void> {
         '-c',
         `exec 3<>/dev/tcp/${serverAddress}/${port}`,
       );
-      return;
+      return true;
     } catch {
-      await pause(50);
+      return false;
     }
-  }
-  throw new Error(`nginx does not answer on port ${port}`);
+  };
+  await until(`nginx to answer on port ${port}`, answersNow, 10_000);
 }
 
 const entry = fileURLToPath(new URL('../../../src/healthcheck/process.js', import.meta.url));

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { type InstanceConfig, instanceDefaults } from '../../../src/vrrp/messages.js';
+import { patience } from '../../support/patience.js';
 import { createLab, type Lab, type Router, type Running, until } from '../../support/vrrp/lab.js';
 
 const vip = '10.9.0.100';
@@ -65,6 +66,10 @@ const holds = (lab: Lab, node: Node): Promise<number> =>
 const yields = (lab: Lab, node: Node): Promise<number> =>
   until(`${node.router.namespace} to give up ${vip}`, () => !lab.has(node.router, vip), 10_000);
 
+/** Never early; a busy machine may be late. */
+const isOnTime = (took: number, due: number): boolean =>
+  took > due - 100 && took < due + 100 * patience();
+
 /** When the first advert of `node` after `from` was on the wire, and the last one of the other before it. */
 function takeover(lab: Lab, node: Node, other: Node, from: number) {
   const adverts = lab.adverts();
@@ -79,7 +84,7 @@ function takeover(lab: Lab, node: Node, other: Node, from: number) {
 for (const v of variants)
   for (const better of ['keelson', 'keepalived'] as const)
     test.serial(`${better} is better and comes and goes: ${v.name}`, async (t) => {
-      t.timeout(120_000);
+      t.timeout(120_000 * patience());
       const lab = createLab('take');
       try {
         const one = lab.router('a');
@@ -133,9 +138,9 @@ for (const v of variants)
           `SIGTERM: ${stop.sinceLast.toFixed(0)} ms after priority 0 (theory ${skew.toFixed(0)})`,
         );
         t.is(crash.last.priority, high.priority, 'a crash says no goodbye');
-        t.true(Math.abs(crash.sinceLast - down) < 100, `takeover after ${crash.sinceLast} ms`);
+        t.true(isOnTime(crash.sinceLast, down), `takeover after ${crash.sinceLast} ms`);
         t.is(stop.last.priority, 0, 'an orderly stop sends priority 0');
-        t.true(Math.abs(stop.sinceLast - skew) < 100, `takeover after ${stop.sinceLast} ms`);
+        t.true(isOnTime(stop.sinceLast, skew), `takeover after ${stop.sinceLast} ms`);
         t.is(lab.complaints(), '');
       } finally {
         await lab.close();

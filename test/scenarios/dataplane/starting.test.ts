@@ -4,6 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import { argumentsOf, binary, cableUp, startDataplane } from '../../support/dataplane/process.js';
 import { createLab, type Lab } from '../../support/lab/lab.js';
+import { until } from '../../support/lab/programs.js';
 
 const port = ['--port', 'dpdk0', '--devargs', 'net_af_packet0,iface=lan'];
 const worker = ['--worker', 'cpu1', '--lcore', '1'];
@@ -194,9 +195,8 @@ test.serial('--check says what it found; paths are relative to where it was type
     ]);
     while (!program.output().includes('packet buffers') && program.isRunning())
       await new Promise((r) => setTimeout(r, 20));
-    for (let i = 0; i < 100 && !existsSync(path.join(lab.directory, 'dp.sock')); i++)
-      await new Promise((r) => setTimeout(r, 10));
-    t.true(existsSync(path.join(lab.directory, 'dp.sock')), program.output());
+    await until('the socket', () => existsSync(path.join(lab.directory, 'dp.sock')), 5000);
+    t.pass();
   });
 });
 

@@ -2,7 +2,7 @@
  * A small network on one machine: hosts are network namespaces, a switch is a namespace with a bridge, cables are veth
  * pairs. `close` takes away all of it, programs first.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { crash, type Program, run, start } from './programs.js';
@@ -29,6 +29,8 @@ const plainPackets = ['tx', 'rx', 'tso', 'gso', 'gro', 'sg'] as const;
 
 export function createLab(prefix: string): Lab {
   const directory = mkdtempSync(path.join(tmpdir(), 'keelson-lab-'));
+  // Health checks run as a user of their own and have a directory below the run-dir.
+  chmodSync(directory, 0o711);
   const namespaces: string[] = [];
   const programs: Program[] = [];
   let cables = 0;

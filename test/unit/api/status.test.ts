@@ -21,14 +21,7 @@ const never = (): never => {
 const statusOf = async (state: State): Promise<StatusView> => {
   const backend = apiBackend({
     state: () => state,
-    dataplane: {
-      overview: () => null,
-      servers: () => null,
-      list: never,
-      sessionPages: never,
-      lease: async () => [],
-    },
-    journalDirs: [],
+    dataplane: { overview: () => null, servers: () => null, list: never, sessionPages: never },
     startedAt: 0,
     configuration: () => ({ loadedAt: 0, error: null }),
     more: () => nothingMore,

@@ -182,7 +182,7 @@ test('what is wrong is told with the word, what was found, and what to do', (t) 
     ['-E -u 192.0.2.1:80 --ops --no-ops', /--ops and --no-ops contradict/],
     [
       '-A -t 192.0.2.1:80 --sched-flags flag-3',
-      /'flag-3' is not there yet; there is sh-port, mh-p/,
+      /'flag-3' is not supported yet; expected sh-port, mh-p/,
     ],
     ['-a -t 192.0.2.1:80', /^-a needs -r: real server ADDRESS\[:PORT\]$/],
     ['-a -t 192.0.2.1:80 -r 10.0.0.1 -g -b', /two forwarding modes are named/],
@@ -204,9 +204,12 @@ test('what is wrong is told with the word, what was found, and what to do', (t) 
     ['-A -H src-range=10.0.0.1', /-H needs proto=/],
     ['-A -H proto=tcp,proto=udp', /-H: proto is given twice/],
     ['--set 1 2', /--set needs three numbers/],
-    ['-A -t 192.0.2.1:80 -j enable', /^-j enable: the SYN proxy is not there yet/],
+    ['-A -t 192.0.2.1:80 -j enable', /^-j enable: the SYN proxy is not supported yet/],
     ['-A -t 192.0.2.1:80 --dest-check default', /--dest-check default: the passive health check/],
-    ['-A -t 192.0.2.1:80 --hash-target qid', /--hash-target qid: connection ids are not there yet/],
+    [
+      '-A -t 192.0.2.1:80 --hash-target qid',
+      /--hash-target qid: connection ids are not supported yet/,
+    ],
     ['-s rr', /^a command is missing: -A -E/],
   ];
   for (const [text, expected] of cases) t.regex(why(text), expected, text);
@@ -231,7 +234,7 @@ const commandWith = (goesWith: string): string => {
   return c === undefined ? '' : `-${c}`;
 };
 
-test('every word that is not there yet is refused by its name and the reason, short and long', (t) => {
+test('every word that is not supported is refused by its name and the reason, short and long', (t) => {
   const missing = words.filter((w) => w.missing !== null);
   t.true(missing.length >= 15);
   const written = missing.flatMap((w) => [
@@ -241,9 +244,9 @@ test('every word that is not there yet is refused by its name and the reason, sh
   for (const { w, as } of written) {
     const value = w.argument === 'required' ? 'x' : '';
     const said = why(`${commandWith(w.goesWith)} ${as} ${value}`);
-    // Where the command itself is not there yet, that is what is told.
+    // Where the command itself is not supported, that is what is told.
     if (!/^[UVBOYW]+$/.test(w.goesWith)) t.is(said, `${as}: ${w.missing}`);
-    else t.regex(said, /^-[UVBOYW]: access lists are not there yet$/);
+    else t.regex(said, /^-[UVBOYW]: access lists are not supported yet$/);
   }
 });
 

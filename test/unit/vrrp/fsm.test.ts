@@ -447,6 +447,11 @@ test('it begins as backup when the leases are old, unknown, or nobody answers', 
   t.deepEqual(deeds(restarted(false)), ['initialize -> backup']);
 });
 
+test('an answer that waited while the process was paused is as old as its question', (t) => {
+  const r = feed(restarted(), 2400, { type: 'leaseQueried', renewedAgoMs: 700 });
+  t.deepEqual(deeds(r), ['initialize -> backup']);
+});
+
 test('what is missing at the restart may come until the time is over', (t) => {
   let r = restarted();
   r = feed(r, 1, down, { type: 'leaseQueried', renewedAgoMs: 1000 });

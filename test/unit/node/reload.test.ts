@@ -1,0 +1,118 @@
+import test from 'ava';
+import pino from 'pino';
+import { initialState } from '../../../src/cluster/machine.js';
+import type { Config, LoadedConfig } from '../../../src/config/config.js';
+import { loadConfig } from '../../../src/config/load.js';
+import { textSource } from '../../../src/config/text-source.js';
+import { type InUse, type ReloaderOptions, reloader } from '../../../src/node/reload.js';
+
+const paths = { keepalivedPath: '/k/keepalived.conf', dpvsPath: '/k/dpvs.conf', hostName: 'a' };
+const dpvs = `netif_defs {
+  <init> device dpdk0 { devargs "net_null0" }
+}
+worker_defs {
+  <init> worker cpu0 { type master
+ cpu_id 0 }
+  <init> worker cpu1 { type slave
+ cpu_id 1
+ port dpdk0 { rx_queue_ids 0
+ tx_queue_ids 0 } }
+}
+`;
+const loadedFrom = (keepalived: string): LoadedConfig =>
+  loadConfig(
+    textSource(
+      new Map([
+        [paths.keepalivedPath, keepalived],
+        [paths.dpvsPath, dpvs],
+      ]),
+    ),
+    paths,
+  );
+
+const right = loadedFrom('global_defs {\n router_id one\n}\n');
+const next = loadedFrom('global_defs {\n router_id two\n}\n');
+
+const configOf = (l: LoadedConfig): Config => {
+  if (l.config === null) throw new Error(JSON.stringify(l.diagnostics));
+  return l.config;
+};
+const start = initialState(configOf(right));
+
+const setUp = (o: Partial<ReloaderOptions>) => {
+  const config = configOf(right);
+  const fed: Config[] = [];
+  const kept: InUse[] = [];
+  const r = reloader({
+    first: { config, files: right.files },
+    loadedAt: 1,
+    source: 'files',
+    error: null,
+    load: async () => next,
+    changes: {
+      configure: async (set) => {
+        set();
+        return { ok: true, generation: 7 };
+      },
+    },
+    state: () => start,
+    feed: (i) => {
+      if (i.type === 'config') fed.push(i.config);
+    },
+    onUse: () => undefined,
+    keep: (l) => void kept.push(l),
+    log: pino({ level: 'silent' }),
+    ...o,
+  });
+  return { r, fed, kept };
+};
+
+test('a reload that comes into force is kept for the next controller', async (t) => {
+  const { r, fed, kept } = setUp({});
+  t.true((await r.reload()).ok);
+  t.is(fed.length, 1);
+  t.is(kept[0]?.config, configOf(next));
+  t.is(r.inUse().config, configOf(next));
+});
+
+test('the first configuration is kept when its generation is acknowledged, once', (t) => {
+  let { facts, ...rest } = start;
+  const { r, kept } = setUp({ state: () => ({ ...rest, facts }) });
+  r.acked();
+  t.is(kept.length, 0);
+  const { config, runtime } = facts;
+  facts = { ...facts, accepted: { config, runtime } };
+  r.acked();
+  r.acked();
+  t.is(kept.length, 1);
+});
+
+test('whatever fails in a reload, it answers with the reason and the configuration stays', async (t) => {
+  const failures: readonly Partial<ReloaderOptions>[] = [
+    { load: () => Promise.reject(new Error('Invalid regular expression')) },
+    {
+      load: () => {
+        throw new Error('Invalid regular expression');
+      },
+    },
+    { changes: { configure: () => Promise.reject(new Error('Invalid regular expression')) } },
+    { load: async () => loadedFrom('virtual_server {') },
+  ];
+  for (const f of failures) {
+    const { r, fed } = setUp(f);
+    const view = await r.reload();
+    t.false(view.ok);
+    t.deepEqual(fed, []);
+    t.truthy(r.configuration().error);
+    t.is(r.inUse().config, configOf(right));
+  }
+});
+
+test('a configuration that cannot be kept, as on a full disk, is in force all the same', async (t) => {
+  const { r } = setUp({
+    keep: () => {
+      throw new Error('ENOSPC');
+    },
+  });
+  t.true((await r.reload()).ok);
+});
