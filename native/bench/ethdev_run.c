@@ -82,7 +82,7 @@ bool ethdev_run(struct options *o, struct rte_mempool *pool, unsigned seconds, b
 		report(&r, timed, rte_rdtsc() - start, json);
 	}
 	for (unsigned i = 0; r.s != NULL && i < o->n_ports; i++)
-		port_close(&r.s->port[i]);
+		port_close(&r.s->port[i], true);
 	rig_close(&r);
 	return ok;
 }

@@ -35,6 +35,7 @@
 	X(STATE, "tcp-state", "TCP segment its state does not allow")                            \
 	X(ICMP_NO_SESSION, "icmp-no-session", "ICMP error about a session that is not here")     \
 	X(ICMP_HEADER, "icmp-header", "ICMP cut off or wrong")                                   \
+	X(STALE, "stale", "came before a pause of the data plane")                               \
 	X(LEASE, "lease", "leased VIP that is not held")                                         \
 	X(RING_FULL, "ring-full", "hand-over ring to the other worker full")                     \
 	X(KNI_FULL, "kni-full", "kernel interface did not take it")                              \

@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 #include "control_client.h"
+#include "log.h"
 
 #define MESSAGES_A_TURN 2 /* of one client: the main lcore has packets to see to */
 #define EVENTS_A_TURN   16
+#define ACCEPT_AGAIN_MS 1000u
 
 static bool watch(struct ks_control *c, int fd, void *who)
 {
@@ -261,13 +263,67 @@ static void client_ready(struct ks_control_client *cl, uint32_t events, ks_ms no
 	}
 }
 
-static void accept_clients(struct ks_control *c)
+/* Too many are connected: the next one is told so rather than left to wonder. */
+static void turn_away(struct ks_control *c, int fd)
+{
+	struct {
+		struct ks_msg head;
+		struct ks_ack ack;
+	} no = { { .magic = KS_IPC_MAGIC,
+		   .version = KS_IPC_VERSION,
+		   .type = KS_MSG_ACK,
+		   .len = sizeof(no.ack) },
+		 { .generation = c->generation, .status = KS_E_BUSY, .op_index = UINT32_MAX } };
+
+	snprintf(no.ack.reason, sizeof(no.ack.reason),
+		 "%u clients are connected to the data plane: no more are taken", KS_CLIENTS_MAX);
+	(void)ks_sock_send(fd, &no, sizeof(no), -1);
+	if (!c->told_full)
+		ks_log(KS_LOG_WARN, "%s", no.ack.reason);
+	c->told_full = true;
+	close(fd);
+}
+
+/* A connection that cannot be accepted stays readable: without descriptors or memory the socket is
+ * left alone for a while. */
+static void rest(struct ks_control *c, int why, ks_ms now)
+{
+	struct epoll_event ev = { .events = 0, .data.ptr = NULL };
+
+	(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, c->listen_fd, &ev);
+	c->listen_at = now + ACCEPT_AGAIN_MS;
+	ks_log(KS_LOG_ERROR, "cannot accept a client: %s; trying again in %u ms", strerror(why),
+	       ACCEPT_AGAIN_MS);
+}
+
+static void listen_again(struct ks_control *c, ks_ms now)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+
+	if (c->listen_at == 0 || now < c->listen_at)
+		return;
+	c->listen_at = 0;
+	(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, c->listen_fd, &ev);
+}
+
+static void accept_clients(struct ks_control *c, ks_ms now)
 {
 	for (unsigned i = 0; i < EVENTS_A_TURN; i++) {
 		int fd = ks_sock_accept(c->listen_fd);
 
-		if (fd < 0)
+		if (fd == -EAGAIN)
 			return;
+		if (fd == -EPERM || fd == -ECONNABORTED || fd == -EINTR)
+			continue;
+		if (fd < 0) {
+			rest(c, -fd, now);
+			return;
+		}
+		if (c->n_clients >= KS_CLIENTS_MAX) {
+			turn_away(c, fd);
+			continue;
+		}
+		c->told_full = false;
 		ks_control_adopt(c, fd);
 	}
 }
@@ -298,11 +354,14 @@ static void finish_turn(struct ks_control *c, ks_ms now)
 void ks_control_poll(struct ks_control *c, ks_ms now)
 {
 	struct epoll_event ev[EVENTS_A_TURN];
-	int n = epoll_wait(c->epoll_fd, ev, EVENTS_A_TURN, 0);
+	int n;
+
+	listen_again(c, now);
+	n = epoll_wait(c->epoll_fd, ev, EVENTS_A_TURN, 0);
 
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.ptr == NULL)
-			accept_clients(c);
+			accept_clients(c, now);
 		else
 			client_ready(ev[i].data.ptr, ev[i].events, now);
 	}
@@ -311,7 +370,9 @@ void ks_control_poll(struct ks_control *c, ks_ms now)
 
 ks_ms ks_control_deadline(const struct ks_control *c)
 {
-	return c->owner != NULL ? c->owner->heard_at + KS_TXN_IDLE_MS : UINT64_MAX;
+	ks_ms idle = c->owner != NULL ? c->owner->heard_at + KS_TXN_IDLE_MS : UINT64_MAX;
+
+	return c->listen_at != 0 && c->listen_at < idle ? c->listen_at : idle;
 }
 
 bool ks_control_feed(struct ks_control_client *cl, const void *buf, size_t len, ks_ms now)

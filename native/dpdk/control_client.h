@@ -58,6 +58,8 @@ struct ks_control {
 	struct ks_control_opts o;
 	char *path;
 	int listen_fd, epoll_fd;
+	ks_ms listen_at; /* when the listening socket is watched again; 0 = it is */
+	bool told_full; /* that no more clients are taken */
 	struct ks_control_client *clients;
 	unsigned n_clients;
 	uint32_t next_id;

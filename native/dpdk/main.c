@@ -123,6 +123,23 @@ static bool open_port(void *ctx)
 	return port_open(o->s, o->index, o->err);
 }
 
+/* Those an earlier data plane left behind, of ports that are no more. */
+static void sweep_interfaces(const struct shell *s)
+{
+	const char *dev[KS_MAX_PORTS];
+	unsigned n = 0;
+
+	if (shell_owner(s) == NULL || s->o.check)
+		return;
+	for (unsigned i = 0; i < s->n_ports; i++)
+		if (s->port[i].kni != NULL)
+			dev[n++] = s->port[i].info.dev;
+	n = ks_kni_sweep(shell_owner(s), dev, n);
+	if (n > 0)
+		ks_log(KS_LOG_INFO, "%u kernel interfaces of ports that are no more are removed",
+		       n);
+}
+
 static bool bring_up(struct shell *s, char err[KS_ERR_LEN])
 {
 	s->mem = memory_ops();
@@ -153,6 +170,7 @@ static bool bring_up(struct shell *s, char err[KS_ERR_LEN])
 		s->port[i].counters = ks_shm_port(s->shm, i);
 		ks_shm_dev(s->shm, i, s->port[i].info.dev);
 	}
+	sweep_interfaces(s);
 	queues_assign(s);
 	return true;
 }
@@ -221,7 +239,7 @@ int main(int argc, char **argv)
 	if (rc != 0)
 		ks_log(KS_LOG_ERROR, "cannot start: %s", err);
 	for (unsigned i = 0; i < s->n_ports; i++)
-		port_close(&s->port[i]);
+		port_close(&s->port[i], rc == 0 && !s->o.check);
 	for (unsigned i = 0; i < s->n_ports; i++)
 		if (s->port[i].rss != NULL)
 			s->mem.free(s->mem.ctx, s->port[i].rss);

@@ -28,6 +28,9 @@ struct mainloop {
 	bool stopping;
 	ks_ms stop_at;
 	ks_ms slow_at;
+	ks_ms ran_at; /* when the last wait was over; 0 = not yet */
+	uint64_t ran_cpu; /* ms of processor time until then */
+	uint32_t planned_ms; /* of waiting since */
 };
 
 static inline const struct ks_conf *current(const struct mainloop *m)
@@ -47,6 +50,7 @@ void rebuild(struct mainloop *m);
 extern const struct ks_main_io main_io; /* without its ctx */
 unsigned from_workers(struct mainloop *m, ks_ms now);
 void from_kernel(struct mainloop *m, unsigned port);
+void drop_stale_frames(struct mainloop *m); /* whatever waits for the main lcore */
 
 /* main_ask.c: callbacks of the control socket. */
 void on_lease(void *ctx, uint32_t ms, const struct ks_lease_addr *a, uint32_t n,

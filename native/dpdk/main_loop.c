@@ -10,8 +10,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "main_int.h"
 
 #define SLOW_MS 200u /* link state, port counters */
@@ -98,8 +100,43 @@ static int wait_ms(struct mainloop *m, bool busy, ks_ms now)
 	return at <= now ? 0 : (int)(at - now);
 }
 
-static void on_event(struct mainloop *m, uint64_t tag, ks_ms now)
+static uint64_t processor_ms(void)
 {
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Time that passed though it was neither waited nor worked for was a pause. */
+static void note_pause(struct mainloop *m, ks_ms now)
+{
+	uint64_t cpu = processor_ms();
+	uint64_t used = cpu - m->ran_cpu + m->planned_ms;
+
+	if (m->ran_at != 0 && now - m->ran_at > used + PAUSE_MS) {
+		atomic_fetch_add_explicit(&m->s->pauses, 1, memory_order_release);
+		drop_stale_frames(m);
+		ks_log(KS_LOG_WARN,
+		       "did not run for %llu ms: what was queued before is thrown away",
+		       (unsigned long long)(now - m->ran_at - used));
+	}
+	m->ran_at = now;
+	m->ran_cpu = cpu;
+	atomic_store_explicit(&m->s->main_at, now, memory_order_release);
+}
+
+/* A descriptor that reports an error for ever would keep the main lcore awake. */
+static void unwatch(struct mainloop *m, int fd, const char *what)
+{
+	ks_log(KS_LOG_ERROR, "%s is gone; it is not watched any more", what);
+	(void)epoll_ctl(m->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void on_event(struct mainloop *m, uint64_t tag, uint32_t events, ks_ms now)
+{
+	const struct ks_kni *kni;
+
 	struct signalfd_siginfo si;
 
 	switch ((enum source)(tag >> 32)) {
@@ -117,7 +154,11 @@ static void on_event(struct mainloop *m, uint64_t tag, ks_ms now)
 		ks_mirror_poll(m->mirror, now);
 		break;
 	case SRC_KNI:
-		from_kernel(m, (unsigned)(tag & 0xffffffffu));
+		kni = m->s->port[tag & 0xffffffffu].kni;
+		if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+			unwatch(m, ks_kni_fd(kni), ks_kni_name(kni));
+		else
+			from_kernel(m, (unsigned)(tag & 0xffffffffu));
 		break;
 	}
 }
@@ -153,11 +194,13 @@ static void turn(struct mainloop *m)
 	wake_announce(&m->self->wake);
 	for (unsigned from = 0; from < s->n_workers; from++)
 		busy = busy || rte_ring_count(s->ring[from][s->n_workers]) > 0;
-	n = epoll_wait(m->epoll_fd, e, 16, wait_ms(m, busy, now));
+	m->planned_ms = (uint32_t)wait_ms(m, busy, now);
+	n = epoll_wait(m->epoll_fd, e, 16, (int)m->planned_ms);
 	wake_done(&m->self->wake);
 	now = shell_now(s);
+	note_pause(m, now);
 	for (int i = 0; i < n; i++)
-		on_event(m, e[i].data.u64, now);
+		on_event(m, e[i].data.u64, e[i].events, now);
 }
 
 static bool open_signals(struct mainloop *m)

@@ -92,6 +92,7 @@ unsigned from_workers(struct mainloop *m, ks_ms now)
 struct kni_source {
 	struct mainloop *m;
 	unsigned port;
+	bool no_buffer;
 };
 
 static uint8_t *kni_get(void *ctx, void **cookie, size_t *room)
@@ -99,6 +100,7 @@ static uint8_t *kni_get(void *ctx, void **cookie, size_t *room)
 	struct kni_source *k = ctx;
 	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(k->m->s->pool);
 
+	k->no_buffer = mbuf == NULL;
 	if (mbuf == NULL)
 		return NULL;
 	*cookie = mbuf;
@@ -127,4 +129,30 @@ void from_kernel(struct mainloop *m, unsigned port)
 	struct ks_kni_reader r = { .ctx = &src, .get = kni_get, .done = kni_done };
 
 	(void)ks_kni_read(m->s->port[port].kni, &r, KNI_BURST);
+	/* Left where they are they would keep the main lcore awake. */
+	if (src.no_buffer)
+		m->self->c[KS_C_DROP_FIRST + KS_DROP_NO_BUFFER] +=
+			ks_kni_drain(m->s->port[port].kni);
+}
+
+void drop_stale_frames(struct mainloop *m)
+{
+	struct shell *s = m->s;
+	uint64_t *stale = &m->self->c[KS_C_DROP_FIRST + KS_DROP_STALE];
+
+	for (unsigned i = 0; i < s->n_ports; i++)
+		if (s->port[i].kni != NULL)
+			*stale += ks_kni_drain(s->port[i].kni);
+	for (unsigned from = 0; from < s->n_workers; from++) {
+		struct rte_mbuf *mbuf[BURST];
+		unsigned left = rte_ring_count(s->ring[from][s->n_workers]), n;
+
+		while (left > 0 &&
+		       (n = rte_ring_sc_dequeue_burst(s->ring[from][s->n_workers], (void **)mbuf,
+						      BURST, NULL)) > 0) {
+			rte_pktmbuf_free_bulk(mbuf, n);
+			*stale += n;
+			left -= n < left ? n : left;
+		}
+	}
 }

@@ -326,7 +326,7 @@ bool port_open(struct shell *s, unsigned index, char err[KS_ERR_LEN])
 bool port_open_kni(struct shell *s, unsigned index, char err[KS_ERR_LEN])
 {
 	struct port *p = &s->port[index];
-	struct ks_kni_opts o = { .dev = p->info.dev, .mtu = p->info.mtu };
+	struct ks_kni_opts o = { .dev = p->info.dev, .mtu = p->info.mtu, .owner = shell_owner(s) };
 
 	if (!p->o->kni)
 		return true;
@@ -335,10 +335,11 @@ bool port_open_kni(struct shell *s, unsigned index, char err[KS_ERR_LEN])
 	return p->kni != NULL;
 }
 
-void port_close(struct port *p)
+void port_close(struct port *p, bool orderly)
 {
+	/* After a start that failed the interface stays if it was there before. */
 	if (p->kni != NULL)
-		ks_kni_close(p->kni);
+		ks_kni_close(p->kni, orderly || !ks_kni_was_there(p->kni));
 	p->kni = NULL;
 	if (p->promisc) /* a kernel interface would stay so */
 		(void)rte_eth_promiscuous_disable(p->id);

@@ -100,6 +100,8 @@ struct lcore {
 	struct clock clock;
 	ks_ms now; /* of this turn */
 	ks_ms timers_at;
+	ks_ms polled_at; /* 0 = not yet */
+	uint32_t pauses; /* of shell.pauses, those seen */
 	struct ks_policer policer[KS_MAX_PORTS]; /* of what leaves for the main lcore */
 	uint64_t kni_policed[KS_MAX_PORTS];
 	uint32_t sleep_us;
@@ -133,8 +135,20 @@ struct shell {
 					    which flows go to one queue */
 	_Alignas(64) _Atomic(struct ks_conf *) conf;
 	_Atomic uint64_t published; /* counts publications */
+	_Atomic uint64_t main_at; /* when the main lcore last had its turn; 0 = there is none */
+	_Atomic uint32_t pauses; /* how often it found that nobody ran for a while */
 	_Atomic uint32_t stop;
 };
+
+/* Longer than any turn takes: whoever comes that late was stopped (SIGSTOP, a virtual machine that
+ * is paused), and what waits in queues is of before. */
+#define PAUSE_MS 500u
+
+/* Which data plane on this machine: what tells its kernel interfaces from those of another. */
+static inline const char *shell_owner(const struct shell *s)
+{
+	return s->o.file_prefix != NULL ? s->o.file_prefix : s->o.socket;
+}
 
 /* memory.c: large pieces in huge pages where there are any, untouched until used. */
 struct ks_mem memory_ops(void);
@@ -151,7 +165,7 @@ void eal_log_clear(void);
 /* port.c */
 bool port_open(struct shell *s, unsigned index, char err[KS_ERR_LEN]);
 bool port_open_kni(struct shell *s, unsigned index, char err[KS_ERR_LEN]);
-void port_close(struct port *p);
+void port_close(struct port *p, bool orderly); /* orderly: its kernel interface goes as well */
 bool port_link(const struct port *p);
 void port_count(struct port *p);
 struct rte_mempool *port_pool(const struct options *o, char err[KS_ERR_LEN]);

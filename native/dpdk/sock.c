@@ -101,11 +101,11 @@ int ks_sock_accept(int listen_fd)
 	socklen_t len = sizeof(peer);
 
 	if (fd < 0)
-		return -1;
+		return -errno;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
 	    (peer.uid != 0 && peer.uid != geteuid())) {
 		close(fd);
-		return -1;
+		return -EPERM;
 	}
 	return fd;
 }

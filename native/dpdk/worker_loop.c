@@ -160,6 +160,38 @@ static void answer_sessions(struct lcore *l, const struct ks_conf *conf, ks_ms n
 	wake_up(&l->shell->lcore[l->shell->n_workers].wake);
 }
 
+/* Nobody ran for a while, rather than this worker alone being asleep: the main lcore, which never
+ * sleeps that long, has just found it out or has not had its turn yet. */
+static bool was_paused(struct lcore *l, ks_ms now)
+{
+	struct shell *s = l->shell;
+	uint64_t main_at = atomic_load_explicit(&s->main_at, memory_order_acquire);
+	uint32_t pauses = atomic_load_explicit(&s->pauses, memory_order_relaxed);
+	bool found = pauses != l->pauses;
+
+	l->pauses = pauses;
+	return main_at != 0 && (found || now > main_at + PAUSE_MS);
+}
+
+/* What a queue holds may be seconds old: to send it on now would be to speak for a past that others
+ * have answered meanwhile. */
+static void drop_stale(struct lcore *l)
+{
+	for (unsigned k = 0; k < l->o->n_polls; k++) {
+		const struct poll_opts *poll = &l->o->poll[k];
+		struct port *port = &l->shell->port[poll->port];
+		struct rte_mbuf *m[BURST];
+		unsigned left = 2u * port->o->rxd, n;
+
+		do {
+			n = port->io.rx(port->io.ctx, poll->queue, m, BURST);
+			rte_pktmbuf_free_bulk(m, n);
+			l->c[KS_C_DROP_FIRST + KS_DROP_STALE] += n;
+			left -= n < left ? n : left;
+		} while (n > 0 && left > 0);
+	}
+}
+
 unsigned worker_turn(struct lcore *l, ks_ms now)
 {
 	struct shell *s = l->shell;
@@ -168,6 +200,10 @@ unsigned worker_turn(struct lcore *l, ks_ms now)
 	unsigned work = 0;
 
 	l->now = now;
+	if (__builtin_expect(now > l->polled_at + PAUSE_MS, 0) && l->polled_at != 0 &&
+	    was_paused(l, now))
+		drop_stale(l);
+	l->polled_at = now;
 	/* Read before the pointer: what was published up to here is what this turn sees at least;
 	 * the earlier generation is left. */
 	atomic_store_explicit(&l->seen, published, memory_order_release);

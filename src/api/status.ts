@@ -47,7 +47,7 @@ export interface StatusMore {
   readonly journals: readonly JournalView[];
   readonly loop: LoopView;
   readonly configuration: Pick<ConfigurationView, 'source' | 'refused'>;
-  /** Counters of the VRRP process, by instance name. */
+  /** Counters of the VRRP process, by `routerId`. */
   readonly vrrpCounters: ReadonlyMap<string, Readonly<Record<string, number>>>;
 }
 
@@ -79,13 +79,14 @@ const vrrpView = (
   { state: { facts: f }, startedAt, iso, more }: StatusInputs,
   i: VrrpInstance,
 ): VrrpView => {
-  const fact = f.vrrp.get(routerIdOf(i));
+  const id = routerIdOf(i);
+  const fact = f.vrrp.get(id);
   return {
     name: i.name,
     interface: i.interface,
     vrid: i.vrid,
-    family: 4,
-    errors: errorsOf(more.vrrpCounters.get(i.name)),
+    family: id.endsWith(' inet6') ? 6 : 4,
+    errors: errorsOf(more.vrrpCounters.get(id)),
     state: fact?.state ?? 'initialize',
     reason: fact?.reason ?? 'starting',
     since: iso(fact === undefined || fact.since === 0 ? startedAt : fact.since),

@@ -4,7 +4,7 @@ import { RequestError } from '../api/errors.js';
 import type { ApiBackend, SessionQuery, StatusQuery } from '../api/server.js';
 import { type StatusMore, statusHead } from '../api/status.js';
 import { inTurns, type Streamed } from '../api/stream.js';
-import type { ReloadView, SessionView, VirtualServerView } from '../api/views.js';
+import type { LeaseView, ReloadView, SessionView, VirtualServerView } from '../api/views.js';
 import {
   countFull,
   fileRows,
@@ -16,7 +16,13 @@ import {
 } from '../api/virtual-servers.js';
 import type { State } from '../cluster/machine.js';
 import { shadowedIn } from '../cluster/runtime/merge.js';
-import { type SessionRow, stateNames } from '../dataplane/codec.js';
+import {
+  type LeaseState,
+  leaseQuery,
+  neverRenewed,
+  type SessionRow,
+  stateNames,
+} from '../dataplane/codec.js';
 import type { Overview } from '../dataplane/counters.js';
 import type { Dataplane } from '../dataplane/io.js';
 import { protocols } from '../dataplane/ops.js';
@@ -25,12 +31,15 @@ import type { createLogger } from '../kernel/io/logger.js';
 import { version } from '../kernel/io/version.js';
 
 import { endpoint } from '../net/endpoint.js';
+import { journalViews } from './journal-views.js';
 import type { Outcome } from './runtime.js';
 import { toolsBackend } from './tools.js';
 
 export interface ApiBackendOptions {
   readonly state: () => State;
-  readonly dataplane: Pick<Dataplane, 'overview' | 'servers' | 'list' | 'sessionPages'>;
+  readonly dataplane: Pick<Dataplane, 'overview' | 'servers' | 'list' | 'sessionPages' | 'lease'>;
+  /** Where journals are. */
+  readonly journalDirs: readonly string[];
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly configuration: () => { readonly loadedAt: number; readonly error: string | null };
@@ -81,6 +90,34 @@ const remembered = <K extends object, V>(make: (key: K) => V): ((key: K) => V) =
 
 const noServices: ReadonlyMap<string, ServiceEntry> = new Map();
 
+/** More are not shown. */
+const mostLeases = 1000;
+/** Status does not wait longer for a data plane that is busy. */
+const leasesMs = 500;
+
+/** The leases of all virtual addresses; empty when the data plane does not answer. */
+const leasesOf = async (
+  dataplane: Pick<Dataplane, 'lease'>,
+  { plan }: State,
+): Promise<readonly LeaseView[]> => {
+  const addresses = (plan?.snapshot.addresses ?? []).filter((a) => a.leased).slice(0, mostLeases);
+  if (addresses.length === 0) return [];
+  const late = new Promise<readonly LeaseState[]>((r) => setTimeout(r, leasesMs, []).unref());
+  try {
+    const states = await Promise.race([dataplane.lease(leaseQuery, addresses), late]);
+    return states.flatMap((s, i): readonly LeaseView[] => {
+      const at = addresses[i];
+      if (at === undefined) return [];
+      const { leftMs, renewedMsAgo } = s;
+      const never = renewedMsAgo === neverRenewed;
+      const { device, address } = at;
+      return [{ device, address, leftMs, renewedMsAgo: never ? null : renewedMsAgo }];
+    });
+  } catch {
+    return [];
+  }
+};
+
 /** Virtual servers in the order of the configuration, or at most so many with what is wrong first. */
 const rowsOf = function* (
   x: RowInputs,
@@ -122,7 +159,11 @@ export const apiBackend = (o: ApiBackendOptions): ApiBackend => {
 
   const status = async (query: StatusQuery): Promise<Streamed<VirtualServerView>> => {
     const state = o.state();
-    const [seen, counted] = await Promise.all([surveyed(state), counts()]);
+    const [seen, counted, leases] = await Promise.all([
+      surveyed(state),
+      counts(),
+      leasesOf(dataplane, state),
+    ]);
     const { loadedAt, error } = o.configuration();
     const { runtime } = state.facts;
     const head = statusHead({
@@ -143,7 +184,7 @@ export const apiBackend = (o: ApiBackendOptions): ApiBackend => {
       startedAt: o.startedAt,
       configLoadedAt: loadedAt,
       configError: error,
-      more: o.more(),
+      more: { ...o.more(), leases, journals: journalViews(o.journalDirs) },
       iso,
     });
     const x = { state, counts: counted, services: services(state), startedAt: o.startedAt, iso };

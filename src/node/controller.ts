@@ -28,7 +28,7 @@ import { logUnhandled, openLogger } from '../kernel/io/logger.js';
 import { processOptions } from '../kernel/io/process-options.js';
 import { runService } from '../kernel/io/service.js';
 import { version } from '../kernel/io/version.js';
-import type { FromVrrp as OldFromVrrp, ToVrrp as OldToVrrp } from '../vrrp/legacy-messages.js';
+import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
 import { keepAccepted, loadOrAccepted } from './accepted.js';
 import { apiBackend } from './api-backend.js';
 import type { ControllerOptions, ProcessesMessage } from './controller-messages.js';
@@ -37,7 +37,6 @@ import { healthPages } from './health-pages.js';
 import { heldServers } from './held-servers.js';
 import { clusterKind, configTexts, generationKind } from './journal.js';
 import { kernelQueue } from './kernel-queue.js';
-import { legacyVrrp } from './legacy-peers.js';
 import { loadInWorker } from './load-worker.js';
 import { watchLoop } from './loop-watch.js';
 import { connectPeer, type PeerLink } from './peer.js';
@@ -119,21 +118,16 @@ const run = async (): Promise<void> => {
     keep: (l) => keepAccepted(dirs.acceptedFile, paths, l.files),
     log,
   });
-  const leaseMs = (): number => configuration.inUse().config.dpvs.vipLeaseMs;
 
   const later = (input: Input): void => machine.later(input);
-  const vrrpLink: PeerLink<OldToVrrp> = connectPeer<OldFromVrrp, OldToVrrp>({
+  const vrrp: PeerLink<ToVrrp> = connectPeer<FromVrrp, ToVrrp>({
     path: dirs.vrrpSocket,
-    onUp: () => vrrp.up(),
-    onMessage: (m) => vrrp.received(m),
-    onDown: (reason) => vrrp.down(reason),
-  });
-  const vrrp = legacyVrrp({
-    feed: later,
-    send: vrrpLink.send,
-    renewLease: (on) => dataplane.renewLease(on ? leaseMs() : 0),
-    garp: (device, address, repeat) => dataplane.garp(device, address, repeat),
-    log: logs.log,
+    onUp: () => later({ type: 'connected', peer: 'vrrp', at: Date.now() }),
+    // Counters change nothing that is decided.
+    onMessage: (message) => {
+      if (message.type !== 'counters') later({ type: 'vrrp', message });
+    },
+    onDown: (reason) => later({ type: 'disconnected', peer: 'vrrp', reason, at: Date.now() }),
   });
   const health: PeerLink<ToHealthcheck> = connectPeer<FromHealthcheck, ToHealthcheck>({
     path: dirs.healthcheckSocket,
@@ -194,21 +188,12 @@ const run = async (): Promise<void> => {
     takenBack: configuration.takenBack,
   });
 
-  // The data plane answers for the VIPs, and vrrp holds them, only while this loop turns.
-  const renewLease = (): void => {
-    // A reload may have made it shorter.
-    setTimeout(renewLease, Math.max(100, Math.floor(leaseMs() / 4)));
-    if (isStopping) return;
-    vrrpLink.send({ type: 'alive', leaseMs: leaseMs() });
-    if (vrrp.holds()) dataplane.renewLease(leaseMs());
-  };
-  renewLease();
-
   await serveApi(
     dirs.apiSocket,
     apiBackend({
       state,
       dataplane,
+      journalDirs: [dirs.dir, dirs.healthcheckDir],
       startedAt,
       configuration: configuration.configuration,
       more: () => ({

@@ -6,7 +6,7 @@ import { unreachable } from '../kernel/machine.js';
 import type { ToVrrp } from '../vrrp/messages.js';
 
 export interface Outputs {
-  readonly vrrp: (m: ToVrrp) => void;
+  readonly vrrp: (m: ToVrrp) => unknown;
   readonly health: (e: Extract<Effect, { readonly type: 'configureHealth' }>) => void;
   readonly dataplane: Pick<Dataplane, 'setDesired'>;
   readonly kernel: (plan: KernelPlan) => void;

@@ -8,7 +8,7 @@ import { formatIpv6, parseIpv6 } from '../net/ipv6.js';
 import type { Vip } from './messages.js';
 
 const magic = 0x534b;
-const version = 1;
+const version = 2;
 const endian = 0x01020304;
 const headerBytes = 16;
 const maxMessage = 65_536;
@@ -168,7 +168,7 @@ export const decodeFromDataplane = (bytes: Uint8Array): FromDataplane | string =
   switch (head.getUint8(3)) {
     case type.helloAck:
       if (body.length < 16) return short('HELLO_ACK');
-      return { type: 'helloAck', seq, bootId: String(view.getBigUint64(8, true)) };
+      return { type: 'helloAck', seq, bootId: view.getBigUint64(8, true).toString(16) };
     case type.ack: {
       if (body.length < 16) return short('ACK');
       const ok = view.getUint32(8, true) === 0;

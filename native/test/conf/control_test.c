@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -576,6 +577,129 @@ static void leases_by_address(void)
 	tear_down();
 }
 
+/* The control server of the test listens on a socket file from now. */
+static struct sockaddr_un listen_on_file(void)
+{
+	char dir[] = "/tmp/ks-control-XXXXXX", err[KS_ERR_LEN] = "";
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	CHECK(mkdtemp(dir) != NULL);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/ctl", dir);
+	ks_control_free(lab.c);
+	lab.c = control_new(sa.sun_path, err);
+	CHECK(lab.c != NULL);
+	return sa;
+}
+
+static int connect_to(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+
+	CHECK(connect(fd, (const void *)sa, sizeof(*sa)) == 0);
+	return fd;
+}
+
+static void remove_file(struct sockaddr_un *sa)
+{
+	ks_control_free(lab.c);
+	lab.c = NULL;
+	*strrchr(sa->sun_path, '/') = 0;
+	CHECK(rmdir(sa->sun_path) == 0);
+}
+
+/* A connection that cannot be accepted for want of descriptors stays readable: the listening socket
+ * rests instead of waking the main lcore for ever, and is watched again later. */
+static void without_descriptors_the_listener_rests(void)
+{
+	struct rlimit had, none;
+	struct sockaddr_un sa;
+	struct pollfd p;
+	int fd, waiting;
+
+	set_up();
+	sa = listen_on_file();
+	fd = client();
+	waiting = connect_to(&sa);
+	CHECK(getrlimit(RLIMIT_NOFILE, &had) == 0);
+	none = had;
+	none.rlim_cur = 3;
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	ks_control_poll(lab.c, lab.now);
+	CHECK(setrlimit(RLIMIT_NOFILE, &had) == 0);
+	CHECK_EQ(ks_control_clients(lab.c), 1);
+	p = (struct pollfd){ .fd = ks_control_fd(lab.c), .events = POLLIN };
+	CHECK_EQ(poll(&p, 1, 0), 0); /* nothing wakes it */
+	CHECK_EQ(ks_control_deadline(lab.c), lab.now + 1000);
+	tell(fd, KS_MSG_HELLO, 1, &(struct ks_hello){ .endian = KS_IPC_ENDIAN },
+	     sizeof(struct ks_hello)); /* who is connected is served meanwhile */
+	CHECK(!silent(fd));
+	lab.now += 1000;
+	ks_control_poll(lab.c, lab.now);
+	ks_control_poll(lab.c, lab.now);
+	CHECK_EQ(ks_control_clients(lab.c), 2);
+	CHECK_EQ(ks_control_deadline(lab.c), UINT64_MAX);
+	close(waiting);
+	close(fd);
+	remove_file(&sa);
+	tear_down();
+}
+
+static void one_client_too_many_is_told(void)
+{
+	struct sockaddr_un sa;
+	struct ks_ack a;
+	int fd[33];
+
+	set_up();
+	sa = listen_on_file();
+	for (unsigned i = 0; i < 33; i++) {
+		fd[i] = connect_to(&sa);
+		ks_control_poll(lab.c, lab.now);
+	}
+	CHECK_EQ(ks_control_clients(lab.c), 32);
+	hear(fd[32], KS_MSG_ACK, 0, &a, sizeof(a));
+	CHECK_EQ(a.status, KS_E_BUSY);
+	CHECK_STR(a.reason, "32 clients are connected to the data plane: no more are taken");
+	close(fd[0]);
+	ks_control_poll(lab.c, lab.now);
+	CHECK_EQ(ks_control_clients(lab.c), 31);
+	for (unsigned i = 1; i < 33; i++)
+		close(fd[i]);
+	remove_file(&sa);
+	tear_down();
+}
+
+/* However fast one client sends, a turn takes two of its messages and another client's as well. */
+static void a_flood_of_one_client_starves_nobody(void)
+{
+	struct ks_msg ping = { .magic = KS_IPC_MAGIC,
+			       .version = KS_IPC_VERSION,
+			       .type = KS_MSG_PING };
+	unsigned answered = 0;
+	struct ks_ack a;
+	int loud, quiet;
+
+	set_up();
+	loud = client();
+	quiet = client();
+	greet(loud);
+	greet(quiet);
+	while (send(loud, &ping, sizeof(ping), MSG_DONTWAIT) > 0)
+		;
+	ping.seq = 7;
+	CHECK(send(quiet, &ping, sizeof(ping), 0) > 0);
+	ks_control_poll(lab.c, lab.now);
+	hear(quiet, KS_MSG_ACK, 7, &a, sizeof(a));
+	while (!silent(loud)) {
+		hear(loud, KS_MSG_ACK, 0, &a, sizeof(a));
+		answered++;
+	}
+	CHECK(answered <= 2);
+	close(loud);
+	close(quiet);
+	tear_down();
+}
+
 static void single_requests(void)
 {
 	struct ks_garp g = { .dev = "dpdk0", .af = 4, .repeat = 5 };
@@ -892,6 +1016,9 @@ int main(void)
 	RUN(generations_have_an_order);
 	RUN(an_open_generation_goes_with_its_client);
 	RUN(a_commit_whose_client_has_gone_still_stands);
+	RUN(without_descriptors_the_listener_rests);
+	RUN(one_client_too_many_is_told);
+	RUN(a_flood_of_one_client_starves_nobody);
 	RUN(leases_by_address);
 	RUN(single_requests);
 	RUN(sessions_are_answered_later);

@@ -4,6 +4,9 @@
  * own (and a user namespace where it does not run as root). Nothing leaves it, and it goes with the
  * process.
  */
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -16,6 +19,7 @@
 #include "check.h"
 #include "kni.h"
 #include "mirror.h"
+#include "shield.h"
 
 static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
 
@@ -120,13 +124,109 @@ static void it_has_the_ports_name_mac_and_mtu(void)
 	CHECK((ifr.ifr_flags & IFF_RUNNING) == 0);
 
 	CHECK(ks_kni_open(&o, err) == NULL);
-	CHECK_STR(err, "cannot make the interface dpdk0.kni: one of that name exists already");
+	CHECK_STR(err,
+		  "cannot make the interface dpdk0.kni: one of that name exists already and is in "
+		  "use");
 	o.dev = "a-very-long-name";
 	CHECK(ks_kni_open(&o, err) == NULL);
 	CHECK(strstr(err, "too long for an interface") != NULL);
 	close(fd);
-	ks_kni_close(k);
+	ks_kni_close(k, true);
 	CHECK_EQ(if_nametoindex("dpdk0.kni"), 0); /* it goes with its owner */
+}
+
+/* The next data plane finds it with its addresses and its index; frames of before do not leave by
+ * it. */
+static void it_outlives_a_data_plane_that_dies(void)
+{
+	struct ks_kni *k = open_kni("dpdk0", 0);
+	unsigned ifindex = ks_kni_ifindex(k);
+	static const char *const others[] = { "dpdk1" };
+	char err[KS_ERR_LEN];
+
+	CHECK(!ks_kni_was_there(k));
+	ip("address add 192.0.2.7/24 dev dpdk0.kni");
+	ks_kni_close(k, false); /* as the kernel does for a process that died */
+	CHECK_EQ(if_nametoindex("dpdk0.kni"), ifindex);
+	k = open_kni("dpdk0", 0);
+	CHECK(ks_kni_was_there(k));
+	CHECK_EQ(ks_kni_ifindex(k), ifindex);
+	ip("address del 192.0.2.7/24 dev dpdk0.kni"); /* it had kept it */
+	CHECK_EQ(ks_kni_sweep(NULL, others, 1), 0); /* in use */
+	ks_kni_close(k, false);
+	CHECK_EQ(ks_kni_sweep("another", others, 1), 0); /* another data plane's */
+	CHECK_EQ(ks_kni_sweep(NULL, (const char *const[]){ "dpdk0" }, 1), 0);
+	CHECK_EQ(if_nametoindex("dpdk0.kni"), ifindex);
+	CHECK_EQ(ks_kni_sweep(NULL, others, 1), 1);
+	CHECK_EQ(if_nametoindex("dpdk0.kni"), 0);
+
+	ip("tuntap add dev dpdk0.kni mode tap"); /* somebody else's */
+	CHECK(ks_kni_open(&(struct ks_kni_opts){ .dev = "dpdk0", .mac = { 2 }, .mtu = 1500 },
+			  err) == NULL);
+	CHECK(strstr(err, "is not a data plane's") != NULL);
+	CHECK(if_nametoindex("dpdk0.kni") != 0);
+}
+
+static void what_was_queued_can_be_thrown_away(void)
+{
+	struct ks_kni *k = open_kni("dpdk0", 0);
+	uint8_t byte;
+
+	ip("address add 192.0.2.7/24 dev dpdk0.kni");
+	for (unsigned i = 0; i < 3; i++)
+		(void)!system("timeout 1 ping -c1 -W1 192.0.2.9 >/dev/null 2>&1");
+	CHECK(ks_kni_drain(k) >= 3); /* its ARP requests */
+	CHECK(read(ks_kni_fd(k), &byte, 1) < 0 && errno == EAGAIN);
+	ks_kni_close(k, true);
+}
+
+/* Replies of `to` to an ARP request that comes by `from`: what the kernel does with what it gets.
+ */
+static unsigned received(const char *from, const char *to)
+{
+	static const uint8_t ask[42] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,   0, 0, 0, 0,
+					 9,    8,    6,    0,    1,    8,    0,   6, 4, 0, 1,
+					 2,    0,    0,    0,    0,    9,    192, 0, 2, 9, 0,
+					 0,    0,    0,    0,    0,    192,  0,   2, 1 };
+	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ARP));
+	struct sockaddr_ll sa = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_ARP),
+				  .sll_ifindex = (int)if_nametoindex(from) };
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint8_t frame[128];
+	unsigned n = 0;
+	char args[64];
+
+	snprintf(args, sizeof(args), "address replace 192.0.2.1/24 dev %s", to);
+	ip(args);
+	CHECK(bind(fd, (const void *)&sa, sizeof(sa)) == 0);
+	CHECK(send(fd, ask, sizeof(ask), 0) == (ssize_t)sizeof(ask));
+	while (poll(&p, 1, 300) > 0 && recv(fd, frame, sizeof(frame), 0) > 0)
+		n += frame[21] == 2;
+	close(fd);
+	return n;
+}
+
+/* The kernel sees nothing of an interface that is shielded, and everything once its owner is gone.
+ */
+static void a_shield_keeps_the_kernel_off(void)
+{
+	char err[KS_REASON_LEN] = "";
+	struct shield *s;
+
+	ip("link add v0 type veth peer name v1");
+	ip("link set v0 up");
+	ip("link set v1 up");
+	s = shield_open("v0", err);
+	CHECK_STR(err, "");
+	CHECK(s != NULL);
+	CHECK(shield_open("v0", err) == NULL); /* owned: nobody else changes it */
+	CHECK(strstr(err, "nf_tables refuses a chain on v0") != NULL);
+	CHECK_EQ(received("v1", "v0"), 0);
+	shield_close(s);
+	CHECK(received("v1", "v0") > 0);
+	CHECK(shield_open("nowhere", err) == NULL);
+	CHECK_STR(err, "nf_tables refuses a chain on nowhere: No such device");
 }
 
 struct reader {
@@ -228,7 +328,7 @@ static void frames_pass_both_ways(void)
 	CHECK_EQ(recv(fd, heard, sizeof(heard), MSG_DONTWAIT), 4);
 	CHECK(memcmp(heard, "pong", 4) == 0);
 	close(fd);
-	ks_kni_close(k);
+	ks_kni_close(k, true);
 }
 
 static void multicast_the_kernel_has_joined_arrives(void)
@@ -255,7 +355,7 @@ static void multicast_the_kernel_has_joined_arrives(void)
 	CHECK_EQ(recv(fd, heard, sizeof(heard), MSG_DONTWAIT), 32);
 	CHECK(memcmp(heard + 20, "vrrp", 4) == 0);
 	close(fd);
-	ks_kni_close(k);
+	ks_kni_close(k, true);
 }
 
 static void a_flood_does_not_take_the_control_protocols_share(void)
@@ -279,7 +379,7 @@ static void a_flood_does_not_take_the_control_protocols_share(void)
 	for (passed = 0; ks_kni_write(k, junk, sizeof(junk), now) == KS_KNI_OK;)
 		passed++;
 	CHECK_EQ(passed, 10);
-	ks_kni_close(k);
+	ks_kni_close(k, true);
 }
 
 /* ---- the mirror ------------------------------------------------------------------------------------------------ */
@@ -346,8 +446,8 @@ static void mirror_up(void)
 static void mirror_down(void)
 {
 	ks_mirror_free(lab.m);
-	ks_kni_close(lab.kni[0]);
-	ks_kni_close(lab.kni[1]);
+	ks_kni_close(lab.kni[0], true);
+	ks_kni_close(lab.kni[1], true);
 	ks_conf_free(lab.conf);
 	ks_desired_free(lab.d);
 	CHECK_EQ(lab.tm.live, 0);
@@ -677,6 +777,9 @@ int main(void)
 {
 	own_namespace();
 	RUN_FRESH(it_has_the_ports_name_mac_and_mtu);
+	RUN_FRESH(it_outlives_a_data_plane_that_dies);
+	RUN_FRESH(what_was_queued_can_be_thrown_away);
+	RUN_FRESH(a_shield_keeps_the_kernel_off);
 	RUN_FRESH(frames_pass_both_ways);
 	RUN_FRESH(multicast_the_kernel_has_joined_arrives);
 	RUN_FRESH(a_flood_does_not_take_the_control_protocols_share);

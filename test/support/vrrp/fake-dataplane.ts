@@ -26,7 +26,7 @@ const now = (): number => Number(process.hrtime.bigint() / 1_000_000n);
 const answer = (kind: number, seq: number, body: Buffer): Uint8Array => {
   const head = Buffer.alloc(16);
   head.writeUInt16LE(0x534b, 0);
-  head.writeUInt8(1, 2);
+  head.writeUInt8(2, 2);
   head.writeUInt8(kind, 3);
   head.writeUInt32LE(seq, 4);
   head.writeUInt32LE(body.length, 8);

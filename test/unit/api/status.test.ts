@@ -21,7 +21,14 @@ const never = (): never => {
 const statusOf = async (state: State): Promise<StatusView> => {
   const backend = apiBackend({
     state: () => state,
-    dataplane: { overview: () => null, servers: () => null, list: never, sessionPages: never },
+    dataplane: {
+      overview: () => null,
+      servers: () => null,
+      list: never,
+      sessionPages: never,
+      lease: async () => [],
+    },
+    journalDirs: [],
     startedAt: 0,
     configuration: () => ({ loadedAt: 0, error: null }),
     more: () => nothingMore,

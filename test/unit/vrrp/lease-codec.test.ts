@@ -75,7 +75,7 @@ test('answers are read as the data plane writes them', (t) => {
   t.deepEqual(decodeFromDataplane(message(dataplane.messageType.helloAck, 5, hello)), {
     type: 'helloAck',
     seq: 5,
-    bootId: '18364758544493064720',
+    bootId: 'fedcba9876543210',
   });
   const ack = encode(dataplane.ack, {
     generation: 1n,
