@@ -8,7 +8,13 @@ import type { Addon } from '../kernel/io/addon.js';
 import { monotonicClock } from '../kernel/io/clock.js';
 import { connectLink } from '../kernel/io/link.js';
 import type { Logger } from '../kernel/io/logger.js';
-import { isRunning, type ProcessId, processId, signalProcess } from '../kernel/io/proc.js';
+import {
+  isRunning,
+  type ProcessId,
+  processId,
+  signalProcess,
+  startedAt,
+} from '../kernel/io/proc.js';
 import {
   type FromProcess,
   type Hello,
@@ -82,6 +88,8 @@ export const watch = (o: WatchedOptions): Watched => {
   let reason: string | null = null;
   let tag: State['life']['tag'] = 'waiting';
   let since = Date.now();
+  /** Of a process that was adopted: when it began. */
+  let runsSince: number | null = null;
   let left = false;
   let isStopping = false;
   let onStopped: () => void = () => undefined;
@@ -91,6 +99,7 @@ export const watch = (o: WatchedOptions): Watched => {
   const gone = (id: ProcessId | null, why: string): void => {
     if (id !== null && id.pid !== current?.pid) return;
     current = null;
+    runsSince = null;
     version = null;
     if (!everSpoke && !o.isEnding() && !left) o.onFirstFailure(why);
     if (!isStopping) reason = why;
@@ -98,6 +107,7 @@ export const watch = (o: WatchedOptions): Watched => {
   };
   const adopt = (id: ProcessId): void => {
     current = id;
+    runsSince = startedAt(id);
     everSpoke = true;
     launcher.note(role, id);
     log.info({ pid: id.pid }, `${role.name} runs already: adopted`);
@@ -148,7 +158,8 @@ export const watch = (o: WatchedOptions): Watched => {
         if (current !== null) signalProcess(current, e.signal);
         break;
       case 'log':
-        log[e.level](`${role.name} ${e.msg}`);
+        // What ends while the node stops is not started again, and is no news.
+        if (e.level !== 'error' || !o.isEnding()) log[e.level](`${role.name} ${e.msg}`);
         break;
     }
   };
@@ -234,7 +245,7 @@ export const watch = (o: WatchedOptions): Watched => {
             : 'running',
       pid: current?.pid ?? null,
       version,
-      since,
+      since: runsSince ?? since,
       restarts: Math.max(0, starts - (found === null ? 1 : 0)),
       reason,
     }),

@@ -25,6 +25,20 @@ export const processId = (pid: number): ProcessId | null => {
 
 export const isRunning = (p: ProcessId): boolean => processId(p.pid)?.start === p.start;
 
+/** USER_HZ, which is 100 on every platform that Node runs on. */
+const ticksASecond = 100;
+
+/** Milliseconds since the epoch; null when /proc does not tell. */
+export const startedAt = (p: ProcessId): number | null => {
+  try {
+    const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+    const at = Date.now() - (uptime - Number(p.start) / ticksASecond) * 1000;
+    return Number.isFinite(at) ? Math.round(at) : null;
+  } catch {
+    return null;
+  }
+};
+
 export const argumentsOf = (pid: number): readonly string[] => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');

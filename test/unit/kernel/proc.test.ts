@@ -6,6 +6,7 @@ import {
   isRunning,
   processId,
   signalProcess,
+  startedAt,
 } from '../../../src/kernel/io/proc.js';
 import { spawnProgram } from '../../support/programs/programs.js';
 
@@ -23,6 +24,8 @@ test('a process is known by its pid and the time of its start', (t) => {
   t.is(idOf('12\n'), null);
   t.is(idOf(''), null);
   t.is(processId(2 ** 22 + 1), null);
+  // To the second, which is all that a reader of `status` sees.
+  t.true(Math.abs((startedAt(self) ?? 0) - performance.timeOrigin) < 60_000);
 });
 
 test('a process is found by its command line, and is gone when it has ended', async (t) => {
