@@ -80,6 +80,16 @@ const isIn = async (node: KeelsonNode, role: 'active' | 'backup'): Promise<boole
   );
 };
 
+const begin = async (node: KeelsonNode, role: 'active' | 'backup'): Promise<void> => {
+  node.start();
+  try {
+    await until(`node ${node.host} to be ${role}`, () => isIn(node, role), 30_000);
+  } catch (e) {
+    const [view, output] = [await node.status(), node.output()];
+    throw new Error(`${String(e)}\n${JSON.stringify(view)}\n${output.slice(-4000)}`);
+  }
+};
+
 export async function openScene(): Promise<Scene> {
   const lab = createLab(`km-${process.pid}-`);
   try {
@@ -114,10 +124,8 @@ async function build(lab: Lab): Promise<Scene> {
     const echo = python(host, 'connections.py', 'serve', '7');
     await until(`echo on ${host}`, () => echo.output().includes('ready'), 10_000);
   }
-  a.start();
-  await until('node a to be active', () => isIn(a, 'active'), 30_000);
-  b.start();
-  await until('node b to be backup', () => isIn(b, 'backup'), 30_000);
+  await begin(a, 'active');
+  await begin(b, 'backup');
   const held = python('client', 'connections.py', 'hold', vip, '7', String(connections));
   const watch = python('client', 'watch.py', 'eth0', vip, '50');
   const load = startLoad(lab, 'client', {
