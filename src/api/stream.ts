@@ -108,6 +108,7 @@ export const writeStream = async (
         res.destroy();
         return;
       }
+      await nextTurn();
       const next = await text.next();
       if (next.done === true) break;
       piece = next.value;

@@ -7,6 +7,7 @@ interface Explained {
 }
 
 const explained: Readonly<Record<string, Explained>> = {
+  stale: { means: 'queued while the data plane was stopped', remedy: null },
   truncated: { means: 'shorter than its headers say', remedy: null },
   'not-for-us': { means: 'frame for another MAC address', remedy: null },
   ethertype: { means: 'not IP, and no kernel interface takes it', remedy: null },

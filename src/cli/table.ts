@@ -22,7 +22,7 @@ const textOf = (c: Cell | undefined): string => (typeof c === 'object' ? c.text 
 const styleOf = (c: Cell | undefined): Style | null => (typeof c === 'object' ? c.style : null);
 const gap = '  ';
 /** A last column with less room says little. */
-const leastLast = 30;
+const leastLast = 40;
 
 const widthsOf = (rows: readonly (readonly Cell[])[]): readonly number[] =>
   (rows[0] ?? []).map((_, i) => rows.reduce((w, r) => Math.max(w, textOf(r[i]).length), 0));
