@@ -84,7 +84,8 @@ export const prepareHealthcheckDir = (
   // The run directory is ours alone, so nobody can exchange it between this look and the next line.
   if (!lstatSync(d.healthcheckDir).isDirectory())
     throw new Error(`${d.healthcheckDir} is not a directory`);
-  const { uid, gid } = owner ?? { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
-  lchownSync(d.healthcheckDir, uid, gid);
-  chmodSync(d.healthcheckDir, 0o700);
+  const uid = owner?.uid ?? process.geteuid?.() ?? 0;
+  // Its socket belongs to root's group: the controller is root without the right to override modes.
+  lchownSync(d.healthcheckDir, uid, process.getegid?.() ?? 0);
+  chmodSync(d.healthcheckDir, 0o2710);
 };

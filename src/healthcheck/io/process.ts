@@ -2,6 +2,7 @@
  * The healthcheck process: the checks on Node's clock and sockets, and a socket of its own on which
  * it reports to the controller. It outlives controller and supervisor and keeps checking.
  */
+import { chmodSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { type Addon, loadAddon } from '../../kernel/io/addon.js';
@@ -90,6 +91,8 @@ const serve = async (o: ProcessOptions, log: Logger): Promise<void> => {
     stop: async () => checks.stop(),
     onError: (reason) => log.error(reason),
   });
+  // The directory hands its group on: the controller may connect, and nobody else.
+  chmodSync(o.socketPath, 0o660);
   restrict(addon, log);
   setInterval(
     () =>
