@@ -211,7 +211,7 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
       );
       handle = opened;
       helloSeq = nextSeq();
-      send(encodeHello(helloSeq, o.pid, 'keelson'));
+      send(encodeHello(helloSeq, o.pid, 'controller'));
     } catch (e) {
       lost(because(e));
     }

@@ -229,7 +229,6 @@ const run = async (): Promise<void> => {
     // vrrp has yielded before: nothing is announced any more.
     stop: async () => {
       isStopping = true;
-      dataplane.renewLease(0);
       dataplane.close();
       await journal.close();
     },
