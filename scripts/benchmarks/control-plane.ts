@@ -11,6 +11,7 @@ import type { Input } from '../../src/cluster/facts.js';
 import { type ClusterInput, cluster, initialState, type State } from '../../src/cluster/machine.js';
 import { applyCommands } from '../../src/cluster/runtime/apply.js';
 import { emptyRuntime } from '../../src/cluster/runtime/types.js';
+import { inTurns, warming } from '../../src/cluster/warm.js';
 import type { Config } from '../../src/config/config.js';
 import { loadConfig } from '../../src/config/load.js';
 import { generationMessages } from '../../src/dataplane/codec.js';
@@ -20,6 +21,7 @@ import { statePages } from '../../src/healthcheck/pages.js';
 import { drive } from '../../src/kernel/driver.js';
 import { monotonicClock } from '../../src/kernel/io/clock.js';
 import { millis } from '../../src/kernel/machine.js';
+import { emptyMap } from '../../src/kernel/persistent-map.js';
 
 interface Size {
   readonly services: number;
@@ -288,9 +290,12 @@ const start = (row: Row, config: Config, size: Size): Promise<void> =>
       resolve();
     };
     watch();
-    driver.feed({ type: 'start' });
-    driver.feed(dataplaneUp);
-    driver.later(connected('healthcheck'));
+    const begin = (): void => {
+      driver.feed({ type: 'start' });
+      driver.feed(dataplaneUp);
+      driver.later(connected('healthcheck'));
+      page();
+    };
     const levels = Array.from({ length: size.services }, (_, v) =>
       // one in a hundred is down
       Array.from({ length: size.servers }, (_, r) => level(v, r, (v * size.servers + r) % 100 > 0)),
@@ -306,7 +311,7 @@ const start = (row: Row, config: Config, size: Size): Promise<void> =>
       driver.later({ type: 'healthcheck', message: next.value });
       setImmediate(page);
     };
-    page();
+    void inTurns(warming(config, { health: emptyMap }), cpuMs).then(begin);
   });
 
 const measure = async (size: Size): Promise<Row> => {

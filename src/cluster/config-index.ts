@@ -79,30 +79,34 @@ const matchOf = (v: VirtualServer, order: number): Match | null => {
   };
 };
 
-const virtualServersOf = ({ keepalived }: Config): readonly IndexedVirtualServer[] => {
+function* virtualServersOf({
+  keepalived,
+}: Config): Generator<undefined, readonly IndexedVirtualServer[]> {
   const groups = new Map(keepalived.virtualServerGroups.map((g) => [g.name, g.entries]));
   const locals = new Map(keepalived.localAddressGroups.map((g) => [g.name, g.addresses]));
+  const all: IndexedVirtualServer[] = [];
   let offset = 0;
-  return keepalived.virtualServers.map((v, order) => {
+  for (const [order, v] of keepalived.virtualServers.entries()) {
     const servers = v.realServers.map((server) => ({
       server,
       name: realServerName(server.address, server.port, v.protocol),
     }));
     const endpoints = endpointsOf(v, groups);
-    const own = offset;
-    offset += endpoints.length;
-    return {
+    all.push({
       v,
       id: virtualServerId(v),
-      offset: own,
+      offset,
       endpoints,
       servers,
       names: new Set(servers.map((s) => s.name)),
       localAddresses: locals.get(v.localAddressGroup ?? '') ?? [],
       match: matchOf(v, order),
-    };
-  });
-};
+    });
+    offset += endpoints.length;
+    yield;
+  }
+  return all;
+}
 
 /** dpdk_interface, or the device whose kernel interface carries the adverts. */
 export const deviceOf = (config: Config, i: VrrpInstance): string | null =>
@@ -128,8 +132,8 @@ export const familyOf = (i: VrrpInstance): 'inet' | 'inet6' =>
 export const routerIdOf = (i: VrrpInstance): RouterId =>
   routerId({ interface: i.interface, vrid: i.vrid, family: familyOf(i) });
 
-const reckon = (config: Config): ConfigIndex => {
-  const virtualServers = virtualServersOf(config);
+function* reckon(config: Config): Generator<undefined, ConfigIndex> {
+  const virtualServers = yield* virtualServersOf(config);
   const onAddress = new Map<string, IndexedVirtualServer[]>();
   for (const x of virtualServers)
     for (const address of new Set(x.endpoints.map((e) => e.address))) {
@@ -152,14 +156,25 @@ const reckon = (config: Config): ConfigIndex => {
     vips: [...vips.values()],
     onAddress,
   };
-};
+}
 
 const known = new WeakMap<Config, ConfigIndex>();
+
+/** In pieces; the index is there when it has come to its end. */
+export function* indexing(config: Config): Generator<undefined, ConfigIndex> {
+  const before = known.get(config);
+  if (before !== undefined) return before;
+  const index = yield* reckon(config);
+  known.set(config, index);
+  return index;
+}
 
 export const indexOf = (config: Config): ConfigIndex => {
   const before = known.get(config);
   if (before !== undefined) return before;
-  const index = reckon(config);
-  known.set(config, index);
-  return index;
+  const steps = indexing(config);
+  for (;;) {
+    const next = steps.next();
+    if (next.done === true) return next.value;
+  }
 };

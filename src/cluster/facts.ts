@@ -103,6 +103,8 @@ export interface Facts extends Wanted {
   readonly vrrp: ReadonlyMap<RouterId, VrrpFact>;
   /** By virtual server id. */
   readonly health: PersistentMap<HealthFact>;
+  /** `health` with the pages of a set that is not complete, so that a set is planned once. */
+  readonly incoming: PersistentMap<HealthFact> | null;
   readonly peers: { readonly vrrp: PeerFact; readonly healthcheck: PeerFact };
   readonly dataplane: DataplaneFact;
   readonly served: Served;
@@ -154,6 +156,7 @@ export const initialFacts = (config: Config): Facts => ({
   runtime: emptyRuntime,
   vrrp: new Map(),
   health: emptyMap,
+  incoming: null,
   peers: { vrrp: notYet, healthcheck: notYet },
   dataplane: { state: 'connecting', reason: 'not connected yet' },
   served: { bootId: null, generation: 0, instances: new Set() },
@@ -192,6 +195,7 @@ type HealthStates = Extract<FromHealthcheck, { type: 'states' }>;
  */
 const learnStates = (f: Facts, m: HealthStates): Facts => {
   const { virtualServer } = indexOf(f.config);
+  const before = f.incoming ?? f.health;
   const fresh = new Map<
     string,
     { quorum: QuorumFact | null; servers: Map<string, RealServerFact> }
@@ -199,7 +203,7 @@ const learnStates = (f: Facts, m: HealthStates): Facts => {
   const draft = (vs: string) => {
     const known = fresh.get(vs);
     if (known !== undefined) return known;
-    const { quorum, servers } = getIn(f.health, vs) ?? noHealth;
+    const { quorum, servers } = getIn(before, vs) ?? noHealth;
     const made = { quorum, servers: new Map(servers) };
     fresh.set(vs, made);
     return made;
@@ -208,7 +212,9 @@ const learnStates = (f: Facts, m: HealthStates): Facts => {
     if (virtualServer.get(vs)?.names.has(rs) === true) draft(vs).servers.set(rs, fact);
   for (const { vs, quorumUp: up, reason, since } of m.virtualServers)
     if (virtualServer.has(vs)) draft(vs).quorum = { up, reason, since };
-  return fresh.size === 0 ? f : { ...f, health: withAll(f.health, fresh) };
+  const after = withAll(before, fresh);
+  if (m.more) return { ...f, incoming: after };
+  return after === f.health && f.incoming === null ? f : { ...f, health: after, incoming: null };
 };
 
 const learnHealth = (f: Facts, m: FromHealthcheck): Facts => {
@@ -240,8 +246,13 @@ const retireHealth = (f: Facts, config: Config, kept: Wanted | null): Facts => {
   return { ...f, health: withAll(f.health, retired) };
 };
 
-const withConfig = (f: Facts, config: Config): Facts => {
-  if (config === f.config) return f;
+/** What came of a set counts, though the rest of it is missing. */
+const withIncoming = (f: Facts): Facts =>
+  f.incoming === null ? f : { ...f, health: f.incoming, incoming: null };
+
+const withConfig = (before: Facts, config: Config): Facts => {
+  if (config === before.config) return before;
+  const f = withIncoming(before);
   const { routers } = indexOf(config);
   const served = [...f.served.instances].filter((id) => routers.has(id));
   const kept = f.dataplane.state === 'up' ? f.accepted : null;
@@ -281,7 +292,7 @@ const dataplaneUp = (f: Facts, i: Extract<Input, { type: 'dataplaneUp' }>): Fact
     dataplane: { state: 'up', pid, workers, found, acked: null, rejected: null },
     served: f.served.bootId === bootId ? f.served : { bootId, generation: 0, instances: new Set() },
   };
-  return f.adopted || i.adopted === null ? next : adopt(next, new Set(i.adopted));
+  return f.adopted || i.adopted === null ? next : adopt(withIncoming(next), new Set(i.adopted));
 };
 
 const isSame = (a: Wanted, b: Wanted): boolean => a.config === b.config && a.runtime === b.runtime;
@@ -346,7 +357,7 @@ export const learn = (f: Facts, input: Input, _now: Millis): Facts => {
     case 'disconnected': {
       const { peer, reason, at: since } = input;
       const before = f.peers[peer];
-      return withPeer(f, peer, {
+      return withPeer(peer === 'healthcheck' ? withIncoming(f) : f, peer, {
         connected: false,
         since: before.connected || before.since === 0 ? since : before.since,
         reason,

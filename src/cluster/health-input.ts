@@ -95,7 +95,7 @@ const checker = (c: Context, check: Checker): readonly CheckerConfig[] => {
 /** Checkers follow from the configuration alone and are kept with it. */
 const checkers = new WeakMap<RealServer, readonly CheckerConfig[]>();
 
-const checkersOf = (vs: VirtualServer, rs: RealServer): readonly CheckerConfig[] => {
+export const checkersOf = (vs: VirtualServer, rs: RealServer): readonly CheckerConfig[] => {
   const kept = checkers.get(rs);
   if (kept !== undefined) return kept;
   const made = rs.checkers.flatMap((c) => checker({ vs, rs }, c));

@@ -103,12 +103,33 @@ const serversOf = (
 /** The data plane's clock of a session; keepalived allows a week more. */
 const longestPersistenceMs = 0x7fffffff;
 
+interface Made {
+  readonly health: HealthFact | undefined;
+  readonly services: readonly ServiceEntry[];
+}
+
+/** The newest of each virtual server; made before they are needed (warm.ts), or made again. */
+const made = new WeakMap<IndexedVirtualServer, Made>();
+
 export const servicesOf = (
   f: Pick<Facts, 'config' | 'health'>,
   x: IndexedVirtualServer,
 ): readonly ServiceEntry[] => {
+  const health = getIn(f.health, x.id);
+  const kept = made.get(x);
+  if (kept !== undefined && kept.health === health) return kept.services;
+  const services = makeServices(f.config, x, health);
+  made.set(x, { health, services });
+  return services;
+};
+
+const makeServices = (
+  config: Config,
+  x: IndexedVirtualServer,
+  health: HealthFact | undefined,
+): readonly ServiceEntry[] => {
   const { v, match, localAddresses } = x;
-  const realServers = serversOf(getIn(f.health, x.id), x);
+  const realServers = serversOf(health, x);
   return x.endpoints.map(({ address, port }) => ({
     protocol: v.protocol,
     address,
@@ -121,7 +142,7 @@ export const servicesOf = (
     schedulerPort: v.schedulerPort,
     persistenceMs: Math.min(v.persistenceTimeoutMs ?? 0, longestPersistenceMs),
     persistencePrefixLength: v.persistencePrefixLength ?? (address.includes(':') ? 128 : 32),
-    expireTemplate: v.persistenceTimeoutMs !== null && f.config.dpvs.expireTemplate,
+    expireTemplate: v.persistenceTimeoutMs !== null && config.dpvs.expireTemplate,
     establishedTimeoutMs: v.establishTimeoutMs ?? 0,
     realServers,
     localAddresses,

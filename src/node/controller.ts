@@ -14,6 +14,7 @@ import { nothingMore } from '../api/status.js';
 import type { ProcessView } from '../api/views.js';
 import type { Input } from '../cluster/facts.js';
 import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
+import { inTurns, warming } from '../cluster/warm.js';
 import type { ConfigPaths } from '../config/config.js';
 import { renderDiagnostics } from '../config/diagnostics.js';
 import { eventText } from '../dataplane/codec.js';
@@ -28,6 +29,7 @@ import { logUnhandled, openLogger } from '../kernel/io/logger.js';
 import { processOptions } from '../kernel/io/process-options.js';
 import { runService } from '../kernel/io/service.js';
 import { version } from '../kernel/io/version.js';
+import { emptyMap } from '../kernel/persistent-map.js';
 import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
 import { keepAccepted, loadOrAccepted } from './accepted.js';
 import { apiBackend } from './api-backend.js';
@@ -72,6 +74,7 @@ const run = async (): Promise<void> => {
   const addonOrWhy = loadAddon();
   const addon = typeof addonOrWhy === 'string' ? fatal(addonOrWhy) : addonOrWhy;
 
+  await inTurns(warming(config, { health: emptyMap }), () => performance.now());
   const journal = openJournal({
     path: `${dirs.dir}/journal.jsonl`,
     process: 'controller',

@@ -4,6 +4,7 @@
  */
 import type { ReloadView } from '../api/views.js';
 import type { ClusterInput, State } from '../cluster/machine.js';
+import { inTurns, warming } from '../cluster/warm.js';
 import type { Config, LoadedConfig } from '../config/config.js';
 import { renderDiagnostics } from '../config/diagnostics.js';
 import type { Logger } from '../kernel/io/logger.js';
@@ -88,6 +89,7 @@ export const reloader = (o: ReloaderOptions): Reloader => {
     const text = renderDiagnostics(loaded.diagnostics, loaded.files);
     const next = loaded.config;
     if (next === null) return refused(errorsIn(loaded), text);
+    await inTurns(warming(next, o.state().facts), () => performance.now());
     let before = inUse;
     let stateBefore = o.state();
     const outcome = await o.changes.configure(() => {

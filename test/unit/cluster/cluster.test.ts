@@ -200,6 +200,22 @@ test('a batch is planned once', (t) => {
   t.deepEqual(servers(n), []);
 });
 
+test('a set that comes in pages is planned with its last page, or when the rest is lost', (t) => {
+  const page = (rs: string, more: boolean): ClusterInput => {
+    const input = realServer(rs, false);
+    if (input.type !== 'healthcheck' || input.message.type !== 'states') throw new Error('states');
+    return { ...input, message: { ...input.message, more } };
+  };
+  const n = runningNode(configOf(service(80)));
+  t.deepEqual(types(n.tell(page('10.1.0.11', true))), []);
+  t.deepEqual(types(n.tell(page('10.1.0.12', false))), ['setDesired']);
+  t.deepEqual(servers(n), []);
+  const other = runningNode(configOf(service(80)));
+  other.tell(page('10.1.0.11', true));
+  other.tell({ type: 'disconnected', peer: 'healthcheck', reason: 'it died', at: 1 });
+  t.deepEqual(servers(other), ['10.1.0.12']);
+});
+
 test('inhibit_on_failure keeps a failed server with weight 0', (t) => {
   const n = runningNode(configOf(service(80, 'inhibit_on_failure')));
   n.tell(realServer('10.1.0.12', false));
