@@ -158,14 +158,18 @@ const fileServices = (
 ): readonly ServiceEntry[] => {
   if (before === null || before.facts.config !== f.config)
     return index.virtualServers.flatMap((x) => servicesOf(f, x));
+  const old = before.plan.files;
   let services: ServiceEntry[] | null = null;
   for (const id of changedKeys(before.facts.health, f.health)) {
     const x = index.virtualServer.get(id);
-    if (x === undefined) continue;
-    services ??= before.plan.files.slice();
-    for (const [i, s] of servicesOf(f, x).entries()) services[x.offset + i] = s;
+    for (const [i, s] of x === undefined ? [] : servicesOf(f, x).entries()) {
+      const at = (x?.offset ?? 0) + i;
+      if (old[at] === s) continue;
+      services ??= old.slice();
+      services[at] = s;
+    }
   }
-  return services ?? before.plan.files;
+  return services ?? old;
 };
 
 const snapshotOf = (

@@ -105,12 +105,17 @@ const longestPersistenceMs = 0x7fffffff;
 
 interface Made {
   readonly health: HealthFact | undefined;
+  readonly realServers: readonly RealServerEntry[];
   readonly services: readonly ServiceEntry[];
 }
 
 /** The newest of each virtual server; made before they are needed (warm.ts), or made again. */
 const made = new WeakMap<IndexedVirtualServer, Made>();
 
+const isSameList = <T>(a: readonly T[], b: readonly T[]): boolean =>
+  a.length === b.length && a.every((x, i) => x === b[i]);
+
+/** A report that changes nothing (a server that was up is up) gives the same references. */
 export const servicesOf = (
   f: Pick<Facts, 'config' | 'health'>,
   x: IndexedVirtualServer,
@@ -118,18 +123,21 @@ export const servicesOf = (
   const health = getIn(f.health, x.id);
   const kept = made.get(x);
   if (kept !== undefined && kept.health === health) return kept.services;
-  const services = makeServices(f.config, x, health);
-  made.set(x, { health, services });
+  const realServers = serversOf(health, x);
+  const services =
+    kept !== undefined && isSameList(kept.realServers, realServers)
+      ? kept.services
+      : makeServices(f.config, x, realServers);
+  made.set(x, { health, realServers, services });
   return services;
 };
 
 const makeServices = (
   config: Config,
   x: IndexedVirtualServer,
-  health: HealthFact | undefined,
+  realServers: readonly RealServerEntry[],
 ): readonly ServiceEntry[] => {
   const { v, match, localAddresses } = x;
-  const realServers = serversOf(health, x);
   return x.endpoints.map(({ address, port }) => ({
     protocol: v.protocol,
     address,
