@@ -6,7 +6,7 @@ import { pidOf } from '../lab/processes.js';
 import { signalIfThere } from '../lab/programs.js';
 import { patience } from '../patience.js';
 import type { Case } from './cases.js';
-import { activeDownMs, type Scene } from './scene.js';
+import { activeAddress, activeDownMs, type Scene } from './scene.js';
 import { lostIn, ownersOf, rolesOf } from './watched.js';
 
 export interface Played {
@@ -63,7 +63,7 @@ export async function playCase(scene: Scene, c: Case): Promise<Played> {
   const answers = scene.load.answers().slice(answersBefore);
   const s = summarise(answers);
   const owners = ownersOf(seen);
-  const roles = rolesOf(seen, begun);
+  const roles = rolesOf(seen, begun, activeAddress);
   const figures = {
     name: c.name,
     gapMs: Math.round(longestGap(answers, begun, ended)),

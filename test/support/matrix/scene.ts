@@ -14,6 +14,8 @@ import { type Program, until } from '../lab/programs.js';
 import { root } from '../programs/programs.js';
 import { readSeen, type Seen } from './watched.js';
 
+/** Of node a, which is active whenever a case begins. */
+export const activeAddress = '198.51.100.2';
 export const vip = '198.51.100.80';
 export const connections = 30;
 /** Three adverts missed and the skew of the backup (priority 100): RFC 9568 §6.1. */

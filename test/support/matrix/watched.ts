@@ -42,24 +42,25 @@ export const ownersOf = (seen: readonly Seen[]): Owners => {
 export interface Roles {
   /** Sources that advertised with a priority above 0, in the order of their first advert. */
   readonly advertisers: readonly string[];
-  /** How long the first one was silent before another advertised; its longest silence when none did. */
+  /** How long the active node was silent before another advertised; its longest silence when none did. */
   readonly silenceMs: number;
   /** How often another source than the one before advertised. */
   readonly moves: number;
 }
 
-export const rolesOf = (seen: readonly Seen[], from: number): Roles => {
+/** `active`: who advertised before `from`. */
+export const rolesOf = (seen: readonly Seen[], from: number, active: string): Roles => {
   const adverts = seen.flatMap((s) => ('advert' in s && s.priority > 0 ? [s] : []));
   const advertisers = [...new Set(adverts.map((a) => a.advert))];
   let silenceMs = 0;
   let last = from;
   for (const a of adverts) {
-    const moved = a.advert !== advertisers[0];
+    const moved = a.advert !== active;
     silenceMs = moved ? a.at - last : Math.max(silenceMs, a.at - last);
     if (moved) break;
     last = a.at;
   }
-  const moves = adverts.filter((a, i) => i > 0 && a.advert !== adverts[i - 1]?.advert).length;
+  const moves = adverts.filter((a, i) => a.advert !== (adverts[i - 1]?.advert ?? active)).length;
   return { advertisers, silenceMs, moves };
 };
 

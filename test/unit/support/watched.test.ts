@@ -22,13 +22,14 @@ test('the same answer twice is one owner', (t) => {
 
 test('a role moves with the first advert of another; priority 0 is a farewell, not an advert', (t) => {
   const seen = [advert(0, 'a'), advert(1000, 'a'), advert(1100, 'a', 0), advert(1700, 'b', 100)];
-  t.deepEqual(rolesOf(seen, 0), { advertisers: ['a', 'b'], silenceMs: 700, moves: 1 });
+  t.deepEqual(rolesOf(seen, 0, 'a'), { advertisers: ['a', 'b'], silenceMs: 700, moves: 1 });
   const back = [...seen, advert(2700, 'a')];
-  t.is(rolesOf(back, 0).moves, 2);
+  t.is(rolesOf(back, 0, 'a').moves, 2);
 });
 
 test('silence counts from the event too', (t) => {
-  t.is(rolesOf([advert(4000, 'b')], 500).silenceMs, 3500);
+  t.is(rolesOf([advert(4000, 'b')], 500, 'a').silenceMs, 3500);
+  t.is(rolesOf([advert(4000, 'b')], 500, 'a').moves, 1);
 });
 
 test('lines of the watchers are read, half a line is not', (t) => {
