@@ -31,7 +31,7 @@ interface Budget {
 const budget = (): Budget => ({
   lines: 5_000_000,
   characters: 512 * 1024 * 1024,
-  steps: 20_000_000,
+  steps: 3_000_000,
   exhausted: false,
 });
 
@@ -151,7 +151,8 @@ const mayExpand = (
   count: number,
   length: number,
 ): boolean => {
-  r.budget.characters -= length;
+  // each character has a column of its own
+  r.budget.characters -= 8 * length;
   if (count >= mostSubstitutions || length > longestLine) {
     r.report.add('error', 'KS_CONF_RECURSION', at(l, 0, 1), `$${name} expands without an end`);
     return false;
