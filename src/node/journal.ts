@@ -20,6 +20,7 @@ import { digestText, emptySnapshot, type Snapshot } from '../dataplane/snapshot.
 import { healthcheckKinds } from '../healthcheck/journal.js';
 import { JournalError, type JournalKind, type Replayable, replayable } from '../kernel/journal.js';
 import type { Tick } from '../kernel/machine.js';
+import { vrrpKind } from '../vrrp/journal.js';
 
 /** The files a configuration was read from, and how. */
 export interface ReadFrom extends ConfigPaths {
@@ -319,5 +320,5 @@ const generationReplay = (book: Book): Replayable => {
 /** Every machine that a journal may hold; one table for each journal that is read. */
 export const allKinds = (): readonly Replayable[] => {
   const book = newBook();
-  return [clusterReplay(book), generationReplay(book), ...healthcheckKinds];
+  return [clusterReplay(book), generationReplay(book), ...healthcheckKinds, replayable(vrrpKind)];
 };
