@@ -35,10 +35,7 @@ const reasons: Readonly<Record<ProcessName, ReadonlyMap<string, string>>> = {
     ['sys_nice', 'real-time priority'],
   ]),
   healthcheck: new Map(),
-  controller: new Map([
-    ['net_admin', 'static addresses and routes of the configuration'],
-    ['dac_override', 'the socket of the health checks, which belongs to another user'],
-  ]),
+  controller: new Map([['net_admin', 'static addresses and routes of the configuration']]),
 };
 
 export const capabilitiesOf = (name: ProcessName): readonly string[] => [...reasons[name].keys()];
