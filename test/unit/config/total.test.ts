@@ -1,6 +1,5 @@
 /** loadConfig with the real file source: whatever the files are, it answers, and never throws. */
 
-import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { fileSource } from '../../../src/config/io.js';
 import { loadConfig } from '../../../src/config/load.js';
+import { askProgram } from '../../support/programs/programs.js';
 import { alone, dpvsText, instance, load, said, service } from './source.js';
 
 const within = <T>(body: (dir: string) => T): T => {
@@ -44,7 +44,7 @@ const make = (dir: string, e: { name: string; kind: string; bytes: Uint8Array })
     else if (e.kind === 'link') symlinkSync('keepalived.conf', path);
     else if (e.kind === 'dangling') symlinkSync('nowhere', path);
     else if (e.kind === 'loop') symlinkSync(e.name, path);
-    else if (e.kind === 'fifo') spawnSync('mkfifo', [path]);
+    else if (e.kind === 'fifo') askProgram(['mkfifo', path]);
     else writeFileSync(path, e.bytes);
     if (e.kind === 'unreadable') chmodSync(path, 0);
   } catch {
@@ -103,7 +103,7 @@ test('a directory in place of a file, a pipe and a circle of links are named', (
     writeFileSync(join(dir, 'dpvs.conf'), dpvsText);
     mkdirSync(join(dir, 'd'));
     symlinkSync('l', join(dir, 'l'));
-    spawnSync('mkfifo', [join(dir, 'p')]);
+    askProgram(['mkfifo', join(dir, 'p')]);
     writeFileSync(join(dir, 'keepalived.conf'), 'include d\ninclude l\ninclude p\n');
     t.deepEqual(
       said(loadIn(dir)).map((s) => s.replaceAll(`${dir}/`, '')),
