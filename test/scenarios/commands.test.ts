@@ -101,8 +101,8 @@ const refusals = ({ t, tools }: Stage): void => {
   refused('ipvsadm -A -t 198.51.100.80:81 -s magic', 1, /no scheduler 'magic'; there is rr, /);
   refused(
     'ipvsadm -a -t 198.51.100.80:80 -r 10.1.0.300:80 -b',
-    1,
-    /'10\.1\.0\.300', expected an IP/,
+    2,
+    /'10\.1\.0\.300' is not an IP address/,
   );
   refused(
     'ipvsadm -A -t 198.51.100.80:81 -j enable',
