@@ -2,24 +2,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { longestGap, summarise } from '../lab/answers.js';
 import { wallClock } from '../lab/load.js';
-import { pidOf } from '../lab/processes.js';
+import { pidOf, processNames } from '../lab/processes.js';
 import { signalIfThere } from '../lab/programs.js';
 import { patience } from '../patience.js';
 import type { Case } from './cases.js';
+import { type Figures, lawsBroken, type Pids, replaced, tooDear } from './judge.js';
 import { activeAddress, activeDownMs, type Scene } from './scene.js';
 import { lostIn, ownersOf, rolesOf } from './watched.js';
 
-export interface Played {
-  readonly name: string;
-  readonly gapMs: number;
-  readonly failed: number;
-  readonly requests: number;
-  readonly lost: number;
-  readonly moves: number;
-  /** The active node's longest silence as the peer saw it. */
-  readonly silenceMs: number;
-  readonly dual: number;
-  readonly dualMs: number;
+export interface Played extends Figures {
   readonly problems: readonly string[];
 }
 
@@ -45,9 +36,17 @@ const act = async (scene: Scene, c: Case): Promise<void> => {
   for (const pid of pids) signalIfThere(pid, 'SIGCONT');
 };
 
+const pidsOf = (scene: Scene): Pids =>
+  new Map(
+    [scene.a, scene.b].flatMap((node) =>
+      processNames.map((name) => [`${name} of ${node.host}`, pidOf(node.runDir, name)] as const),
+    ),
+  );
+
 export async function playCase(scene: Scene, c: Case): Promise<Played> {
   await scene.settled(`before ${c.name}`);
   const wasQuiet = isQuiet();
+  const pidsBefore = pidsOf(scene);
   const answersBefore = scene.load.answers().length;
   const begun = wallClock();
   await act(scene, c);
@@ -59,10 +58,12 @@ export async function playCase(scene: Scene, c: Case): Promise<Played> {
   }
   await scene.settled(`after ${c.name}`);
   const ended = wallClock();
-  const seen = scene.seen().filter((s) => s.at >= begun);
+  const all = scene.seen();
+  const seen = all.filter((s) => s.at >= begun);
+  const before = all.filter((s) => s.at < begun && s.at > begun - 1000);
   const answers = scene.load.answers().slice(answersBefore);
   const s = summarise(answers);
-  const owners = ownersOf(seen);
+  const owners = ownersOf(seen, before);
   const roles = rolesOf(seen, begun, activeAddress);
   const figures = {
     name: c.name,
@@ -70,29 +71,16 @@ export async function playCase(scene: Scene, c: Case): Promise<Played> {
     failed: s.errors,
     requests: s.requests,
     lost: lostIn(seen),
-    moves: roles.moves,
+    moves: owners.moves,
     silenceMs: Math.round(roles.silenceMs),
     dual: owners.dual,
     dualMs: Math.round(owners.dualMs),
   };
   const strict = wasQuiet && isQuiet();
   const problems = [
-    ...(owners.dual > 0
-      ? [`two owners answered ${owners.dual} probes within ${figures.dualMs} ms`]
-      : []),
-    ...(owners.answered === 0 ? ['nobody answered any ARP probe'] : []),
-    ...(s.wrong > 0 ? [`${s.wrong} wrong answers`] : []),
-    // The peer has no other reason to take over than silence: this holds on any machine.
-    ...(roles.moves > 0 && roles.silenceMs < 2900
-      ? [`the role moved although the active node was silent for ${figures.silenceMs} ms only`]
-      : []),
-    ...(!c.mayMove && roles.moves > 0 && strict ? [`the role moved ${roles.moves} times`] : []),
-    ...(!c.mayLose && figures.lost > 0 && (strict || roles.moves === 0)
-      ? [`${figures.lost} established connections lost`]
-      : []),
-    ...(strict && !c.mayMove && c.mayLose && figures.gapMs > 2500
-      ? [`${figures.gapMs} ms without an answer`]
-      : []),
+    ...replaced(c, pidsBefore, pidsOf(scene), strict),
+    ...lawsBroken({ ...figures, wrong: s.wrong, answered: owners.answered, moved: roles.moved }),
+    ...tooDear(c, figures, roles.moved, strict),
   ];
   return { ...figures, problems };
 }

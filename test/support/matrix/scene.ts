@@ -12,12 +12,12 @@ import { realServer } from '../lab/nginx.js';
 import { pidOf, processNames } from '../lab/processes.js';
 import { type Program, until } from '../lab/programs.js';
 import { root } from '../programs/programs.js';
+import { connections } from './judge.js';
 import { readSeen, type Seen } from './watched.js';
 
 /** Of node a, which is active whenever a case begins. */
 export const activeAddress = '198.51.100.2';
 export const vip = '198.51.100.80';
-export const connections = 30;
 /** Three adverts missed and the skew of the backup (priority 100): RFC 9568 §6.1. */
 export const activeDownMs = 3000 + ((256 - 100) * 1000) / 256;
 

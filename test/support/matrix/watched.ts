@@ -20,10 +20,14 @@ export interface Owners {
   /** From the first to the last of them. */
   readonly dualMs: number;
   readonly answered: number;
+  /** How often another hardware address answered than the one before. */
+  readonly moves: number;
 }
 
-export const ownersOf = (seen: readonly Seen[]): Owners => {
+/** `before`: lines from before the event, by which the owner of then is known. */
+export const ownersOf = (seen: readonly Seen[], before: readonly Seen[] = []): Owners => {
   const byProbe = new Map<number, { readonly macs: Set<string>; at: number }>();
+  const old = before.flatMap((s) => ('probe' in s ? [s.mac] : [])).at(-1) ?? null;
   for (const s of seen) {
     if (!('probe' in s)) continue;
     const row = byProbe.get(s.probe) ?? { macs: new Set<string>(), at: s.at };
@@ -36,32 +40,40 @@ export const ownersOf = (seen: readonly Seen[]): Owners => {
     dual: dual.length,
     dualMs: dual.length === 0 ? 0 : Math.max(...dual) - Math.min(...dual),
     answered: byProbe.size,
+    moves: movesOf(
+      [...byProbe].sort(([a], [b]) => a - b).map(([, r]) => [...r.macs]),
+      old,
+    ),
   };
 };
 
+/** Probes that two answered tell no owner. */
+const movesOf = (answers: readonly (readonly string[])[], old: string | null): number => {
+  const single = answers.flatMap((macs) => (macs.length === 1 ? macs : []));
+  return single.filter((mac, i) => mac !== (single[i - 1] ?? old ?? mac)).length;
+};
+
 export interface Roles {
-  /** Sources that advertised with a priority above 0, in the order of their first advert. */
-  readonly advertisers: readonly string[];
-  /** How long the active node was silent before another advertised; its longest silence when none did. */
+  /** Another source than the active node advertised with a priority above 0. */
+  readonly moved: boolean;
+  /** The active node's silence before that; its longest silence when nobody else advertised. */
   readonly silenceMs: number;
-  /** How often another source than the one before advertised. */
-  readonly moves: number;
 }
 
-/** `active`: who advertised before `from`. */
+/**
+ * `active`: who advertised before `from`. How often the role moves cannot be counted in adverts: a
+ * router that loses to a better one sends a last advert after the first of the better one.
+ */
 export const rolesOf = (seen: readonly Seen[], from: number, active: string): Roles => {
-  const adverts = seen.flatMap((s) => ('advert' in s && s.priority > 0 ? [s] : []));
-  const advertisers = [...new Set(adverts.map((a) => a.advert))];
   let silenceMs = 0;
   let last = from;
-  for (const a of adverts) {
-    const moved = a.advert !== active;
-    silenceMs = moved ? a.at - last : Math.max(silenceMs, a.at - last);
-    if (moved) break;
-    last = a.at;
+  for (const s of seen) {
+    if (!('advert' in s) || s.priority === 0) continue;
+    if (s.advert !== active) return { moved: true, silenceMs: s.at - last };
+    silenceMs = Math.max(silenceMs, s.at - last);
+    last = s.at;
   }
-  const moves = adverts.filter((a, i) => a.advert !== (adverts[i - 1]?.advert ?? active)).length;
-  return { advertisers, silenceMs, moves };
+  return { moved: false, silenceMs };
 };
 
 export const lostIn = (seen: readonly Seen[]): number => seen.filter((s) => 'lost' in s).length;
