@@ -129,6 +129,36 @@ test('no death shorter than the allowance moves the address', (t) => {
   t.pass();
 });
 
+const absence = fc.record({
+  kind: fc.constantFrom('replace', 'pause'),
+  /** When it begins, in intervals. */
+  after: fc.double({ min: 0, max: 2, noNaN: true }),
+  /** How much longer than the allowance after the last advert. */
+  extraMs: fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 51, max: 20_000 })),
+});
+
+test('an active router that was away for longer than the allowance listens before it sends or renews', (t) => {
+  fc.assert(
+    fc.property(pair, delay, absence, (configs, delayMs, away) => {
+      const unit = configs[0]?.advertMs ?? 1000;
+      const wire = simulate(configs, [], { lost: false, delayMs });
+      wire.runUntil(20 * unit + 2000 + away.after * unit);
+      const [owner = 0] = wire.active();
+      const { phase, config } = wire.router(owner).state;
+      if (phase.tag !== 'active') return false;
+      const end = phase.lastAdvertAt + allowanceMs(config) + away.extraMs;
+      happen(wire, { ...away, node: owner, lasts: (end - wire.now()) / unit }, owner, unit);
+      // The shortest Active_Down_Interval: nobody has skipped it.
+      wire.runUntil(end + 3 * unit - 1);
+      const since = wire.router(owner).effects.filter((e) => e.at >= end - 1);
+      const sent = since.flatMap((e) => e.effects).map((e) => e.type);
+      return !sent.includes('advertise') && !sent.includes('renewLease');
+    }),
+    { numRuns: 200 },
+  );
+  t.pass();
+});
+
 test('after any trouble one node owns the address again', (t) => {
   fc.assert(
     fc.property(pair, fc.array(trouble, { maxLength: 10 }), (configs, troubles) => {
