@@ -64,7 +64,7 @@ export interface ConfigurationView {
   readonly loadedAt: string;
   /** Why the files on disk are not in force; null when they are. */
   readonly error: string | null;
-  /** The newest generation that the data plane refused, while it is still desired. */
+  /** What the data plane refused last; null: nothing, or another configuration or command followed. */
   readonly refused: { readonly reason: string; readonly at: string } | null;
 }
 

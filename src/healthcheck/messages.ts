@@ -81,6 +81,8 @@ export type FromHealthcheck =
       readonly counters: HealthcheckCounters;
       /** Longest delay of a timer since the last report, ms. */
       readonly latestTimerMs: number;
+      /** Why the journal is not written; null: it is. */
+      readonly journalTrouble: string | null;
     }
   // What follows is sent until the controller connects over the socket.
   | { readonly type: 'ready'; readonly pid: number }

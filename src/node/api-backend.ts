@@ -31,15 +31,12 @@ import type { createLogger } from '../kernel/io/logger.js';
 import { version } from '../kernel/io/version.js';
 
 import { endpoint } from '../net/endpoint.js';
-import { journalViews } from './journal-views.js';
 import type { Outcome } from './runtime.js';
 import { toolsBackend } from './tools.js';
 
 export interface ApiBackendOptions {
   readonly state: () => State;
   readonly dataplane: Pick<Dataplane, 'overview' | 'servers' | 'list' | 'sessionPages' | 'lease'>;
-  /** Where journals are. */
-  readonly journalDirs: readonly string[];
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly configuration: () => { readonly loadedAt: number; readonly error: string | null };
@@ -184,7 +181,7 @@ export const apiBackend = (o: ApiBackendOptions): ApiBackend => {
       startedAt: o.startedAt,
       configLoadedAt: loadedAt,
       configError: error,
-      more: { ...o.more(), leases, journals: journalViews(o.journalDirs) },
+      more: { ...o.more(), leases },
       iso,
     });
     const x = { state, counts: counted, services: services(state), startedAt: o.startedAt, iso };

@@ -10,7 +10,6 @@
  */
 import { hostname } from 'node:os';
 import { serveApi } from '../api/server.js';
-import { nothingMore } from '../api/status.js';
 import type { ProcessView } from '../api/views.js';
 import type { Input } from '../cluster/facts.js';
 import { type ClusterInput, cluster, initialState, type State } from '../cluster/machine.js';
@@ -38,11 +37,13 @@ import { performer } from './effects.js';
 import { healthPages } from './health-pages.js';
 import { heldServers } from './held-servers.js';
 import { clusterKind, configTexts, generationKind } from './journal.js';
+import { journalViews } from './journal-views.js';
 import { kernelQueue } from './kernel-queue.js';
 import { loadInWorker } from './load-worker.js';
 import { watchLoop } from './loop-watch.js';
 import { connectPeer, type PeerLink } from './peer.js';
 import { reloader } from './reload.js';
+import { reports } from './reports.js';
 import { runDir } from './run-dir.js';
 import { type Transactions, transactions } from './runtime.js';
 import { runtimeStore } from './runtime-store.js';
@@ -75,11 +76,15 @@ const run = async (): Promise<void> => {
   const addon = typeof addonOrWhy === 'string' ? fatal(addonOrWhy) : addonOrWhy;
 
   await inTurns(warming(config, { health: emptyMap }), () => performance.now());
+  const reported = reports();
   const journal = openJournal({
     path: `${dirs.dir}/journal.jsonl`,
     process: 'controller',
     version,
-    report: (trouble) => log.warn(trouble ?? 'the journal can be written again'),
+    report: (trouble) => {
+      reported.journal(trouble);
+      log.warn(trouble ?? 'the journal can be written again');
+    },
   });
   process.on('exit', () => journal.flushNow());
   const journalTexts = configTexts();
@@ -126,9 +131,9 @@ const run = async (): Promise<void> => {
   const vrrp: PeerLink<ToVrrp> = connectPeer<FromVrrp, ToVrrp>({
     path: dirs.vrrpSocket,
     onUp: () => later({ type: 'connected', peer: 'vrrp', at: Date.now() }),
-    // Counters change nothing that is decided.
     onMessage: (message) => {
-      if (message.type !== 'counters') later({ type: 'vrrp', message });
+      if (message.type === 'counters') reported.vrrp(message);
+      else later({ type: 'vrrp', message });
     },
     onDown: (reason) => later({ type: 'disconnected', peer: 'vrrp', reason, at: Date.now() }),
   });
@@ -138,7 +143,10 @@ const run = async (): Promise<void> => {
       pages.drop();
       later({ type: 'connected', peer: 'healthcheck', at: Date.now() });
     },
-    onMessage: (message) => later({ type: 'healthcheck', message }),
+    onMessage: (message) => {
+      if (message.type === 'counters') reported.healthcheck(message);
+      else later({ type: 'healthcheck', message });
+    },
     onDown: (reason) => {
       pages.drop();
       later({ type: 'disconnected', peer: 'healthcheck', reason, at: Date.now() });
@@ -171,6 +179,7 @@ const run = async (): Promise<void> => {
     },
     onRejected: (reason, snapshot) => {
       log.error({ reason }, 'data plane refuses the generation; the one before stays');
+      reported.refused(Date.now());
       feed({ type: 'dataplaneRejected', reason, digest: digestText(snapshot) });
     },
     onLost: (reason) => {
@@ -196,15 +205,20 @@ const run = async (): Promise<void> => {
     apiBackend({
       state,
       dataplane,
-      journalDirs: [dirs.dir, dirs.healthcheckDir],
       startedAt,
       configuration: configuration.configuration,
-      more: () => ({
-        ...nothingMore,
-        processes,
-        loop: loop.view(),
-        configuration: { source: configuration.source(), refused: null },
-      }),
+      more: () => {
+        const files = journalViews([dirs.dir, dirs.healthcheckDir]);
+        const { refused, journals, vrrpCounters } = reported.view(state().facts, files);
+        return {
+          processes,
+          leases: [],
+          journals,
+          loop: loop.view(),
+          configuration: { source: configuration.source(), refused },
+          vrrpCounters,
+        };
+      },
       reload: configuration.reload,
       change: (commands) => changes.run(commands),
       isStopping: () => isStopping,

@@ -210,4 +210,6 @@ export type FromVrrp =
       readonly latestTimerMs: number;
       /** LEASE messages that went unanswered. */
       readonly leaseTimeouts: number;
+      /** Why the journal is not written; null: it is. */
+      readonly journalTrouble: string | null;
     };

@@ -47,12 +47,16 @@ const serve = async (o: ProcessOptions, log: Logger): Promise<void> => {
   const addon = loadAddon();
   if (typeof addon === 'string') throw new Error(addon);
   const timers = sharedClock(monotonicClock);
+  let journalTrouble: string | null = null;
   const journal = openJournal({
     path: join(dirname(o.socketPath), 'journal.jsonl'),
     process: 'healthcheck',
     version,
     bytesPerSecond: journalBytesPerSecond,
-    report: (trouble) => log.warn(trouble ?? 'the journal can be written again'),
+    report: (trouble) => {
+      journalTrouble = trouble;
+      log.warn(trouble ?? 'the journal can be written again');
+    },
   });
   process.on('exit', () => journal.flushNow());
   const clock = runningClock(timers);
@@ -97,7 +101,12 @@ const serve = async (o: ProcessOptions, log: Logger): Promise<void> => {
   setInterval(
     () =>
       service.tell(
-        { type: 'counters', counters: checks.counters(), latestTimerMs: timers.takeLatest() },
+        {
+          type: 'counters',
+          counters: checks.counters(),
+          latestTimerMs: timers.takeLatest(),
+          journalTrouble,
+        },
         'controller',
       ),
     countersMs,

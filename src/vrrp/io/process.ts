@@ -117,12 +117,16 @@ export async function runVrrp(options: VrrpOptions, connect?: ConnectSocket): Pr
     all.slept(ms);
   });
   let tell: (m: FromVrrp) => void = () => undefined;
+  let journalTrouble: string | null = null;
   const journal = openJournal({
     path: options.journalFile ?? join(options.runDir, 'vrrp-journal.jsonl'),
     process: 'vrrp',
     version,
     bytesPerSecond: journalBytesPerSecond,
-    report: (trouble) => log('warn', `journal: ${trouble ?? 'written again'}`, {}),
+    report: (trouble) => {
+      journalTrouble = trouble;
+      log('warn', `journal: ${trouble ?? 'written again'}`, {});
+    },
   });
   const all: Routers = routers({
     clock,
@@ -206,6 +210,7 @@ export async function runVrrp(options: VrrpOptions, connect?: ConnectSocket): Pr
         instances: all.counters(),
         latestTimerMs: clock.takeLatest(),
         leaseTimeouts: link?.timeouts() ?? 0,
+        journalTrouble,
       }),
     countersMs,
   );

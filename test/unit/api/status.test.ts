@@ -28,7 +28,6 @@ const statusOf = async (state: State): Promise<StatusView> => {
       sessionPages: never,
       lease: async () => [],
     },
-    journalDirs: [],
     startedAt: 0,
     configuration: () => ({ loadedAt: 0, error: null }),
     more: () => nothingMore,

@@ -147,7 +147,6 @@ test('status of many servers is made in turns, and what is wrong comes first', a
       sessionPages: () => sessionsOf(0).pages(),
       lease: async () => [],
     },
-    journalDirs: [],
     startedAt: 0,
     configuration: () => ({ loadedAt: 0, error: null }),
     more: () => nothingMore,
