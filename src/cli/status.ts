@@ -201,9 +201,6 @@ const stateOf = (r: RealServerView): Styled => {
 
 type Styled = Exclude<Cell, string>;
 
-/** Healthcheck's word for a server that has not been checked since the start. */
-const reasonOf = (reason: string): string => (reason === 'start' ? 'not checked yet' : reason);
-
 /** Local ports in use: hundredths of a percent do not matter, nearly all do. */
 const portsOf = ({ localPorts: p }: RealServerView): string =>
   p === null ? '-' : `${((100 * p.used) / p.of).toFixed(p.used * 100 >= p.of ? 0 : 1)} %`;
@@ -216,11 +213,7 @@ export const virtualServerLines = (s: Screen, v: VirtualServerView, nowMs: numbe
   const out = v.realServers.filter((r) => !r.up).length;
   const counted = out === 0 ? '' : `  ${out} of ${v.realServers.length} out`;
   const state =
-    v.origin === 'runtime'
-      ? v.reason
-      : v.quorumUp
-        ? 'quorum up'
-        : `QUORUM LOST: ${reasonOf(v.reason)}`;
+    v.origin === 'runtime' ? v.reason : v.quorumUp ? 'quorum up' : `QUORUM LOST: ${v.reason}`;
   const head = `${v.protocol} ${where}  ${v.scheduler} ${v.forwarding}  ${state}${counted}`;
   const style = v.quorumUp ? (out > 0 ? 'warn' : 'head') : 'bad';
   const ordered = [...v.realServers.filter(isWrong), ...v.realServers.filter((r) => !isWrong(r))];
@@ -233,7 +226,7 @@ export const virtualServerLines = (s: Screen, v: VirtualServerView, nowMs: numbe
     String(r.inactiveSessions),
     String(r.connections),
     portsOf(r),
-    reasonOf(r.reason),
+    r.reason,
   ]);
   const heads = [
     'real server',

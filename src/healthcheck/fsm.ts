@@ -27,6 +27,8 @@ interface Known {
   readonly up: boolean;
   /** A result has been seen (or a running data plane vouches for the server): failures are retried. */
   readonly proven: boolean;
+  /** A result has been seen and reported: the reason shown is a result's. */
+  readonly checked: boolean;
   readonly weightDelta: number;
   /** Runs in a row that could not be made, and why the last of them could not. */
   readonly faults: number;
@@ -117,6 +119,7 @@ const known = (s: CheckerState): Known => ({
   config: s.config,
   up: s.up,
   proven: s.proven,
+  checked: s.checked,
   weightDelta: s.weightDelta,
   faults: s.faults,
   faultErrno: s.faultErrno,
@@ -138,6 +141,7 @@ export const newChecker = (config: CheckerConfig): CheckerState => ({
   config: floored(config),
   up: !config.alpha,
   proven: false,
+  checked: false,
   weightDelta: 0,
   faults: 0,
   faultErrno: null,
@@ -184,11 +188,12 @@ const noFaults = { faults: 0, faultErrno: null } as const;
 
 function succeeded(s: Probing, weightDelta: number, now: Millis): Next {
   const kind = s.config.probe.kind;
-  const k = { ...known(s), ...noFaults, up: true, proven: true, weightDelta };
-  if (s.up && s.weightDelta === weightDelta) return afterRun(s, k, now, []);
-  const reason = s.up ? `${kind} changed the weight by ${weightDelta}` : `${kind} success`;
+  const k = { ...known(s), ...noFaults, up: true, proven: true, checked: true, weightDelta };
+  const same = s.up && s.weightDelta === weightDelta;
+  if (same && s.checked) return afterRun(s, k, now, []);
+  const reason = same || !s.up ? `${kind} success` : `${kind} changed the weight by ${weightDelta}`;
   return afterRun(s, k, now, [
-    { type: 'log', level: 'info', msg: reason, fields: {} },
+    { type: 'log', level: same ? 'debug' : 'info', msg: reason, fields: {} },
     { type: 'report', up: true, weightDelta, reason },
   ]);
 }
@@ -205,13 +210,13 @@ function failed(s: Probing, why: string, now: Millis): Next {
   };
   const logged = config.logAllFailures ? [each] : [];
   const k = { ...known(s), ...noFaults };
-  if (!s.up) return afterRun(s, k, now, logged);
-  if (s.proven && failures <= config.retry)
+  if (!s.up && s.checked) return afterRun(s, k, now, logged);
+  if (s.up && s.proven && failures <= config.retry)
     return [{ ...k, tag: 'retrying', at: after(now, config.delayBeforeRetryMs), failures }, logged];
   const retries = failures - 1;
   const tries = retries === 0 ? '' : ` after ${retries} ${retries === 1 ? 'retry' : 'retries'}`;
   const reason = `${kind} failed${tries}: ${why}`;
-  return afterRun(s, { ...k, up: false, proven: true }, now, [
+  return afterRun(s, { ...k, up: false, proven: true, checked: true }, now, [
     ...logged,
     { type: 'log', level: 'warn', msg: reason, fields: { failures } },
     { type: 'report', up: false, weightDelta: s.weightDelta, reason },
@@ -234,7 +239,7 @@ function impossible(s: Probing, errno: string, now: Millis): Next {
   const patience = resourceFaults.has(errno) ? resourceFaultRuns : faultRuns;
   if (!s.up || faults < patience) return afterRun(s, k, now, logs);
   const reason = `${kind} could not be made ${faults} times: ${why}`;
-  return afterRun(s, { ...k, up: false, proven: true }, now, [
+  return afterRun(s, { ...k, up: false, proven: true, checked: true }, now, [
     ...logs,
     log(reason),
     { type: 'report', up: false, weightDelta: s.weightDelta, reason },

@@ -9,6 +9,12 @@ export interface Verdict {
   readonly reason: string;
 }
 
+/** Reasons of a server that no checker has had a result for yet. */
+export const notChecked = 'not checked yet';
+export const asBefore = 'as before the restart, not checked yet';
+
+const isUnchecked = (reason: string): boolean => reason === notChecked || reason === asBefore;
+
 export interface RealServer {
   readonly id: string;
   readonly configuredWeight: number;
@@ -46,9 +52,16 @@ export const withChecks = (
 export function withVerdict(rs: RealServer, checker: string, verdict: Verdict): RealServer {
   if (!rs.verdicts.has(checker)) return rs;
   const next = { ...rs, verdicts: new Map(rs.verdicts).set(checker, verdict) };
-  if (isUp(next)) return { ...next, reason: verdict.reason };
+  if (isUp(next)) {
+    // It is checked when all its checkers have had a result.
+    const isPartly = [...next.verdicts.values()].some((v) => isUnchecked(v.reason));
+    return isPartly && isUp(rs)
+      ? { ...next, reason: rs.reason }
+      : { ...next, reason: verdict.reason };
+  }
   // While it stays down the oldest reason still standing is shown, else the new one.
-  if (!verdict.up) return isUp(rs) ? { ...next, reason: verdict.reason } : next;
+  if (!verdict.up)
+    return isUp(rs) || isUnchecked(rs.reason) ? { ...next, reason: verdict.reason } : next;
   const standing = [...next.verdicts.values()].find((v) => !v.up);
   return { ...next, reason: standing?.reason ?? verdict.reason };
 }

@@ -22,7 +22,7 @@ import type {
   VirtualServerLevel,
 } from './messages.js';
 import { type BeginProbe, probeQueue } from './queue.js';
-import { isUp, type Verdict, weightDelta } from './realserver.js';
+import { asBefore, isUp, notChecked, type Verdict, weightDelta } from './realserver.js';
 import { reconcile } from './reconcile.js';
 import { type RunningChecker, startChecker, stopChecker } from './running-checker.js';
 import type { CheckerConfig, RealServerConfig, VirtualServerConfig } from './types.js';
@@ -218,7 +218,7 @@ export function healthService(o: ServiceOptions): HealthService {
       return fresh;
     });
     v.checkers.set(config.id, running);
-    const reason = config.held === null ? 'start' : 'as before the restart';
+    const reason = config.held === null ? notChecked : asBefore;
     const verdicts = new Map(
       running.map((c): [string, Verdict] => {
         const { up, weightDelta: delta } = c.driver.state();

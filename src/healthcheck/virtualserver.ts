@@ -10,6 +10,7 @@ import type { LogLevel } from './messages.js';
 import {
   isUp,
   liveWeight,
+  notChecked,
   type RealServer,
   type Verdict,
   weightDelta,
@@ -107,7 +108,7 @@ function judged(s: VirtualServerState, before: boolean | null, start: boolean): 
   const next = { ...s, quorumUp: up };
   if (up === before) return [next, []];
   const changed = before !== null || up !== start;
-  const reason = changed ? quorumReason(up, s.config, live) : 'start';
+  const reason = changed ? quorumReason(up, s.config, live) : notChecked;
   const report: VirtualServerEffect = { type: 'quorum', up, reason };
   if (!changed) return [next, [report]];
   const log: VirtualServerEffect = {
@@ -144,7 +145,7 @@ function movedEffects(
         msg: `${up ? 'Adding' : 'Removing'} service ${now.id} ${up ? 'to' : 'from'} VS ${vs}`,
       },
     ];
-  return weightDelta(before) === delta ? [] : [report];
+  return weightDelta(before) === delta && before.reason === now.reason ? [] : [report];
 }
 
 const weighed = (

@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import type { FromHealthcheck, ToHealthcheck } from '../../../src/healthcheck/messages.js';
 import { configurePages } from '../../../src/healthcheck/pages.js';
 import {
@@ -113,8 +114,8 @@ test('all levels come in one message before `configured`, which echoes the revis
     ['states', 1],
   );
   t.deepEqual(servers(heard), [
-    ['a', true, 'start'],
-    ['b', true, 'start'],
+    ['a', true, 'not checked yet'],
+    ['b', true, 'not checked yet'],
   ]);
   t.deepEqual(
     quorums(heard).map((q) => [q.vs, q.quorumUp, q.liveWeight]),
@@ -134,6 +135,7 @@ test('what changes in one turn of the loop is one message, with the latest level
   t.is(heard.length, 1);
   t.deepEqual(servers(heard), [
     ['a', true, 'TCP_CHECK success'],
+    ['c', true, 'TCP_CHECK success'],
     ['b', true, 'TCP_CHECK success'],
   ]);
 });
@@ -151,7 +153,7 @@ test('checks go on without a controller, and the next one receives all levels fi
   );
   t.deepEqual(servers(levels), [
     ['a', false, 'TCP_CHECK failed: connection refused'],
-    ['b', true, 'start'],
+    ['b', true, 'TCP_CHECK success'],
   ]);
   t.deepEqual(
     quorums(levels).map((q) => [q.quorumUp, q.liveWeight]),
@@ -271,11 +273,14 @@ test('an adopted server stays as the data plane has it until it has answered', (
   const b = bench();
   b.configure(vs(rs('a', { held: 'down' }), rs('b', { held: 'up' })));
   t.deepEqual(servers(b.heard()), [
-    ['a', false, 'as before the restart'],
-    ['b', true, 'as before the restart'],
+    ['a', false, 'as before the restart, not checked yet'],
+    ['b', true, 'as before the restart, not checked yet'],
   ]);
   b.clock.advance(10_000);
-  t.deepEqual(servers(b.heard()), [['a', true, 'TCP_CHECK success']]);
+  t.deepEqual(servers(b.heard()), [
+    ['a', true, 'TCP_CHECK success'],
+    ['b', true, 'TCP_CHECK success'],
+  ]);
 });
 
 test('servers and virtual servers that are gone are asked no more', (t) => {
@@ -304,7 +309,10 @@ test('a suspended virtual server is not asked and keeps its state; new servers r
   b.dead.clear();
   b.configure({ ...resting, suspended: false });
   b.clock.advance(110_000);
-  t.deepEqual(servers(b.heard()), [['a', true, 'TCP_CHECK success']]);
+  t.deepEqual(servers(b.heard()), [
+    ['a', true, 'TCP_CHECK success'],
+    ['b', true, 'TCP_CHECK success'],
+  ]);
 });
 
 test('a stop ends every check', (t) => {
@@ -345,5 +353,45 @@ test('every input of every machine reaches the journal (law 10)', (t) => {
     'vs1 a checker 1: tick',
     'vs1 a checker 1: probeStarted',
     'vs1 a checker 1: probeResult',
+    'vs1: verdict',
   ]);
+});
+
+test('law: whatever a server begins as, its first result is the reason that is shown', (t) => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        held: fc.constantFrom(null, 'up' as const, 'down' as const),
+        alpha: fc.boolean(),
+        isDead: fc.boolean(),
+        checkers: fc.integer({ min: 1, max: 3 }),
+      }),
+      ({ held, alpha, isDead, checkers }) => {
+        const b = bench();
+        if (isDead) b.dead.add('a');
+        const checks = Array.from({ length: checkers }, () => at('a', { alpha }));
+        b.configure(vs(rs('a', { held, checkers: checks })));
+        const [, wasUp, first] = servers(b.heard()).at(-1) ?? [];
+        t.is(wasUp, held === null ? !alpha : held === 'up');
+        t.regex(String(first), /not checked yet$/);
+        b.clock.advance(120_000);
+        const [, up, last] = servers(b.heard()).at(-1) ?? [];
+        t.is(up, !isDead);
+        t.regex(String(last), isDead ? /refused/ : /success/);
+        // The client that comes later sees the same.
+        t.deepEqual(servers(b.reconnect()), [['a', up, last]]);
+      },
+    ),
+  );
+});
+
+test('while one of its checkers has had no result, a server that is up is not checked yet', (t) => {
+  const late = at('late', { warmupMs: 60_000 });
+  const b = bench({ random: () => 0.9 });
+  b.configure(vs(rs('a', { checkers: [at('a', { warmupMs: 0 }), late] })));
+  b.heard();
+  b.clock.advance(10_000);
+  t.deepEqual(servers(b.heard()), []);
+  b.clock.advance(60_000);
+  t.deepEqual(servers(b.heard()), [['a', true, 'TCP_CHECK success']]);
 });

@@ -94,7 +94,7 @@ test('every new real server and the quorum are told once, before anything is kno
     last.map((e) => e.type),
     ['realServer', 'realServer', 'liveWeight', 'quorum'],
   );
-  t.deepEqual(quorums(last), [[true, 'start']]);
+  t.deepEqual(quorums(last), [[true, 'not checked yet']]);
 });
 
 test('the last server going down loses the quorum, coming back regains it', (t) => {
@@ -123,7 +123,7 @@ test('hysteresis: lost below quorum - hysteresis, regained at quorum + hysteresi
 test('an alpha virtual server has no quorum until its servers answered', (t) => {
   const c = { quorum: 1, hysteresis: 0, alpha: true };
   const { steps } = run([configure([configured('a', 1, false)], c), given('a', true)]);
-  t.deepEqual(quorums(steps[0] ?? []), [[false, 'start']]);
+  t.deepEqual(quorums(steps[0] ?? []), [[false, 'not checked yet']]);
   t.deepEqual(quorums(steps[1] ?? []), [[true, 'Gained quorum 1+0=1 <= 1']]);
 });
 
