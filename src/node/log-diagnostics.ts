@@ -1,4 +1,4 @@
-/** What `keelson check` would warn of, in the log of a node that starts. */
+/** What `keelson check` would warn of, in the log of a node that starts or reloads. */
 import { type Diagnostic, summary } from '../config/diagnostics.js';
 
 interface Log {

@@ -10,6 +10,7 @@ import { renderDiagnostics } from '../config/diagnostics.js';
 import type { Logger } from '../kernel/io/logger.js';
 import { changesBetween } from './changes.js';
 import { dataplaneArgs } from './dataplane-args.js';
+import { logWarnings } from './log-diagnostics.js';
 import type { Transactions } from './runtime.js';
 
 /** A configuration without errors, and the texts it was read from. */
@@ -50,6 +51,9 @@ const errorsIn = (loaded: LoadedConfig): string => {
   const errors = loaded.diagnostics.filter((d) => d.severity === 'error').length;
   return `${errors} error${errors === 1 ? '' : 's'}`;
 };
+
+/** Changes in one log line. */
+const mostLogged = 50;
 
 const startAgain =
   '! devices, workers, pools and eal_args of dpvs.conf change when the node is started again';
@@ -109,11 +113,15 @@ export const reloader = (o: ReloaderOptions): Reloader => {
     isKept = false;
     if (outcome.generation > 0) keep();
     const changes = [
-      ...changesBetween(stateBefore, o.state()),
+      ...(await changesBetween(stateBefore, o.state())),
       ...processChanges(before.config, next),
       ...(outcome.late === undefined ? [] : [`! not in force yet: ${outcome.late}`]),
     ];
-    o.log.info({ changes }, 'reloaded');
+    logWarnings(o.log, loaded.diagnostics);
+    o.log.info(
+      { changes: changes.slice(0, mostLogged), more: Math.max(0, changes.length - mostLogged) },
+      'reloaded',
+    );
     return { ok: true, text, changes };
   };
   /** The data plane refused what is in use; the cluster machine went back to what was accepted. */

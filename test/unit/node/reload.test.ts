@@ -116,3 +116,18 @@ test('a configuration that cannot be kept, as on a full disk, is in force all th
   });
   t.true((await r.reload()).ok);
 });
+
+test('a reload writes its warnings and its outcome to the log', async (t) => {
+  const lines: { readonly level: number; readonly code?: string; readonly msg: string }[] = [];
+  const log = pino({ level: 'info' }, { write: (text) => void lines.push(JSON.parse(text)) });
+  const warned = loadedFrom('global_defs {\n router_id two\n notification_email { a@b.c }\n}\n');
+  const warnings = warned.diagnostics.filter((d) => d.severity === 'warning');
+  t.true(warnings.length > 0);
+  const { r } = setUp({ log, load: async () => warned });
+  t.true((await r.reload()).ok);
+  t.deepEqual(
+    lines.filter((l) => l.code !== undefined).map((l) => [l.level, l.code]),
+    warnings.map((d) => [40, d.code]),
+  );
+  t.is(lines.at(-1)?.msg, 'reloaded');
+});
