@@ -60,11 +60,11 @@ export async function playCase(scene: Scene, c: Case): Promise<Played> {
   const ended = wallClock();
   const all = scene.seen();
   const seen = all.filter((s) => s.at >= begun);
-  const before = all.filter((s) => s.at < begun && s.at > begun - 1000);
+  const before = all.filter((s) => s.at < begun && s.at > begun - 5000);
   const answers = scene.load.answers().slice(answersBefore);
   const s = summarise(answers);
   const owners = ownersOf(seen, before);
-  const roles = rolesOf(seen, begun, activeAddress);
+  const roles = rolesOf(seen, begun, activeAddress, before);
   const figures = {
     name: c.name,
     gapMs: Math.round(longestGap(answers, begun, ended)),

@@ -61,12 +61,18 @@ export interface Roles {
 }
 
 /**
- * `active`: who advertised before `from`. How often the role moves cannot be counted in adverts: a
+ * `active`: who advertised until `from`, as `before` shows. How often the role moves cannot be counted in adverts: a
  * router that loses to a better one sends a last advert after the first of the better one.
  */
-export const rolesOf = (seen: readonly Seen[], from: number, active: string): Roles => {
+export const rolesOf = (
+  seen: readonly Seen[],
+  from: number,
+  active: string,
+  before: readonly Seen[] = [],
+): Roles => {
   let silenceMs = 0;
-  let last = from;
+  let last =
+    before.findLast((s) => 'advert' in s && s.advert === active && s.priority > 0)?.at ?? from;
   for (const s of seen) {
     if (!('advert' in s) || s.priority === 0) continue;
     if (s.advert !== active) return { moved: true, silenceMs: s.at - last };

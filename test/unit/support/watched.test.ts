@@ -39,7 +39,9 @@ test('a role moves with the first advert of another; priority 0 is a farewell, n
   t.deepEqual(rolesOf(moved, 0, 'a'), { moved: true, silenceMs: 700 });
 });
 
-test('silence counts from the event too', (t) => {
+test('silence counts from the last advert, of which the event may be later, or from the event', (t) => {
+  const before = [advert(100, 'a'), advert(300, 'b', 100), advert(400, 'a', 0)];
+  t.is(rolesOf([advert(4000, 'b')], 500, 'a', before).silenceMs, 3900);
   t.deepEqual(rolesOf([advert(4000, 'b')], 500, 'a'), { moved: true, silenceMs: 3500 });
 });
 
