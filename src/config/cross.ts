@@ -1,13 +1,14 @@
 /**
- * What only both files together can tell: names that must exist, things that must not be there twice,
- * forms that are not supported yet. Names are looked up in an index; nothing here is quadratic.
+ * What a file as a whole must fulfil: names that must exist, things that must not be there twice,
+ * forms that are not supported yet. What names a device of dpvs.conf is looked at only with that file.
+ * Names are looked up in an index; nothing here is quadratic.
  */
 import { endpoint } from '../net/endpoint.js';
-import type { Config } from './config.js';
 import type { Place } from './diagnostics.js';
-import type { Device } from './dpvs/types.js';
+import type { Device, DpvsConfig } from './dpvs/types.js';
 import { matchFamily } from './keepalived/match.js';
 import type {
+  KeepalivedConfig,
   LocalAddressGroup,
   VirtualServer,
   VirtualServerGroup,
@@ -27,8 +28,15 @@ interface Locals {
   readonly has6: boolean;
 }
 
+/** A configuration, or keepalived.conf alone. */
+export interface Files {
+  readonly keepalived: KeepalivedConfig;
+  readonly dpvs: DpvsConfig | null;
+}
+
 interface Index {
-  readonly devices: ReadonlyMap<string, Device>;
+  /** null: dpvs.conf is not there, so no name of a device can be judged. */
+  readonly devices: ReadonlyMap<string, Device> | null;
   readonly kernelNames: ReadonlySet<string>;
   readonly locals: ReadonlyMap<string, Locals>;
   readonly localAddresses: ReadonlySet<string>;
@@ -37,7 +45,7 @@ interface Index {
   readonly own: ReadonlySet<string>;
 }
 
-const indexOf = ({ dpvs, keepalived }: Config): Index => {
+const indexOf = ({ dpvs, keepalived }: Files): Index => {
   const { localAddressGroups, virtualServerGroups, staticAddresses, vrrpInstances } = keepalived;
   const own = new Set(staticAddresses.map((a) => a.address));
   for (const i of vrrpInstances)
@@ -49,8 +57,8 @@ const indexOf = ({ dpvs, keepalived }: Config): Index => {
     has6: g.addresses.some((a) => isIpv6(a.address)),
   });
   return {
-    devices: new Map(dpvs.devices.map((d) => [d.name, d])),
-    kernelNames: new Set(dpvs.devices.map((d) => d.kniName)),
+    devices: dpvs === null ? null : new Map(dpvs.devices.map((d) => [d.name, d])),
+    kernelNames: new Set(dpvs?.devices.map((d) => d.kniName)),
     locals: new Map(localAddressGroups.map((g) => [g.name, locals(g)])),
     localAddresses: new Set(localAddressGroups.flatMap((g) => g.addresses.map((a) => a.address))),
     groups: new Map(virtualServerGroups.map((g) => [g.name, g])),
@@ -58,18 +66,27 @@ const indexOf = ({ dpvs, keepalived }: Config): Index => {
   };
 };
 
-const listed = (x: Index): string =>
-  x.devices.size === 0 ? 'it has no device' : `it has ${[...x.devices.keys()].join(', ')}`;
+const listed = (devices: ReadonlyMap<string, Device>): string =>
+  devices.size === 0 ? 'it has no device' : `it has ${[...devices.keys()].join(', ')}`;
 
-const checkInstance = (x: Index, i: VrrpInstance, error: Say, warn: Say): void => {
+const checkDevices = (x: Index, i: VrrpInstance, error: Say, warn: Say): void => {
+  if (x.devices === null) return;
   if (i.dpdkInterface !== null && !x.devices.has(i.dpdkInterface))
-    error(i.place, `dpdk_interface ${i.dpdkInterface} is no device of dpvs.conf`, listed(x));
+    error(
+      i.place,
+      `dpdk_interface ${i.dpdkInterface} is no device of dpvs.conf`,
+      listed(x.devices),
+    );
   if (i.dpdkInterface === null && !x.kernelNames.has(i.interface))
     warn(
       i.place,
       `${i.name}: ${i.interface} belongs to no device and there is no dpdk_interface`,
-      `the data plane will not take its addresses; name a device by dpdk_interface, ${listed(x)}`,
+      `the data plane will not take its addresses; name a device by dpdk_interface, ${listed(x.devices)}`,
     );
+};
+
+const checkInstance = (x: Index, i: VrrpInstance, error: Say, warn: Say): void => {
+  checkDevices(x, i, error, warn);
   const six = i.virtualAddresses.find((a) => isIpv6(a.address));
   if (six !== undefined)
     error(
@@ -185,7 +202,7 @@ const checkMatch = (x: Index, v: VirtualServer, error: Say, warn: Say): void => 
   if (v.persistenceTimeoutMs !== null)
     error(v.place, 'persistence_timeout does not go with a match');
   for (const device of [v.match.iif, v.match.oif])
-    if (device !== null && !x.devices.has(device))
+    if (device !== null && x.devices?.has(device) === false)
       error(v.place, `${device} is no device of dpvs.conf`);
   checkMatchEnds(v, family, error);
   checkWayOut(x, v, family, error, warn);
@@ -219,7 +236,7 @@ const checkHosts = (v: VirtualServer, address: string, locals: ReadonlySet<strin
 };
 
 /** A local address has one device. */
-const checkLocalDevices = (config: Config, error: Say): ReadonlyMap<string, string> => {
+const checkLocalDevices = (config: Files, error: Say): ReadonlyMap<string, string> => {
   const devices = new Map<string, string>();
   for (const g of config.keepalived.localAddressGroups)
     for (const a of g.addresses) {
@@ -232,7 +249,7 @@ const checkLocalDevices = (config: Config, error: Say): ReadonlyMap<string, stri
   return devices;
 };
 
-const checkVirtualAddresses = (config: Config, error: Say): void => {
+const checkVirtualAddresses = (config: Files, error: Say): void => {
   const locals = checkLocalDevices(config, error);
   for (const i of config.keepalived.vrrpInstances)
     for (const a of [...i.virtualAddresses, ...i.excludedAddresses])
@@ -254,7 +271,7 @@ const checkProtocol = (v: VirtualServer, error: Say): void => {
   if (v.onePacket && v.protocol !== 'UDP') error(v.place, 'ops is for protocol UDP');
 };
 
-const checkVirtualServers = (config: Config, x: Index, error: Say, warn: Say): void => {
+const checkVirtualServers = (config: Files, x: Index, error: Say, warn: Say): void => {
   const seen = new Map<string, Place>();
   for (const v of config.keepalived.virtualServers) {
     checkForwarding(x, v, error);
@@ -273,7 +290,7 @@ const checkVirtualServers = (config: Config, x: Index, error: Say, warn: Say): v
   }
 };
 
-const checkInstances = (config: Config, x: Index, error: Say, warn: Say): void => {
+const checkInstances = (config: Files, x: Index, error: Say, warn: Say): void => {
   const names = new Set(config.keepalived.vrrpInstances.map((i) => i.name));
   for (const i of config.keepalived.vrrpInstances) checkInstance(x, i, error, warn);
   const groupOf = new Map<string, string>();
@@ -288,7 +305,8 @@ const checkInstances = (config: Config, x: Index, error: Say, warn: Say): void =
 };
 
 /** One error for each name that is no device, at the first group that uses it. */
-const checkLocalAddresses = (config: Config, x: Index, error: Say): void => {
+const checkLocalAddresses = (config: Files, x: Index, error: Say): void => {
+  if (x.devices === null) return;
   const known = new Set(x.devices.keys());
   for (const g of config.keepalived.localAddressGroups)
     for (const a of g.addresses) {
@@ -296,13 +314,13 @@ const checkLocalAddresses = (config: Config, x: Index, error: Say): void => {
         error(
           g.place,
           `local address ${a.address}: ${a.device} is no device of dpvs.conf`,
-          listed(x),
+          listed(x.devices),
         );
       known.add(a.device);
     }
 };
 
-export const crossChecks = (config: Config, report: Report): void => {
+export const crossChecks = (config: Files, report: Report): void => {
   const error: Say = (place, message, hint) =>
     report.add('error', 'KS_CONF_CHECK', { ...place, length: 1 }, message, { hint });
   const warn: Say = (place, message, hint) =>

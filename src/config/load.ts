@@ -184,7 +184,8 @@ export const loadKeepalived = (
 ): CheckedFile => {
   const l = loading(source);
   return guarded(l, path, () => {
-    keepalivedFrom(l, path, hostName, options.pattern ?? takesAll);
+    const keepalived = keepalivedFrom(l, path, hostName, options.pattern ?? takesAll);
+    crossChecks({ keepalived, dpvs: null }, l.report);
     unseen(l, path, 'what this file needs of dpvs.conf', 'dpvs.conf');
     return null;
   });

@@ -213,6 +213,12 @@ const unread = (c: Context, n: Node, block: string): void => {
   const word = n.keyword.text;
   const known = c.language.known(block, word);
   const hint = known?.why ?? undefined;
+  // A block of trackers, routes or rules with nothing in it decides nothing.
+  if (known?.status === 'refused' && n.block?.length === 0 && n.args.length === 0) {
+    const message = `'${word}' is empty and has no effect`;
+    c.report.add('info', 'KS_CONF_NOT_ACTED_ON', n.keyword, message);
+    return;
+  }
   if (known?.status === 'refused') {
     c.report.add('error', 'KS_CONF_UNSUPPORTED', n.keyword, `'${word}' is not supported yet`, {
       hint: hint ?? 'take it out if the node may run without it',

@@ -17,7 +17,7 @@ import {
 } from '../values.js';
 import { ipvsTable, ipvsTables } from './ipvs.js';
 import { checkDevices, device, netifTables, worker } from './netif.js';
-import { int, lenient, onOff } from './readers.js';
+import { int, lenient, onOff, whenOn } from './readers.js';
 import type { Device, DpvsConfig, Timeouts, Worker } from './types.js';
 
 /** dpvs.conf while it is read. */
@@ -85,6 +85,19 @@ const ipv4Table: Table<DpvsDraft> = table('ipv4_defs', {
   default_ttl: int(0, 255, (d, x) => {
     d.defaultTtl = x === 0 ? 64 : x;
   }),
+  forwarding: whenOn((c, w) =>
+    c.report.add('warning', 'KS_CONF_NO_EFFECT', w, "'forwarding on' is accepted, without effect", {
+      hint: 'packets that match no service go to the kernel, which may forward them',
+    }),
+  ),
+});
+
+const ipv6Table: Table<DpvsDraft> = table('ipv6_defs', {
+  disable: whenOn((c, w) =>
+    c.report.add('error', 'KS_CONF_UNSUPPORTED', w, "'disable on' is not supported yet", {
+      hint: 'IPv6 would be answered; leave it out if the node may speak IPv6',
+    }),
+  ),
 });
 
 const self = (d: DpvsDraft): DpvsDraft => d;
@@ -95,6 +108,7 @@ const fileTable: Table<DpvsDraft> = table(topLevel, {
   worker_defs: inner(() => workersTable, self),
   neigh_defs: inner(() => neighTable, self),
   ipv4_defs: inner(() => ipv4Table, self),
+  ipv6_defs: inner(() => ipv6Table, self),
   ipvs_defs: inner(() => ipvsTable, self),
 });
 
@@ -102,7 +116,7 @@ const fileTable: Table<DpvsDraft> = table(topLevel, {
 const knownItems: readonly Row[] = [
   {
     block: topLevel,
-    inert: 'timer_defs ipset_defs ipv6_defs ctrl_defs sa_pool lcore_defs',
+    inert: 'timer_defs ipset_defs ctrl_defs sa_pool lcore_defs',
   },
   {
     block: 'global_defs',
@@ -111,14 +125,17 @@ const knownItems: readonly Row[] = [
   {
     block: 'netif_defs',
     refused: 'bonding',
-    inert: 'pktpool_cache fdir_mode fdir mode',
+    inert: 'pktpool_cache',
   },
+  { block: 'device', refused: 'mode slave primary options', inert: 'fdir' },
+  { block: 'fdir', inert: 'mode pballoc status' },
   { block: 'rx', inert: 'rss' },
   { block: 'tx', inert: 'mbuf_fast_free' },
   { block: 'worker', inert: 'icmp_redirect_core' },
   { block: 'port', inert: 'isol_rx_cpu_ids isol_rxq_ring_sz' },
   { block: 'neigh_defs', inert: 'unres_queue_length' },
-  { block: 'ipv4_defs', inert: 'forwarding fragment' },
+  { block: 'ipv4_defs', inert: 'fragment' },
+  { block: 'ipv6_defs', inert: 'forwarding addr_gen_mode stable_secret route6' },
   { block: 'conn', inert: 'conn_pool_cache fast_xmit_close xmit_ttl redirect' },
   { block: 'udp', inert: 'defence_udp_drop uoa_mode uoa_max_trail' },
   { block: 'tcp', inert: 'defence_tcp_drop' },
@@ -132,6 +149,9 @@ const knownItems: readonly Row[] = [
 
 const why: ReadonlyMap<string, string> = new Map([
   ['bonding', 'name one port as a device; its devices and workers depend on it'],
+  ...['mode', 'slave', 'primary', 'options'].map(
+    (w) => [w, 'it belongs to a bond, and there is no bonding; name one port as a device'] as const,
+  ),
   ['defence_udp_drop', 'packets of no service are dropped in any case'],
   ['defence_tcp_drop', 'segments of no session are dropped in any case'],
 ]);
@@ -144,6 +164,7 @@ export const dpvsLanguage = languageOf(
     workersTable,
     neighTable,
     ipv4Table,
+    ipv6Table,
     ...ipvsTables,
     ...netifTables,
   ],

@@ -41,3 +41,11 @@ export const onOff =
     else if (w !== undefined) lenient(c, w, 'on or off');
     noMore(c, n, 1);
   };
+
+/** An item that decides nothing while it is off; `report` says what is lost when it is on. */
+export const whenOn =
+  <D>(report: (c: Context, at: Word) => void): Reader<D> =>
+  (c, n, d) =>
+    onOff<D>((_d, on) => {
+      if (on) report(c, n.keyword);
+    })(c, n, d);

@@ -372,9 +372,6 @@ export const checker = (
   noMore(c, n, 0);
   const timing = same.timing(kind, [d.own, ...above]);
   const target = same.target(d.target);
-  if (target.connectIp !== null && target.bindto !== null)
-    if (target.connectIp.includes(':') !== target.bindto.includes(':'))
-      c.report.add('error', 'KS_CONF_VALUE', n.keyword, 'connect_ip and bindto differ in family');
   switch (kind) {
     case 'TCP_CHECK':
       return { kind, timing, place, target };

@@ -9,9 +9,14 @@ export const garpReaders = <D>(
   [`${prefix}garp_master_delay`]: seconds(0, 86_400, (d, ms) => {
     part(d).masterDelayMs = ms;
   }),
-  [`${prefix}garp_master_repeat`]: integer(1, 1000, (d, x) => {
-    part(d).masterRepeat = x;
-  }),
+  [`${prefix}garp_master_repeat`]: (c, n, d) => {
+    integer<D>(0, 1000, (draft, x) => {
+      part(draft).masterRepeat = x;
+      if (x > 0) return;
+      const message = 'no gratuitous ARP is sent when the addresses are taken';
+      c.report.add('warning', 'KS_CONF_VALUE', n.args[0] ?? n.keyword, message);
+    })(c, n, d);
+  },
   [`${prefix}garp_master_refresh`]: seconds(0, 86_400, (d, ms) => {
     part(d).refreshMs = ms;
   }),

@@ -99,7 +99,8 @@ export const knownWords: readonly Row[] = [
       'lvs_netlink_cmd_rcv_bufs_force lvs_netlink_monitor_rcv_bufs ' +
       'lvs_netlink_monitor_rcv_bufs_force process_monitor_rcv_bufs ' +
       'process_monitor_rcv_bufs_force vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier umask ' +
-      'reload_check_config tmp_config_directory config_save_dir data_use_instance iproute_usr_dir iproute_etc_dir',
+      'reload_check_config tmp_config_directory config_save_dir data_use_instance iproute_usr_dir ' +
+      'iproute_etc_dir lvs_id',
   },
   {
     block: 'vrrp_instance',
@@ -121,9 +122,9 @@ export const knownWords: readonly Row[] = [
     refused:
       'daddr_group_name waddr_group_name limit_proportion bps proxy_protocol hash_target ' +
       'persistence_engine flag-1 flag-2 flag-3 sorry_server_inhibit sorry_server_lvs_method ' +
-      'ip_family',
-    informs: 'quorum_up quorum_down smtp_alert snmp_name',
-    inert: 'hashed vip_bind_dev',
+      'ip_family quorum_up quorum_down',
+    informs: 'smtp_alert snmp_name',
+    inert: 'hashed vip_bind_dev nat_mask net_mask',
   },
   {
     block: 'real_server',
@@ -166,8 +167,12 @@ export const reasons: ReadonlyMap<string, string> = new Map([
   ['vrrp_startup_delay', 'preempt_delay keeps a node that comes back from taking over'],
   ['vrrp_delay_after_boot', 'preempt_delay keeps a node that comes back from taking over'],
   ['auth_hmac', 'adverts would go without it; use auth_type PASS or unicast peers'],
-  ['quorum_up', 'scripts are not run'],
-  ['quorum_down', 'scripts are not run; track_quorum lets an instance give way by itself'],
+  ['quorum_up', 'scripts are not run; track_quorum lets an instance give way by itself'],
+  [
+    'quorum_down',
+    'scripts are not run, so an address without a server would stay here; track_quorum lets an ' +
+      'instance give way by itself',
+  ],
   ['notify_up', 'scripts are not run'],
   ['notify_down', 'scripts are not run'],
   ['startup_script', 'scripts are not run'],

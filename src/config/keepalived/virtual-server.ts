@@ -143,6 +143,18 @@ interface Above {
   readonly same: Shared;
 }
 
+/** A socket bound to an address of one family reaches nobody of the other. */
+const bindsToFamily = (c: Context, n: Node, check: Checker, server: string): void => {
+  const target = 'target' in check ? check.target : null;
+  if (target === null || target.bindto === null) return;
+  const to = target.connectIp ?? server;
+  if (to.includes(':') !== target.bindto.includes(':'))
+    c.report.add('error', 'KS_CONF_FAMILY', n.keyword, 'bindto is of another family', {
+      found: target.bindto,
+      expected: `an address of the family of ${to}`,
+    });
+};
+
 const realServer = (c: Context, n: Node, above: Above): RealServer | null => {
   const where = addressAndPort(c, n.args);
   if (where === null) {
@@ -166,7 +178,9 @@ const realServer = (c: Context, n: Node, above: Above): RealServer | null => {
   const checkers: Checker[] = [];
   for (const { kind, node } of d.checks) {
     const check = checker(c, kind, node, levels, above.same);
-    if (check !== null) checkers.push(check);
+    if (check === null) continue;
+    bindsToFamily(c, node, check, where.address);
+    checkers.push(check);
   }
   if (d.forwarding !== null && d.forwarding.text !== above.forwarding)
     c.report.add(
@@ -392,8 +406,11 @@ const virtualServerTable: Table<ServiceDraft> = table('virtual_server', {
   },
   persistence_timeout: (c, n, d) => {
     const w = n.args[0];
-    const s = w === undefined ? 360 : integerOf(c, w, 1, 2_678_400);
-    if (s !== null) d.persistenceTimeoutMs = s * 1000;
+    // 0, as older files have it, is no persistence.
+    const s = w === undefined ? 360 : integerOf(c, w, 0, 2_678_400);
+    if (s !== null) d.persistenceTimeoutMs = s === 0 ? null : s * 1000;
+    if (s === 0)
+      c.report.add('warning', 'KS_CONF_VALUE', w ?? n.keyword, 'a timeout of 0 is no persistence');
     noMore(c, n, 1);
   },
   alpha: flag((d) => {

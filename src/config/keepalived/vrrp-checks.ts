@@ -12,11 +12,12 @@ const checkInterval = (c: Context, d: InstanceDraft, at: Word): void => {
     });
     d.advertMs = ms;
   };
+  // keepalived rounds as well: peers of version 2 compare intervals, so both must come to the same.
   if (d.version === 2 && d.advertMs % 1000 !== 0)
-    c.report.add('error', 'KS_CONF_VALUE', at, `${d.name}: advert_int of version 2`, {
-      found: `${d.advertMs / 1000}`,
-      expected: 'whole seconds, or version 3',
-    });
+    rounded(
+      'version 2 counts advert_int in whole seconds; version 3 has fractions',
+      Math.max(1000, Math.round(d.advertMs / 1000) * 1000),
+    );
   if (d.version === 3 && d.advertMs > 40_950) rounded('advert_int is at most 40.95', 40_950);
   if (d.version === 3 && d.advertMs % 10 !== 0)
     rounded('advert_int counts in hundredths', Math.max(10, Math.round(d.advertMs / 10) * 10));
@@ -70,7 +71,12 @@ const checkFamilies = (c: Context, d: InstanceDraft, words: ReadonlyMap<string, 
 };
 
 /** How adverts travel: to whom, and with which authentication. */
-const checkTransport = (c: Context, d: InstanceDraft, at: Word): void => {
+const checkTransport = (
+  c: Context,
+  d: InstanceDraft,
+  at: Word,
+  words: ReadonlyMap<string, Word>,
+): void => {
   const error = (code: string, message: string, found?: string, hint?: string): void =>
     c.report.add('error', code, at, `${d.name}: ${message}`, {
       ...(found === undefined ? {} : { found }),
@@ -78,8 +84,9 @@ const checkTransport = (c: Context, d: InstanceDraft, at: Word): void => {
     });
   const warn = (code: string, message: string): void =>
     c.report.add('warning', code, at, `${d.name}: ${message}`);
-  if (d.unicastTtl !== 255 && d.peers.length === 0)
-    warn('KS_CONF_UNICAST', 'unicast_ttl without unicast_peer is not used');
+  const unicast = ['unicast_peer', 'unicast_src_ip', 'unicast_ttl'].find((w) => words.has(w));
+  if (unicast !== undefined && d.peers.length === 0)
+    warn('KS_CONF_UNICAST', `${unicast} without a unicast_peer: adverts go by multicast`);
   if (!/^2(2[4-9]|3\d)\.|^ff/.test(d.multicastGroup))
     error('KS_CONF_VALUE', 'mcast_dst_ip is no multicast address', d.multicastGroup);
   if (d.version === 3 && d.authentication.type !== 'none')
@@ -119,9 +126,9 @@ export const checkInstance = (
     warn('KS_CONF_VALUE', 'version 2 carries no IPv6 addresses; version 3 is used');
     d.version = 3;
   }
-  checkTransport(c, d, at);
   // the first of each word is the one that is pointed at
   const words = new Map([...nodes].reverse().map((n) => [n.keyword.text, n.keyword] as const));
+  checkTransport(c, d, at, words);
   checkFamilies(c, d, words);
   checkInterval(c, d, at);
   checkPreemption(c, d, at);

@@ -71,7 +71,11 @@ const addressDevice = (c: Context, n: Node): Word | null => {
       i++;
     } else if (takes === undefined)
       c.report.add('warning', 'KS_CONF_SURPLUS', w, `'${w.text}' is not read in an address entry`);
-    else i += takes;
+    else {
+      const message = `'${w.text}' has no meaning here: the data plane holds the address`;
+      c.report.add('info', 'KS_CONF_NOT_ACTED_ON', w, message);
+      i += takes;
+    }
   }
   return dev;
 };

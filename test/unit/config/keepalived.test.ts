@@ -100,10 +100,14 @@ test('global definitions count for instances written before them', (t) => {
   t.is(i?.garp.masterRepeat, 1);
 });
 
-test('version 2 wants whole seconds, version 3 hundredths up to 40.95', (t) => {
+test('version 2 counts whole seconds, version 3 hundredths up to 40.95; others are rounded', (t) => {
   t.true(
-    said(alone(instance(' advert_int 0.5'))).some((s) => s.includes('advert_int of version 2')),
+    said(alone(instance(' advert_int 0.5'))).some((s) =>
+      s.includes('warning V: version 2 counts advert_int in whole seconds'),
+    ),
   );
+  t.is(vrrp(' advert_int 0.5')?.advertMs, 1000);
+  t.is(vrrp(' advert_int 2.4')?.advertMs, 2000);
   t.is(vrrp(' version 3\n advert_int 0.015')?.advertMs, 20);
   t.is(vrrp(' version 3\n advert_int 41')?.advertMs, 40_950);
 });

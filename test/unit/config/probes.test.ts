@@ -46,8 +46,15 @@ const onlyKeelson: Readonly<Record<string, readonly string[]>> = {
     'chk-http-regex',
     'vrrp-ipv6-v2',
   ],
+  'nobody would be served, or another than is meant': [
+    'lvs-dup-vs',
+    'lvs-group-missing',
+    'lvs-tun-af-mix',
+  ],
   'not supported, or not yet': [
     'vrrp-auth-ah',
+    'vrrp-ipv6-first-not-ll',
+    'seqx',
     'chk-misc-ok',
     'chk-misc-missing',
     'chk-smtp',
@@ -63,23 +70,9 @@ const onlyKeelson: Readonly<Record<string, readonly string[]>> = {
 const onlyKeepalived: Readonly<Record<string, readonly string[]>> = {
   'lines have no greatest length': ['lex-long-line-1100-comment', 'lex-long-line-1100-value'],
   'whether an interface exists is seen when it is used': ['vrrp-unknown-interface'],
-  'both files together tell (cross.ts)': [
-    'lvs-protocol-bad',
-    'lvs-port-0',
-    'lvs-no-port',
-    'lvs-af-mismatch',
-    'lvs-fwmark-proto',
-  ],
-  'DPVS has it, stock keepalived has not': ['lvs-fnat-kind', 'lvs-snat-kind', 'lvs-conhash'],
-  'checked where it is used, or not yet': [
-    'vrrp-sync-two-groups',
-    'num-garp-interval-0',
-    'lvs-dr-port-mismatch',
-    'lvs-ops-tcp',
-    'chk-http-nb_get_retry',
-    'chk-tcp-bindto-af',
-  ],
-  'sensible, and said on purpose': ['vrrp-unicast-src-no-peer', 'lvs-weight-0'],
+  'DPVS has it, stock keepalived has not': ['lvs-conhash'],
+  'checked where it is used, or not yet': ['num-garp-interval-0', 'chk-http-nb_get_retry'],
+  'sensible, and said on purpose': ['lvs-weight-0'],
 };
 
 const names = (table: Readonly<Record<string, readonly string[]>>): readonly string[] =>

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { dpvsLanguage } from '../../../src/config/dpvs/dpvs.js';
 import { language } from '../../../src/config/keepalived/keepalived.js';
-import { alone, instance, load, said, service, warned } from './source.js';
+import { alone, dpvsAlone, instance, load, said, service, warned } from './source.js';
 
 const server = (body: string) => service('', ` real_server 10.1.0.11 80 {\n${body}\n }`);
 const check = (body: string) => server(` TCP_CHECK {\n${body}\n }`);
@@ -80,13 +80,58 @@ test('track_quorum is read, and off unless it is written', (t) => {
   t.is(load(instance(' track_quorum perhaps')).config, null);
 });
 
-test('quorum scripts are not run, which is a warning', (t) => {
+test('quorum scripts give addresses away, and are not run: an error', (t) => {
   const r = load(service(' quorum_up "/bin/true"\n quorum_down "/bin/true"'));
-  t.not(r.config, null);
+  t.is(r.config, null);
   t.deepEqual(said(r), [
-    "9:2 warning 'quorum_up' is accepted, without effect",
-    "10:2 warning 'quorum_down' is accepted, without effect",
+    "9:2 error 'quorum_up' is not supported yet",
+    "10:2 error 'quorum_down' is not supported yet",
   ]);
+});
+
+test('an empty block of a word that is refused decides nothing, and is no error', (t) => {
+  for (const word of ['track_script', 'track_interface', 'virtual_routes', 'virtual_rules']) {
+    const list = alone(instance(` ${word} {\n }`)).diagnostics.map((d) => d.message);
+    t.deepEqual(
+      list.filter((s) => !s.includes('was not looked at')),
+      [`'${word}' is empty and has no effect`],
+      word,
+    );
+  }
+});
+
+test('unicast words without a peer, and words of an address that nobody acts on, are told', (t) => {
+  for (const words of [' unicast_src_ip 10.1.0.2', ' unicast_peer {\n }', ' unicast_ttl 10'])
+    t.regex(said(alone(instance(words))).join('\n'), /without a unicast_peer: adverts go by multi/);
+  const vip = alone(instance(' virtual_ipaddress {\n 10.9.0.1 label dpdk1:1 no_track\n }'));
+  t.is(vip.diagnostics.filter((d) => d.message.includes('has no meaning here')).length, 2);
+});
+
+test('what harms nobody is a warning, as in keepalived, and no error', (t) => {
+  const none = load(service(' persistence_timeout 0'));
+  t.deepEqual(said(none), ['9:22 warning a timeout of 0 is no persistence']);
+  t.is(none.config?.keepalived.virtualServers[0]?.persistenceTimeoutMs, null);
+  t.deepEqual(said(alone(instance(' garp_master_repeat 0'))), [
+    '7:21 warning no gratuitous ARP is sent when the addresses are taken',
+  ]);
+});
+
+test('bindto is of the family of what is asked', (t) => {
+  const of = (words: string) => said(load(check(words)));
+  t.regex(of('bindto fd00::1').join('\n'), /error bindto is of another family/);
+  t.deepEqual(of('connect_ip fd00::11\nbindto fd00::1'), []);
+});
+
+test('words of DPVS that limit are refused when they are on, others have their place', (t) => {
+  const messages = (text: string): readonly string[] => said(dpvsAlone(text));
+  t.regex(messages('ipv6_defs {\n disable on\n}\n').join('\n'), /error 'disable on' is not supp/);
+  t.false(messages('ipv6_defs {\n disable off\n}\n').join('\n').includes('disable'));
+  t.regex(messages('ipv4_defs {\n forwarding on\n}\n').join('\n'), /warning 'forwarding on'/);
+  t.false(messages('ipv4_defs {\n forwarding off\n}\n').join('\n').includes('forwarding'));
+  const fdir = 'netif_defs {\n device dpdk0 {\n fdir {\n mode perfect\n }\n }\n}\n';
+  t.false(messages(fdir).some((s) => s.includes('does not belong')));
+  const bond = 'netif_defs {\n device bond0 {\n slave dpdk0\n }\n}\n';
+  t.regex(messages(bond).join('\n'), /error 'slave' is not supported yet/);
 });
 
 test('values have types and ranges', (t) => {
