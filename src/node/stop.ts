@@ -6,6 +6,8 @@ import { rmSync } from 'node:fs';
 import { holdLock } from '../kernel/io/lock.js';
 import { createLogger, type LogOptions } from '../kernel/io/logger.js';
 import { isRunning, type ProcessId, signalProcess } from '../kernel/io/proc.js';
+import { loadAccepted } from './accepted.js';
+import { dataplaneArgs } from './dataplane-args.js';
 import { launcher } from './launch.js';
 import type { ProcessName } from './privileges.js';
 import { roles } from './roles.js';
@@ -31,6 +33,14 @@ const ended = async (p: ProcessId): Promise<boolean> => {
     await new Promise((r) => setTimeout(r, lookMs));
   }
   return true;
+};
+
+/** How its data plane was started, as far as it is known without the files. */
+const dataplaneArgsOf = async (d: RunDir): Promise<readonly string[]> => {
+  const config = (await loadAccepted(d.acceptedFile))?.config ?? null;
+  return config === null
+    ? ['--socket', d.dataplaneSocket]
+    : dataplaneArgs(config.dpvs, d.dataplaneSocket);
 };
 
 /** The processes of a node whose supervisor is gone. */
@@ -61,7 +71,7 @@ const stopOrphans = async (d: RunDir, log: LogOptions): Promise<number> => {
     ]),
   );
   const found = [...watched.values()].filter((w) => w.wasAdopted).length;
-  await stopAll(watched);
+  await stopAll(watched, await dataplaneArgsOf(d), logger);
   for (const path of [d.acceptedFile, d.apiSocket, d.pidFile]) rmSync(path, { force: true });
   say(found === 0 ? `no node runs with ${d.dir}` : 'stopped; its supervisor was gone already');
   return 0;

@@ -19,6 +19,7 @@ import { idText, processId } from '../kernel/io/proc.js';
 import { version } from '../kernel/io/version.js';
 import type { ProcessesMessage } from './controller-messages.js';
 import type { Launcher } from './launch.js';
+import { removeLeftInterfaces } from './left-interfaces.js';
 import type { ProcessName } from './privileges.js';
 import { type Role, replaceOrder, stopOrder } from './roles.js';
 import type { RunDir } from './run-dir.js';
@@ -56,10 +57,27 @@ const processesMessage = (watched: readonly Watched[]): ProcessesMessage => ({
   ],
 });
 
-/** Ends the processes of a node one after the other, in the order that peers want to see. */
-export const stopAll = async (watched: ReadonlyMap<ProcessName, Watched>): Promise<void> => {
+/**
+ * Ends the processes of a node one after the other, in the order that peers want to see, and removes
+ * what a data plane that ended otherwise has left in the kernel.
+ */
+export const stopAll = async (
+  watched: ReadonlyMap<ProcessName, Watched>,
+  dataplaneArgs: readonly string[],
+  log: Logger,
+): Promise<void> => {
   for (const name of stopOrder) await watched.get(name)?.stop();
+  try {
+    const interfaces = await removeLeftInterfaces(dataplaneArgs);
+    if (interfaces.length > 0)
+      log.info({ interfaces }, 'interfaces of a data plane that died are removed');
+  } catch (e) {
+    log.warn(`interfaces that the data plane may have left are not removed: ${String(e)}`);
+  }
 };
+
+const argsOf = (roles: readonly Role[]): readonly string[] =>
+  roles.find((r) => r.name === 'dataplane')?.args ?? [];
 
 /** Runs a node until it is stopped or left; resolves with the exit code of the program. */
 export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Promise<number> =>
@@ -94,7 +112,7 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
       if (ending) return;
       ending = true;
       log.info('stopping');
-      await stopAll(watched);
+      await stopAll(watched, argsOf(o.roles), log);
       // The next start begins from the files alone.
       rmSync(o.runDir.acceptedFile, { force: true });
       rmSync(o.runDir.apiSocket, { force: true });
