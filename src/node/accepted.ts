@@ -41,14 +41,20 @@ export interface Loaded {
   readonly source: 'files' | 'accepted';
 }
 
+/** What was accepted before; null: nothing was, or it cannot be used any more. */
+export const loadAccepted = async (path: string): Promise<LoadedConfig | null> => {
+  const kept = keptAt(path);
+  if (kept === null) return null;
+  const { keepalivedPath, dpvsPath, hostName } = kept;
+  const texts = new Map(Object.entries(kept.files));
+  const before = await loadInWorker({ keepalivedPath, dpvsPath, hostName }, texts);
+  return before.config === null ? null : before;
+};
+
 /** The files, or what was accepted before when they have an error. */
 export const loadOrAccepted = async (path: string, paths: ConfigPaths): Promise<Loaded> => {
   const files = await loadInWorker(paths);
   if (files.config !== null) return { files, use: files, source: 'files' };
-  const kept = keptAt(path);
-  if (kept === null) return { files, use: null, source: 'files' };
-  const { keepalivedPath, dpvsPath, hostName } = kept;
-  const texts = new Map(Object.entries(kept.files));
-  const before = await loadInWorker({ keepalivedPath, dpvsPath, hostName }, texts);
-  return { files, use: before.config === null ? null : before, source: 'accepted' };
+  const use = await loadAccepted(path);
+  return { files, use, source: use === null ? 'files' : 'accepted' };
 };

@@ -30,7 +30,7 @@ import { runService } from '../kernel/io/service.js';
 import { version } from '../kernel/io/version.js';
 import { emptyMap } from '../kernel/persistent-map.js';
 import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
-import { keepAccepted, loadOrAccepted } from './accepted.js';
+import { keepAccepted, loadAccepted, loadOrAccepted } from './accepted.js';
 import { apiBackend } from './api-backend.js';
 import type { ControllerOptions, ProcessesMessage } from './controller-messages.js';
 import { performer } from './effects.js';
@@ -119,6 +119,7 @@ const run = async (): Promise<void> => {
     source: loaded.source,
     error: loaded.source === 'files' ? null : 'the files on disk have errors',
     load: () => loadInWorker(paths),
+    previous: () => loadAccepted(dirs.acceptedFile),
     changes,
     state,
     feed,
@@ -181,6 +182,7 @@ const run = async (): Promise<void> => {
       log.error({ reason }, 'data plane refuses the generation; the one before stays');
       reported.refused(Date.now());
       feed({ type: 'dataplaneRejected', reason, digest: digestText(snapshot) });
+      void configuration.rejected(reason);
     },
     onLost: (reason) => {
       if (state().facts.dataplane.state === 'up') log.error({ reason }, 'data plane lost');

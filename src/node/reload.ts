@@ -27,6 +27,8 @@ export interface ReloaderOptions {
   /** Why `first` is not what the files say; null when it is. */
   readonly error: string | null;
   readonly load: () => Promise<LoadedConfig>;
+  /** The configuration that was in force before this controller; null: there is none. */
+  readonly previous: () => Promise<LoadedConfig | null>;
   readonly changes: Pick<Transactions, 'configure'>;
   readonly state: () => State;
   readonly feed: (input: ClusterInput) => void;
@@ -42,6 +44,8 @@ export interface Reloader {
   /** A generation was acknowledged, so the first configuration is in force. */
   readonly acked: () => void;
   readonly takenBack: (reason: string) => void;
+  /** A generation was refused: where nothing was accepted yet, what an earlier controller had counts. */
+  readonly rejected: (reason: string) => Promise<void>;
   readonly inUse: () => InUse;
   readonly source: () => 'files' | 'accepted';
   readonly configuration: () => { readonly loadedAt: number; readonly error: string | null };
@@ -134,8 +138,28 @@ export const reloader = (o: ReloaderOptions): Reloader => {
     o.onUse(inUse);
     o.log.error({ reason }, 'the configuration is refused; the one before is in use again');
   };
+  let hasFallenBack = false;
+  const fallBack = async (reason: string): Promise<void> => {
+    const isFirst = (): boolean =>
+      source === 'files' && inUse === o.first && o.state().facts.accepted === null;
+    if (hasFallenBack || !isFirst()) return;
+    hasFallenBack = true;
+    const before = await o.previous();
+    if (before === null || before.config === null) return;
+    // A reload, or an acknowledgement, may have come meanwhile.
+    if (!isFirst()) return;
+    source = 'accepted';
+    isKept = true;
+    error = `the data plane refuses the files: ${reason} at ${new Date().toISOString()}`;
+    o.log.error({ reason }, 'the files are refused; the configuration accepted before is in use');
+    use({ config: before.config, files: before.files });
+  };
   return {
     takenBack,
+    rejected: (reason) =>
+      fallBack(reason).catch((e: unknown) =>
+        o.log.error(`the configuration accepted before cannot be used: ${String(e)}`),
+      ),
     reload: () =>
       reload().catch((e: unknown) => refused(e instanceof Error ? e.message : String(e), '')),
     acked: () => {

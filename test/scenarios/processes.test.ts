@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { idOf, isRunning, type ProcessId } from '../../src/kernel/io/proc.js';
-import { type KeelsonNode, keelsonNode } from '../support/lab/keelson.js';
+import { type KeelsonNode, keelsonNode, program } from '../support/lab/keelson.js';
 import { createLab, type Lab } from '../support/lab/lab.js';
 import { until } from '../support/lab/programs.js';
 
@@ -285,5 +285,66 @@ test('a controller that starts while the files are wrong runs on with what was a
     await until('the start to be refused', () => !node.isRunning(), 30_000);
     t.regex(node.output(), /not started/);
     t.deepEqual(pids(node), [0, 0, 0, 0]);
+  });
+});
+
+test('a controller that starts with files the data plane refuses runs on with what was accepted', async (t) => {
+  await inPlace(async ({ node, confDir }) => {
+    node.start();
+    await comeUp(node, 'the node to come up');
+    await until('it to be kept', () => existsSync(`${node.runDir}/accepted.json`), 30_000);
+    const before = await node.status();
+    // More services than a data plane has room for.
+    const many = Array.from(
+      { length: 16_385 },
+      (_, i) =>
+        `virtual_server 198.51.100.81 ${i + 1} {\n protocol TCP\n lb_algo rr\n lb_kind FNAT\n laddr_group_name lips\n real_server 10.1.0.2 80 {\n }\n}\n`,
+    );
+    const lips = 'local_address_group lips {\n 10.1.0.200 dpdk0\n}\n';
+    const head = readFileSync(path.join(confDir, 'keepalived.conf'), 'utf8');
+    const file = `${head.includes('local_address_group lips') ? '' : lips}${many.join('')}`;
+    writeFileSync(path.join(confDir, 'keepalived.conf'), `${head}\n${file}`);
+    kill(running(node, 'controller'), 'SIGKILL');
+    await until(
+      'what was accepted to be in force',
+      async () => {
+        const s = await node.status();
+        return s?.configuration.source === 'accepted' && s.configuration.refused === null;
+      },
+      patienceMs,
+    );
+    const s = await node.status();
+    t.regex(s?.configuration.error ?? '', /the data plane refuses the files: .*16384 services/);
+    t.is(s?.virtualServers.length, before?.virtualServers.length);
+    await node.stop();
+  });
+});
+
+test('a stop removes the interfaces that a data plane has left, whether a supervisor lives or not', async (t) => {
+  await inPlace(async ({ node, lab }) => {
+    const interfaces = (): readonly string[] =>
+      lab.exec('lb', 'ip', '-o', 'link', 'show').match(/dpdk\d\.kni/g) ?? [];
+    for (const hasSupervisor of [true, false]) {
+      node.start();
+      await comeUp(node, 'the node to come up');
+      await until('it to be kept', () => existsSync(`${node.runDir}/accepted.json`), 30_000);
+      t.true(interfaces().length > 0);
+      const dataplane = running(node, 'dataplane');
+      if (hasSupervisor) {
+        // It does not hear, and is killed in the end.
+        kill(dataplane, 'SIGSTOP');
+        await node.stop();
+      } else {
+        kill(running(node, 'keelson'), 'SIGKILL');
+        await until('the supervisor to end', () => !node.isRunning(), 30_000);
+        kill(dataplane, 'SIGKILL');
+        await until('the data plane to end', () => running(node, 'dataplane') === null, 30_000);
+        t.true(interfaces().length > 0, 'they outlive it');
+        // As an operator would: on the host of the node.
+        lab.exec('lb', process.execPath, program, 'stop', '--run-dir', node.runDir);
+      }
+      t.deepEqual(interfaces(), []);
+      t.deepEqual(lab.processes('lb'), []);
+    }
   });
 });

@@ -9,7 +9,7 @@ import type { Lab } from './lab.js';
 import { wallClock } from './load.js';
 import { crash, type Program, run, until } from './programs.js';
 
-const program = fileURLToPath(new URL('../../../../bin/keelson', import.meta.url));
+export const program = fileURLToPath(new URL('../../../../bin/keelson', import.meta.url));
 
 export interface KeelsonNode {
   readonly host: string;

@@ -49,6 +49,7 @@ const setUp = (o: Partial<ReloaderOptions>) => {
     source: 'files',
     error: null,
     load: async () => next,
+    previous: async () => null,
     changes: {
       configure: async (set) => {
         set();
@@ -130,4 +131,50 @@ test('a reload writes its warnings and its outcome to the log', async (t) => {
     warnings.map((d) => [40, d.code]),
   );
   t.is(lines.at(-1)?.msg, 'reloaded');
+});
+
+test('a first configuration that the data plane refuses falls back to what was accepted before', async (t) => {
+  let loads = 0;
+  const { r, fed, kept } = setUp({
+    previous: async () => {
+      loads += 1;
+      return next;
+    },
+  });
+  await r.rejected('no room');
+  await r.rejected('no room');
+  t.is(loads, 1);
+  t.deepEqual(fed, [configOf(next)]);
+  t.is(r.source(), 'accepted');
+  t.regex(r.configuration().error ?? '', /the data plane refuses the files: no room/);
+  r.acked();
+  t.is(kept.length, 0, 'it is kept already');
+});
+
+test('nothing falls back once a configuration was accepted, or where none was kept', async (t) => {
+  const { config, runtime } = start.facts;
+  const accepted = { ...start, facts: { ...start.facts, accepted: { config, runtime } } };
+  const cases: readonly Partial<ReloaderOptions>[] = [
+    { state: () => accepted, previous: async () => next },
+    { previous: async () => null },
+    { previous: () => Promise.reject(new Error('EIO')) },
+    { source: 'accepted', previous: async () => next },
+  ];
+  for (const c of cases) {
+    const { r, fed } = setUp(c);
+    await r.rejected('no room');
+    t.deepEqual(fed, []);
+    t.is(r.inUse().config, configOf(right));
+  }
+});
+
+test('a reload that is taken while the accepted configuration is read wins', async (t) => {
+  let arrived: (l: LoadedConfig) => void = () => undefined;
+  const { r } = setUp({ previous: () => new Promise((resolve) => (arrived = resolve)) });
+  const done = r.rejected('no room');
+  t.true((await r.reload()).ok);
+  arrived(right);
+  await done;
+  t.is(r.inUse().config, configOf(next));
+  t.is(r.source(), 'files');
 });
