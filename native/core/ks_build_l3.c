@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "ks_lease.h"
 #include "ks_tables.h"
 
 /* ---- addresses ------------------------------------------------------------------------------------------------- */
@@ -173,6 +174,13 @@ static void add_route(const struct ks_desired *d, struct gather *g, uint8_t af,
 		};
 }
 
+bool ks_obj_brings_network(const struct ks_obj *o)
+{
+	bool leased = (o->body.flags & KS_ADDR_LEASED) != 0;
+
+	return o->body.live && o->body.plen < (o->key.af == 4 ? 32 : 128) && (!leased || o->held);
+}
+
 static void add_op_routes(const struct ks_desired *d, struct gather *g)
 {
 	for (const struct ks_obj *o = d->list[KS_OBJ_ROUTE]; o != NULL; o = o->next) {
@@ -190,7 +198,7 @@ static void add_op_routes(const struct ks_desired *d, struct gather *g)
 		bool leased = (o->body.flags & KS_ADDR_LEASED) != 0;
 		struct ks_route r = { .port = o->key.port };
 
-		if (!o->body.live || o->body.plen == (o->key.af == 4 ? 32 : 128))
+		if (!ks_obj_brings_network(o))
 			continue;
 		if (!leased)
 			r.src = o->key.addr;
@@ -260,4 +268,40 @@ bool ks_build_fib(struct ks_desired *d)
 	ks_del(&d->mem, g.in);
 	ks_del(&d->mem, g.in6);
 	return built;
+}
+
+/* ---- leases ---------------------------------------------------------------------------------------------------- */
+
+/* Is the trie the same with and without the network of that leased address? Usually it is, because
+ * the kernel's interface has an address in the same network. */
+static bool is_covered(const struct ks_desired *d, const struct ks_obj *o)
+{
+	union ks_addr net = o->key.addr;
+	const struct ks_route *r;
+
+	if (d->fib_dirty)
+		return false;
+	ks_addr_mask(&net, o->body.plen);
+	r = o->key.af == 4 ? ks_fib_find(d->fib, ntohl(net.v4)) : ks_fib6_find(d->fib6, &net);
+	if (r == NULL || r->plen != o->body.plen)
+		return false;
+	if (!o->held) /* a route that has a source is not of a leased address */
+		return !ks_addr_unset(&r->src);
+	return r->port == o->key.port && r->metric == 0 && d->port[r->port].up;
+}
+
+bool ks_desired_follow_leases(struct ks_desired *d, const struct ks_holding *h)
+{
+	bool changed = false;
+
+	for (struct ks_obj *o = d->list[KS_OBJ_ADDR]; o != NULL; o = o->next) {
+		bool before = ks_obj_brings_network(o);
+
+		o->held = o->slot != KS_SLOT_NONE && ks_lease_until(h->leases, o->slot) > h->now;
+		if (ks_obj_brings_network(o) != before && !is_covered(d, o))
+			changed = true;
+	}
+	if (changed)
+		d->l3_dirty = d->fib_dirty = true;
+	return changed;
 }

@@ -296,6 +296,10 @@ struct ks_mirror_route {
 void ks_desired_new_epoch(struct ks_desired *d);
 void ks_desired_mirror_addrs(struct ks_desired *d, const struct ks_mirror_addr *a, size_t n);
 void ks_desired_mirror_routes(struct ks_desired *d, const struct ks_mirror_route *r, size_t n);
+/* A leased address with a prefix shorter than a host's makes its network on-link only while it is
+ * held. To be called when leases have changed; true = a route comes or goes, so a generation must
+ * be built. Not part of a transaction. */
+bool ks_desired_follow_leases(struct ks_desired *d, const struct ks_holding *h);
 
 /* Build the generation of the present state, not during a transaction; NULL and a reason when
  * memory or slots are short. rs_in_use [max_rs_slots] tells for each real server slot whether any

@@ -82,6 +82,7 @@ struct ks_obj {
 	uint32_t slot; /* service, real server, leased address: KS_SLOT_NONE until built */
 	uint8_t retired; /* builds since it is no more, up to KS_RETIRED */
 	bool doomed;
+	bool held; /* leased address: its lease ran when ks_desired_follow_leases looked */
 	struct ks_obj *chain;
 	struct ks_obj *prev, *next; /* siblings: of the kind, or of the service */
 	struct ks_obj **head;
@@ -167,6 +168,9 @@ uint32_t ks_slots_take(struct ks_slots *s);
 void ks_slots_give(struct ks_slots *s, uint32_t slot);
 bool ks_obj_init(struct ks_desired *d);
 void ks_obj_fini(struct ks_desired *d);
+
+/* ks_build_l3.c: is a network on-link because of that address? */
+bool ks_obj_brings_network(const struct ks_obj *o);
 
 /* ks_ops.c */
 #define KS_NAME_TEXT (KS_FMT_LEN + 16)

@@ -58,6 +58,7 @@ static void put(struct ks_main *m, uint32_t slot, ks_ms until, ks_ms now)
 	if (before == after)
 		return;
 	t->moved = true;
+	t->changes++;
 	look_later(m, &t->row[slot], now);
 }
 
@@ -89,16 +90,20 @@ void ks_main_lease(struct ks_main *m, const struct ks_conf *c, uint8_t port, uin
 		out->renewed_ms_ago = (uint32_t)(now - before);
 }
 
-void ks_main_lease_all(struct ks_main *m, const struct ks_conf *c, ks_ms until, ks_ms now)
+void ks_main_release_all(struct ks_main *m, const struct ks_conf *c, ks_ms now)
 {
 	ks_resolve_conf(m, c, now);
-	m->lease.all_until = until;
 	for (uint32_t i = 0; i < m->lease.high; i++) {
 		if (!m->lease.row[i].used)
 			continue;
-		put(m, i, until, now);
-		m->lease.row[i].renewed_at = until > now ? now : 0;
+		put(m, i, 0, now);
+		m->lease.row[i].renewed_at = 0;
 	}
+}
+
+uint32_t ks_main_lease_changes(const struct ks_main *m)
+{
+	return m->lease.changes;
 }
 
 uint64_t ks_main_lease_left(struct ks_main *m, ks_ms now)
@@ -130,7 +135,7 @@ static void see(struct ks_main *m, const struct ks_local *l, ks_ms now)
 		*r = (struct ks_lease_row){
 			.addr = l->addr, .af = l->af, .port = l->port, .used = true
 		};
-		put(m, l->lease, m->lease.all_until > now ? m->lease.all_until : 0, now);
+		put(m, l->lease, 0, now);
 		if (l->lease >= m->lease.high)
 			m->lease.high = l->lease + 1;
 	}
@@ -204,6 +209,7 @@ static void expire(struct ks_main *m, const struct ks_conf *c, ks_ms now)
 			first = i;
 		put(m, i, 0, now);
 		t->moved = true;
+		t->changes++;
 		look_later(m, &t->row[i], now);
 	}
 	if (n > 0)

@@ -144,7 +144,7 @@ static void op_routes(const struct ks_desired *d, struct page *p)
 						   .gw = &o->key.gw,
 						   .src = &o->body.src });
 	for (const struct ks_obj *o = d->list[KS_OBJ_ADDR]; o != NULL; o = o->next)
-		if (o->body.live && is_network(o->key.af, o->body.plen))
+		if (ks_obj_brings_network(o) && o->body.plen > 0)
 			put_route(d, p,
 				  &(struct route){ .af = o->key.af,
 						   .plen = o->body.plen,

@@ -50,8 +50,10 @@ int ks_main_garp(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8
  * long from now. Fills the state afterwards. Leases survive generations that keep the address. */
 void ks_main_lease(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
 		   const union ks_addr *addr, uint32_t ms, ks_ms now, struct ks_lease_state *out);
-/* All leased addresses until then, those of later generations as well; 0 = none. */
-void ks_main_lease_all(struct ks_main *m, const struct ks_conf *c, ks_ms until, ks_ms now);
+/* End the leases of all addresses. */
+void ks_main_release_all(struct ks_main *m, const struct ks_conf *c, ks_ms now);
+/* Another number whenever an address has become held, or is held no longer. */
+uint32_t ks_main_lease_changes(const struct ks_main *m);
 /* Until the first lease of those held ends, 0 = none is held. */
 uint64_t ks_main_lease_left(struct ks_main *m, ks_ms now);
 

@@ -79,8 +79,8 @@ struct ks_lease_table {
 	uint32_t high; /* rows from here were never used */
 	ks_ms next_due; /* not later than the first end */
 	ks_ms look_at; /* when an address put on by hand is due to be told; UINT64_MAX = never */
-	ks_ms all_until; /* of a lease of all addresses: those of later generations have it too */
 	bool moved; /* one is held or not as it was not before: see ks_resolve_conf */
+	uint32_t changes; /* how often an address became held, or ceased to be */
 	bool unsettled; /* `left` is not known */
 	ks_ms soonest; /* the first end of those held, 0 = none is held */
 };

@@ -47,6 +47,8 @@ struct ks_control *ks_control_new(const struct ks_control_opts *o, char err[KS_E
 	c->listen_fd = ks_sock_listen(o->path, err);
 	if (c->listen_fd >= 0)
 		c->path = strdup(o->path);
+	if (c->path != NULL && c->listen_fd >= 0)
+		(void)ks_sock_identify(c->path, &c->socket);
 	if (c->listen_fd < 0 || c->path == NULL || !watch(c, c->listen_fd, NULL)) {
 		if (c->listen_fd >= 0)
 			snprintf(err, KS_ERR_LEN, "no memory for the control server");
@@ -59,6 +61,18 @@ struct ks_control *ks_control_new(const struct ks_control_opts *o, char err[KS_E
 int ks_control_fd(const struct ks_control *c)
 {
 	return c->epoll_fd;
+}
+bool ks_control_reachable(const struct ks_control *c)
+{
+	struct ks_sock_id now;
+	int failed;
+
+	if (c->path == NULL)
+		return true;
+	failed = ks_sock_identify(c->path, &now);
+	if (failed != 0)
+		return failed != -ENOENT && failed != -ENOTDIR;
+	return now.dev == c->socket.dev && now.ino == c->socket.ino;
 }
 bool ks_control_waiting(const struct ks_control *c)
 {
@@ -220,16 +234,19 @@ static void reap(struct ks_control *c)
 
 void ks_control_free(struct ks_control *c)
 {
+	bool ours;
+
 	if (c == NULL)
 		return;
 	for (struct ks_control_client *cl = c->clients; cl != NULL; cl = cl->next)
 		cl->closing = true;
 	reap(c);
+	ours = ks_control_reachable(c);
 	if (c->listen_fd >= 0)
 		close(c->listen_fd);
 	if (c->epoll_fd >= 0)
 		close(c->epoll_fd);
-	if (c->path != NULL)
+	if (c->path != NULL && ours)
 		unlink(c->path);
 	free(c->path);
 	free(c);

@@ -37,7 +37,7 @@ struct ks_control_cb {
 	void (*publish)(void *ctx, struct ks_conf *conf);
 	/* Has every worker left the generation before the one published last? */
 	bool (*quiesced)(void *ctx);
-	/* KS_MSG_LEASE: fills the state of each of the n addresses; n = 0 means all. */
+	/* KS_MSG_LEASE: fills the state of each of the n addresses; n = 0 with ms = 0: all end. */
 	void (*lease)(void *ctx, uint32_t ms, const struct ks_lease_addr *a, uint32_t n,
 		      struct ks_lease_state *out);
 	/* A client has said who it is: once a connection. NULL = nobody wants to know. */
@@ -69,11 +69,13 @@ struct ks_control_opts {
 
 /* NULL = err tells why in one line ("another data plane is running ..."). */
 struct ks_control *ks_control_new(const struct ks_control_opts *o, char err[KS_ERR_LEN]);
-void ks_control_free(struct ks_control *c); /* closes clients, removes the socket file */
+void ks_control_free(struct ks_control *c); /* closes clients, removes its socket file */
 
 int ks_control_fd(const struct ks_control *c); /* readable = call ks_control_poll */
 void ks_control_poll(struct ks_control *c, ks_ms now);
 ks_ms ks_control_deadline(const struct ks_control *c); /* UINT64_MAX = none */
+/* Looks whether clients can still find the socket; false = its path is gone, or another's. */
+bool ks_control_reachable(const struct ks_control *c);
 bool ks_control_waiting(const struct ks_control *c); /* a commit waits for quiesced() */
 
 /* Tell every client that has said HELLO. */

@@ -57,6 +57,7 @@ struct ks_control_client {
 struct ks_control {
 	struct ks_control_opts o;
 	char *path;
+	struct ks_sock_id socket; /* what is at that path while it is ours */
 	int listen_fd, epoll_fd;
 	ks_ms listen_at; /* when the listening socket is watched again; 0 = it is */
 	bool told_full; /* that no more clients are taken */

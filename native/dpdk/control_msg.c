@@ -286,7 +286,7 @@ static void lease(struct ks_control_client *cl, uint32_t seq, const uint8_t *bod
 	const struct ks_lease_addr *a = (const void *)(body + sizeof(*l));
 	struct ks_lease_ack ack = { .status = KS_E_MALFORMED };
 
-	if (len >= sizeof(*l) && l->count <= KS_LEASE_ADDRS_MAX &&
+	if (len >= sizeof(*l) && l->count <= KS_LEASE_ADDRS_MAX && (l->count > 0 || l->ms == 0) &&
 	    len == sizeof(*l) + l->count * sizeof(*a)) {
 		ack = (struct ks_lease_ack){ .count = l->count, .status = KS_OK };
 		c->o.cb.lease(c->o.cb.ctx, l->ms, a, l->count, c->leases);

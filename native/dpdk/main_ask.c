@@ -29,8 +29,8 @@ void on_lease(void *ctx, uint32_t ms, const struct ks_lease_addr *a, uint32_t n,
 		ks_main_lease(m->core, current(m), port < 0 ? KS_ANY_PORT : (uint8_t)port, a[i].af,
 			      &addr, ms, now, &out[i]);
 	}
-	if (n == 0 && ms != KS_LEASE_QUERY)
-		ks_main_lease_all(m->core, current(m), ms > 0 ? now + ms : 0, now);
+	if (n == 0 && ms == 0)
+		ks_main_release_all(m->core, current(m), now);
 }
 
 void on_greeted(void *ctx, const char *name, uint32_t pid)

@@ -4,6 +4,8 @@
 #include "log.h"
 #include "main_int.h"
 
+#define REBUILD_AGAIN_MS 1000u
+
 static bool shell_quiesced(const struct shell *s)
 {
 	uint64_t published = atomic_load_explicit(&s->published, memory_order_seq_cst);
@@ -64,18 +66,37 @@ void note_outdated(struct mainloop *m)
 	m->rebuild = true;
 }
 
-void rebuild(struct mainloop *m)
+/* All leases that changed in a turn are one generation. */
+void note_leases(struct mainloop *m, ks_ms now)
+{
+	const struct ks_holding held = { .leases = &m->s->shared.leases, .now = now };
+	uint32_t changes = ks_main_lease_changes(m->core);
+
+	if (changes == m->lease_changes)
+		return;
+	m->lease_changes = changes;
+	if (ks_desired_follow_leases(m->desired, &held))
+		m->rebuild = true;
+}
+
+void rebuild(struct mainloop *m, ks_ms now)
 {
 	char reason[KS_REASON_LEN];
 	struct ks_conf *conf;
 
-	if (!m->rebuild || ks_control_waiting(m->control) || ks_desired_in_transaction(m->desired))
+	if (!m->rebuild || now < m->rebuild_at || ks_control_waiting(m->control) ||
+	    ks_desired_in_transaction(m->desired))
 		return;
-	m->rebuild = false;
 	conf = ks_conf_build(m->desired, rs_in_use(m), reason);
-	if (conf == NULL)
-		ks_log(KS_LOG_WARN, "the kernel's addresses and routes are not taken over: %s",
-		       reason);
-	else
-		publish(m, conf);
+	if (conf == NULL) {
+		if (m->rebuild_at == 0)
+			ks_log(KS_LOG_WARN,
+			       "changed addresses and routes are not in force, trying again: %s",
+			       reason);
+		m->rebuild_at = now + REBUILD_AGAIN_MS;
+		return;
+	}
+	m->rebuild = false;
+	m->rebuild_at = 0;
+	publish(m, conf);
 }

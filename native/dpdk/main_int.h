@@ -5,6 +5,7 @@
 
 #include "control.h"
 #include "mirror.h"
+#include "pause.h"
 #include "pressure.h"
 #include "shell.h"
 
@@ -24,13 +25,17 @@ struct mainloop {
 	int epoll_fd, signal_fd;
 	bool fresh; /* a generation whose neighbours are to be known before the first packet for
 		       them */
-	bool rebuild; /* mirror or link has changed: a generation of our own is due */
+	bool rebuild; /* mirror, links or leases have changed: a generation of our own is due */
+	ks_ms rebuild_at; /* not before then, because the last attempt failed; 0 = at once */
+	uint32_t lease_changes; /* of ks_main_lease_changes, those the routes follow */
 	bool stopping;
 	ks_ms stop_at;
 	ks_ms slow_at;
-	ks_ms ran_at; /* when the last wait was over; 0 = not yet */
-	uint64_t ran_cpu; /* ms of processor time until then */
-	uint32_t planned_ms; /* of waiting since */
+	ks_ms reach_at; /* when the socket's path is looked at next */
+	unsigned unreachable; /* looks in a row that did not find it */
+	struct pause_watch ran;
+	int run_delay_fd; /* how long the thread has waited for a processor; -1 = not known */
+	uint64_t run_delay_ms; /* a moment ago */
 };
 
 static inline const struct ks_conf *current(const struct mainloop *m)
@@ -44,7 +49,14 @@ bool quiesced(void *ctx);
 const uint8_t *rs_in_use(void *ctx);
 void free_retired(struct mainloop *m);
 void note_outdated(struct mainloop *m);
-void rebuild(struct mainloop *m);
+void note_leases(struct mainloop *m, ks_ms now);
+void rebuild(struct mainloop *m, ks_ms now);
+
+/* main_pause.c */
+void pause_open(struct mainloop *m);
+void pause_close(struct mainloop *m);
+void pause_refresh(struct mainloop *m); /* now and then */
+void note_pause(struct mainloop *m, ks_ms now); /* after each wait */
 
 /* main_packets.c */
 extern const struct ks_main_io main_io; /* without its ctx */

@@ -10,13 +10,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "main_int.h"
 
-#define SLOW_MS 200u /* link state, port counters */
+#define SLOW_MS     200u /* link state, port counters */
+#define REACH_MS    1000u
+#define REACH_LOOKS 2u
 
 enum source { SRC_WAKE, SRC_SIGNAL, SRC_CONTROL, SRC_MIRROR, SRC_KNI };
 
@@ -53,6 +54,7 @@ static void slow_work(struct mainloop *m, ks_ms now)
 	if (now < m->slow_at)
 		return;
 	m->slow_at = now + SLOW_MS;
+	pause_refresh(m);
 	while (pressure_next(&m->pressure, m->s, &e, now))
 		ks_control_event(m->control, &e);
 	for (unsigned i = 0; i < m->s->n_ports; i++) {
@@ -75,6 +77,20 @@ static void slow_work(struct mainloop *m, ks_ms now)
 	}
 }
 
+/* Without its socket a data plane can be neither renewed nor stopped by anybody: it ends, and with
+ * it the addresses that another one may serve by now. */
+static void check_reachable(struct mainloop *m, ks_ms now)
+{
+	if (m->stopping || now < m->reach_at)
+		return;
+	m->reach_at = now + REACH_MS;
+	m->unreachable = ks_control_reachable(m->control) ? 0 : m->unreachable + 1;
+	if (m->unreachable < REACH_LOOKS)
+		return;
+	ks_log(KS_LOG_ERROR, "the control socket %s is gone or another's: ending", m->s->o.socket);
+	on_shutdown(m, 0);
+}
+
 /* ---- the loop ------------------------------------------------------------------------------------------------------ */
 
 static bool watch(struct mainloop *m, int fd, enum source source, unsigned index)
@@ -92,38 +108,13 @@ static int wait_ms(struct mainloop *m, bool busy, ks_ms now)
 
 	if (busy)
 		return 0;
-	if (m->retired != NULL || ks_control_waiting(m->control) || m->rebuild)
+	if (m->retired != NULL || ks_control_waiting(m->control) ||
+	    (m->rebuild && now >= m->rebuild_at))
 		return 1;
 	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
 		if (other[i] < at)
 			at = other[i];
 	return at <= now ? 0 : (int)(at - now);
-}
-
-static uint64_t processor_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* Time that passed though it was neither waited nor worked for was a pause. */
-static void note_pause(struct mainloop *m, ks_ms now)
-{
-	uint64_t cpu = processor_ms();
-	uint64_t used = cpu - m->ran_cpu + m->planned_ms;
-
-	if (m->ran_at != 0 && now - m->ran_at > used + PAUSE_MS) {
-		atomic_fetch_add_explicit(&m->s->pauses, 1, memory_order_release);
-		drop_stale_frames(m);
-		ks_log(KS_LOG_WARN,
-		       "did not run for %llu ms: what was queued before is thrown away",
-		       (unsigned long long)(now - m->ran_at - used));
-	}
-	m->ran_at = now;
-	m->ran_cpu = cpu;
-	atomic_store_explicit(&m->s->main_at, now, memory_order_release);
 }
 
 /* A descriptor that reports an error for ever would keep the main lcore awake. */
@@ -179,13 +170,15 @@ static void turn(struct mainloop *m)
 		ks_main_tick(m->core, current(m), now);
 	}
 	note_outdated(m);
+	note_leases(m, now);
 	if (ks_control_waiting(m->control) || now >= ks_control_deadline(m->control))
 		ks_control_poll(m->control, now);
 	if (now >= ks_mirror_deadline(m->mirror))
 		ks_mirror_poll(m->mirror, now);
 	free_retired(m);
 	slow_work(m, now);
-	rebuild(m);
+	check_reachable(m, now);
+	rebuild(m, now);
 	transfer_flush(m->self);
 	s->shm->heartbeat++;
 	s->shm->lease_left_ms = ks_main_lease_left(m->core, now);
@@ -194,8 +187,8 @@ static void turn(struct mainloop *m)
 	wake_announce(&m->self->wake);
 	for (unsigned from = 0; from < s->n_workers; from++)
 		busy = busy || rte_ring_count(s->ring[from][s->n_workers]) > 0;
-	m->planned_ms = (uint32_t)wait_ms(m, busy, now);
-	n = epoll_wait(m->epoll_fd, e, 16, (int)m->planned_ms);
+	m->ran.planned_ms = (uint32_t)wait_ms(m, busy, now);
+	n = epoll_wait(m->epoll_fd, e, 16, (int)m->ran.planned_ms);
 	wake_done(&m->self->wake);
 	now = shell_now(s);
 	note_pause(m, now);
@@ -304,6 +297,7 @@ static void finish(struct mainloop *m)
 		m->s->mem.free(m->s->mem.ctx, m->rs_in_use);
 	if (m->signal_fd >= 0)
 		close(m->signal_fd);
+	pause_close(m);
 	if (m->epoll_fd >= 0)
 		close(m->epoll_fd);
 }
@@ -321,6 +315,7 @@ int main_loop(struct shell *s, char err[KS_ERR_LEN])
 	m->s = s;
 	m->self = &s->lcore[s->n_workers];
 	m->epoll_fd = m->signal_fd = -1;
+	pause_open(m);
 	if (start(m, err)) {
 		for (; launched < s->n_workers; launched++) {
 			if (rte_eal_remote_launch(worker_loop, &s->lcore[launched],
@@ -336,7 +331,7 @@ int main_loop(struct shell *s, char err[KS_ERR_LEN])
 			rc = 0;
 			while (!m->stopping || shell_now(s) < m->stop_at)
 				turn(m);
-			ks_main_lease_all(m->core, current(m), 0, shell_now(s));
+			ks_main_release_all(m->core, current(m), shell_now(s));
 		}
 	}
 	atomic_store(&s->stop, 1);

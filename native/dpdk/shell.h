@@ -101,6 +101,7 @@ struct lcore {
 	ks_ms now; /* of this turn */
 	ks_ms timers_at;
 	ks_ms polled_at; /* 0 = not yet */
+	ks_ms doubt_at; /* since when its queues may hold stale frames; 0 = they do not */
 	uint32_t pauses; /* of shell.pauses, those seen */
 	struct ks_policer policer[KS_MAX_PORTS]; /* of what leaves for the main lcore */
 	uint64_t kni_policed[KS_MAX_PORTS];
@@ -139,10 +140,6 @@ struct shell {
 	_Atomic uint32_t pauses; /* how often it found that nobody ran for a while */
 	_Atomic uint32_t stop;
 };
-
-/* Longer than any turn takes: whoever comes that late was stopped (SIGSTOP, a virtual machine that
- * is paused), and what waits in queues is of before. */
-#define PAUSE_MS 500u
 
 /* Which data plane on this machine: what tells its kernel interfaces from those of another. */
 static inline const char *shell_owner(const struct shell *s)

@@ -94,6 +94,16 @@ int ks_sock_listen(const char *path, char err[KS_ERR_LEN])
 	return fd;
 }
 
+int ks_sock_identify(const char *path, struct ks_sock_id *id)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	*id = (struct ks_sock_id){ .dev = st.st_dev, .ino = st.st_ino };
+	return 0;
+}
+
 int ks_sock_accept(int listen_fd)
 {
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

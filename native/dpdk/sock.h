@@ -15,6 +15,14 @@
  * with err filled. */
 int ks_sock_listen(const char *path, char err[KS_ERR_LEN]);
 
+/* Which file is at that path: another one has another identity, for as long as a socket bound to
+ * the first is open. Returns 0 or -errno. */
+struct ks_sock_id {
+	dev_t dev;
+	ino_t ino;
+};
+int ks_sock_identify(const char *path, struct ks_sock_id *id);
+
 /* Accept one client; -1 = none waiting, or one that is not allowed (uid neither root nor our own):
  * it is closed. */
 int ks_sock_accept(int listen_fd);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "pause.h"
 #include "shell.h"
 
 /* Bursts taken from a ring in a turn: rings go before ports, as what lies there has had work done
@@ -160,19 +161,6 @@ static void answer_sessions(struct lcore *l, const struct ks_conf *conf, ks_ms n
 	wake_up(&l->shell->lcore[l->shell->n_workers].wake);
 }
 
-/* Nobody ran for a while, rather than this worker alone being asleep: the main lcore, which never
- * sleeps that long, has just found it out or has not had its turn yet. */
-static bool was_paused(struct lcore *l, ks_ms now)
-{
-	struct shell *s = l->shell;
-	uint64_t main_at = atomic_load_explicit(&s->main_at, memory_order_acquire);
-	uint32_t pauses = atomic_load_explicit(&s->pauses, memory_order_relaxed);
-	bool found = pauses != l->pauses;
-
-	l->pauses = pauses;
-	return main_at != 0 && (found || now > main_at + PAUSE_MS);
-}
-
 /* What a queue holds may be seconds old: to send it on now would be to speak for a past that others
  * have answered meanwhile. */
 static void drop_stale(struct lcore *l)
@@ -192,6 +180,26 @@ static void drop_stale(struct lcore *l)
 	}
 }
 
+/* After a long gap between two turns it is the main lcore, which never sleeps that long, that knows
+ * whether nobody ran or only this worker slept. Until it has had its turn the queues are left
+ * alone, though not for ever. */
+static bool may_receive(struct lcore *l, ks_ms now)
+{
+	struct shell *s = l->shell;
+	uint64_t main_at = atomic_load_explicit(&s->main_at, memory_order_acquire);
+	uint32_t pauses = atomic_load_explicit(&s->pauses, memory_order_relaxed);
+	bool found = pauses != l->pauses;
+	bool undecided = !found && now > main_at + PAUSE_MS;
+
+	l->pauses = pauses;
+	if (main_at != 0 && undecided && now <= l->doubt_at + PAUSE_MS)
+		return false;
+	l->doubt_at = 0;
+	if (main_at != 0 && (found || undecided))
+		drop_stale(l);
+	return true;
+}
+
 unsigned worker_turn(struct lcore *l, ks_ms now)
 {
 	struct shell *s = l->shell;
@@ -200,9 +208,8 @@ unsigned worker_turn(struct lcore *l, ks_ms now)
 	unsigned work = 0;
 
 	l->now = now;
-	if (__builtin_expect(now > l->polled_at + PAUSE_MS, 0) && l->polled_at != 0 &&
-	    was_paused(l, now))
-		drop_stale(l);
+	if (__builtin_expect(now > l->polled_at + PAUSE_MS, 0) && l->polled_at != 0)
+		l->doubt_at = now;
 	l->polled_at = now;
 	/* Read before the pointer: what was published up to here is what this turn sees at least;
 	 * the earlier generation is left. */
@@ -218,8 +225,9 @@ unsigned worker_turn(struct lcore *l, ks_ms now)
 			if (n < BURST)
 				break;
 		}
-	for (unsigned k = 0; k < l->o->n_polls; k++)
-		work += from_queue(l, &l->o->poll[k], conf, now);
+	if (__builtin_expect(l->doubt_at == 0, 1) || may_receive(l, now))
+		for (unsigned k = 0; k < l->o->n_polls; k++)
+			work += from_queue(l, &l->o->poll[k], conf, now);
 	answer_sessions(l, conf, now);
 	transfer_flush(l);
 	l->c[KS_C_POLLS]++;

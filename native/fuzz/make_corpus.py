@@ -167,8 +167,12 @@ for proto in range(5):
     put("history", f"snat-{proto}", b"".join(steps))
 
 
+# As in ../ipc/ks_ipc.h; with another version the fuzzer gets no further than the check of it.
+IPC_VERSION = 2
+
+
 def message(kind, body, seq=2):
-    data = struct.pack("<HBBIII", 0x534B, 1, kind, seq, len(body), 0) + body
+    data = struct.pack("<HBBIII", 0x534B, IPC_VERSION, kind, seq, len(body), 0) + body
     return struct.pack("!H", len(data)) + data
 
 
@@ -200,7 +204,17 @@ matched = [
 put("control", "match", message(3, struct.pack("<Q", 0)) + message(4, b"".join(matched)) + message(5, struct.pack("<QQII", 1, 5, len(matched), 0)))
 whole = message(3, struct.pack("<Q", 0)) + message(4, b"".join(ops)) + message(5, struct.pack("<QQII", 1, 5, len(ops), 0))
 put("control", "generation", whole)
-put("control", "requests", message(8, struct.pack("<II", 2000, 0)) + message(14, b"") + message(10, struct.pack("<IIII", 0, 0, 64, 0))
+
+
+def lease(ms, addresses, count=None):
+    named = b"".join(dev.ljust(16, b"\0") + bytes([af, 0, 0, 0]) + a for dev, af, a in addresses)
+    return message(8, struct.pack("<II", ms, len(addresses) if count is None else count) + named)
+
+
+leased = [(b"dpdk1", 4, addr(vip)), (b"dpdk0", 6, socket.inet_pton(socket.AF_INET6, "2001:db8::1"))]
+put("control", "leases", whole + lease(2000, leased) + lease(0xffffffff, leased) + lease(0, leased[:1]) + lease(0, []))
+put("control", "leases-malformed", lease(2000, []) + lease(2000, leased, 3) + lease(2000, leased, 0xffffffff) + message(8, b"") + lease(1, [(b"dpdk1", 9, addr(vip))]))
+put("control", "requests", lease(2000, leased) + message(13, struct.pack("<II", 0, 0)) + message(14, b"") + message(10, struct.pack("<IIII", 0, 0, 64, 0))
     + message(9, b"dpdk1".ljust(16, b"\0") + bytes([4, 5, 0, 0]) + addr(vip)) + message(6, b""))
 put("control", "lists", whole + b"".join(message(15, struct.pack("<IIII", kind, at, most, 0)) for kind, at, most in ((1, 0, 1), (2, 0, 0), (2, 1, 9), (3, 0, 600), (9, 0, 0))))
 

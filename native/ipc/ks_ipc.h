@@ -127,8 +127,7 @@ static_assert(sizeof(struct ks_ack) == 176, "wire size");
  */
 struct ks_lease {
 	uint32_t ms; /* 0 = stop at once, KS_LEASE_QUERY = change nothing */
-	uint32_t count; /* addresses that follow; 0 = all leased ones, with ms > 0 those of later
-			   generations as well */
+	uint32_t count; /* addresses that follow; 0 only with ms = 0: all leased ones */
 };
 static_assert(sizeof(struct ks_lease) == 8, "wire size");
 

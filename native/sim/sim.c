@@ -8,6 +8,7 @@
 #include "ks_hdr.h"
 #include "ks_main.h"
 #include "ks_neigh.h"
+#include "ks_tables.h"
 
 /* Before and behind the frame there is what the core may grow into and nothing more: a sanitizer
  * sees the rest. */
@@ -272,7 +273,7 @@ void sim_advance(struct sim *s, ks_ms to)
 
 /* ---- generations -------------------------------------------------------------------------------------------------- */
 
-static bool build(struct sim *s, char reason[KS_REASON_LEN])
+static bool build_once(struct sim *s, char reason[KS_REASON_LEN])
 {
 	struct ks_conf *conf;
 
@@ -288,6 +289,25 @@ static bool build(struct sim *s, char reason[KS_REASON_LEN])
 	s->conf = conf;
 	ks_main_tick(s->main, conf, s->now); /* as the shell does with a new generation */
 	return true;
+}
+
+/* The simulated node holds every leased address. */
+static bool build(struct sim *s, char reason[KS_REASON_LEN])
+{
+	const struct ks_holding held = { .leases = &s->shared.leases, .now = s->now };
+	const struct ks_tables *t;
+
+	if (!build_once(s, reason))
+		return false;
+	t = s->conf->impl;
+	for (uint32_t i = 0; i < t->n_local; i++) {
+		const struct ks_local *l = &t->local[i];
+		struct ks_lease_state state;
+
+		ks_main_lease(s->main, s->conf, l->port, l->af, &l->addr, KS_LEASE_QUERY - 1,
+			      s->now, &state);
+	}
+	return !ks_desired_follow_leases(s->desired, &held) || build_once(s, reason);
 }
 
 static int apply_all(struct sim *s, const uint8_t *ops, size_t len, char reason[KS_REASON_LEN])
@@ -400,7 +420,6 @@ static bool make(struct sim *s)
 	s->main = ks_main_new(&s->mem, &s->shared, &io, s->c[s->o.n_workers]);
 	if (s->main == NULL || !make_workers(s) || !build(s, reason))
 		return false;
-	ks_main_lease_all(s->main, s->conf, KS_LEASE_FOREVER, s->now);
 	return true;
 }
 

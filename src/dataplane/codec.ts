@@ -339,11 +339,11 @@ export interface LeaseAddress {
   readonly address: string;
 }
 
-/** `ms` 0 ends the leases (of all addresses when none is named), `leaseQuery` only asks. */
+/** `ms` 0 ends the leases (of all addresses when none is named), `leaseQuery` changes none. */
 export const encodeLease = (
   seq: number,
   ms: number,
-  addresses: readonly LeaseAddress[] = [],
+  addresses: readonly LeaseAddress[],
 ): Uint8Array =>
   message(messageType.lease, seq, [
     encode(lease, { ms, count: addresses.length }),

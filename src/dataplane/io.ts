@@ -64,9 +64,7 @@ export interface SessionPagesQuery {
 
 export interface Dataplane {
   readonly setDesired: (s: Snapshot) => void;
-  /** Leased VIPs are answered for so many milliseconds from now. */
-  readonly renewLease: (ms: number) => void;
-  /** Leases of single addresses, in their order; rejects as `list` does. `ms` as in `encodeLease`. */
+  /** Leases of leased addresses (VIPs), in their order; rejects as `list` does. `ms` as in `encodeLease`. */
   readonly lease: (
     ms: number,
     addresses: readonly LeaseAddress[],
@@ -360,7 +358,6 @@ export const connectDataplane = (o: DataplaneOptions): Dataplane => {
 
   return {
     setDesired: (snapshot) => driver.feed({ type: 'desired', snapshot }),
-    renewLease: (ms) => void send(encodeLease(nextSeq(), ms)),
     lease: leaseOf,
     garp: (device, address, repeat) => void send(encodeGarp(nextSeq(), device, address, repeat)),
     sessionPages: (query) => limited(allPages(), query),

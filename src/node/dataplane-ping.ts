@@ -9,14 +9,15 @@ const retryMs = 200;
 export interface PingOptions {
   readonly addon: Addon;
   readonly socketPath: string;
-  /** Each answer; `pid` is the data plane's. */
-  readonly onWord: (pid: number) => void;
+  /** Each answer; `pid` and `version` are the data plane's. */
+  readonly onWord: (pid: number, version: string) => void;
 }
 
 /** Connects again until the answer is called. */
 export const pingDataplane = (o: PingOptions): (() => void) => {
   let handle: SeqpacketHandle | null = null;
   let pid: number | null = null;
+  let version = '';
   let seq = 0;
   let closed = false;
   let timer: NodeJS.Timeout | null = null;
@@ -52,9 +53,10 @@ export const pingDataplane = (o: PingOptions): (() => void) => {
     if (!m.ok) lose();
     else if (m.value.type === 'helloAck') {
       pid = m.value.body.pid;
-      o.onWord(pid);
+      version = m.value.body.version;
+      o.onWord(pid, version);
       later(pingMs, ping);
-    } else if (pid !== null && m.value.type === 'ack') o.onWord(pid);
+    } else if (pid !== null && m.value.type === 'ack') o.onWord(pid, version);
   };
   const connect = (): void => {
     try {

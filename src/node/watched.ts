@@ -182,6 +182,11 @@ export const watch = (o: WatchedOptions): Watched => {
     perform,
   });
 
+  const noteVersion = (pid: number, of: string): void => {
+    if (current?.pid !== pid || version === of) return;
+    version = of;
+    setImmediate(o.onChange);
+  };
   const word = (pid: number): void => {
     if (left || current?.pid !== pid) return;
     if (!everSpoke || tag === 'starting') log.info({ pid, version }, `${role.name} is up`);
@@ -194,7 +199,14 @@ export const watch = (o: WatchedOptions): Watched => {
       const close =
         o.addon === null
           ? () => undefined
-          : pingDataplane({ addon: o.addon, socketPath: role.socket, onWord: word });
+          : pingDataplane({
+              addon: o.addon,
+              socketPath: role.socket,
+              onWord: (pid, of) => {
+                noteVersion(pid, of);
+                word(pid);
+              },
+            });
       return { send: () => false, close };
     }
     let speaker: number | null = null;
@@ -207,10 +219,7 @@ export const watch = (o: WatchedOptions): Watched => {
       onMessage: (m) => {
         if (m.type === 'ready') {
           speaker = m.pid;
-          if (current?.pid === m.pid && version !== m.version) {
-            version = m.version;
-            setImmediate(o.onChange);
-          }
+          noteVersion(m.pid, m.version);
         }
         // Asked before it listened.
         if (m.type === 'ready' && isStopping) link.send({ type: 'stop' } satisfies ToProcess);

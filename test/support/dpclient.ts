@@ -12,6 +12,7 @@ import { connectDataplane } from '../../src/dataplane/io.js';
 import { emptySnapshot, type Snapshot } from '../../src/dataplane/snapshot.js';
 import { loadAddon } from '../../src/kernel/io/addon.js';
 import { monotonicClock } from '../../src/kernel/io/clock.js';
+import { holdAll } from './dataplane/leases.js';
 
 const [socketPath, file, lease] = process.argv.slice(2);
 const addon = loadAddon();
@@ -41,7 +42,9 @@ const dataplane = connectDataplane({
   onEvent: (e) => say(`event ${e.type} ${e.dev} ${e.af === 4 ? e.addr : ''} ${e.text}`),
 });
 dataplane.setDesired(snapshot);
-if (leaseMs > 0) setInterval(() => dataplane.renewLease(leaseMs), leaseMs / 3);
+const renew = (): void =>
+  void holdAll(dataplane, snapshot, leaseMs).catch((e: unknown) => say(`lease: ${String(e)}`));
+if (leaseMs > 0) setInterval(renew, leaseMs / 3);
 
 const notZero = (row: Readonly<Record<string, number>>): string =>
   Object.entries(row)

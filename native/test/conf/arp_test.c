@@ -645,6 +645,121 @@ static void leases_follow_their_addresses(void)
 	tear_down();
 }
 
+/* The shell's part: the generations made because leases have changed. */
+static unsigned follow_leases(void)
+{
+	const struct ks_holding held = { .leases = &lab.shared.leases, .now = lab.now };
+	char reason[KS_REASON_LEN];
+
+	ks_main_tick(lab.m, lab.c, lab.now);
+	if (!ks_desired_follow_leases(lab.d, &held))
+		return 0;
+	ks_conf_free(lab.c);
+	lab.c = ks_conf_build(lab.d, NULL, reason);
+	CHECK(lab.c != NULL);
+	return 1;
+}
+
+static bool on_link(const char *addr)
+{
+	union ks_addr a = { 0 };
+	uint8_t af = put_addr(a.b, addr);
+	const struct ks_route *r = ks_conf_route(lab.c, af, &a);
+
+	return r != NULL && ks_addr_unset(&r->gw);
+}
+
+static void the_network_of_a_vip_is_on_link_while_it_is_held(void)
+{
+	struct ks_op_addr vip = op_addr("dpdk0", "192.0.2.10", 24, KS_ADDR_LEASED);
+	struct ks_op_addr six = op_addr("dpdk0", "2001:db8::10", 64, KS_ADDR_LEASED);
+	struct ks_op_addr second = op_addr("dpdk0", "192.0.2.11", 24, KS_ADDR_LEASED);
+	struct ks_op_addr near = op_addr("dpdk0", "10.0.0.200", 24, KS_ADDR_LEASED);
+	struct ks_lease_state state;
+	uint32_t changes;
+
+	set_up();
+	commit(&vip);
+	commit(&six);
+	commit(&second);
+	commit(&near);
+	CHECK_EQ(follow_leases(), 0);
+	CHECK(!on_link("192.0.2.77"));
+	CHECK(!on_link("2001:db8::77"));
+
+	changes = ks_main_lease_changes(lab.m);
+	lease("192.0.2.10", 3000);
+	ks_main_lease(lab.m, lab.c, 0, 6, (const void *)six.addr, 3000, lab.now, &state);
+	CHECK_EQ(state.status, KS_OK);
+	CHECK_EQ(ks_main_lease_changes(lab.m), changes + 2);
+	CHECK_EQ(follow_leases(), 1); /* one for both */
+	CHECK(on_link("192.0.2.77"));
+	CHECK(on_link("2001:db8::77"));
+	lease("192.0.2.10", 3000);
+	CHECK_EQ(ks_main_lease_changes(lab.m), changes + 2); /* a renewal changes nothing */
+
+	lease("192.0.2.11", 60000); /* the network is there already */
+	CHECK_EQ(follow_leases(), 0);
+	lease("10.0.0.200", 3000); /* so is that of the port's own address */
+	CHECK_EQ(follow_leases(), 0);
+	lease("10.0.0.200", 0);
+	CHECK_EQ(follow_leases(), 0);
+	CHECK(on_link("10.0.0.77"));
+
+	pass(3001); /* the first two run out */
+	CHECK_EQ(follow_leases(), 1);
+	CHECK(on_link("192.0.2.77"));
+	CHECK(!on_link("2001:db8::77"));
+	lease("192.0.2.11", 0);
+	CHECK_EQ(follow_leases(), 1);
+	CHECK(!on_link("192.0.2.77"));
+	tear_down();
+}
+
+/* Whatever is committed, leased and lost: after the shell has followed the leases, a network is
+ * on-link exactly while one of its addresses is there and, if it is a leased one, held. */
+static void networks_follow_leases(void)
+{
+	enum { NETS = 3, N = 6 };
+	bool there[NETS][N] = { { false } };
+	uint64_t s = 0xfeed;
+
+	set_up();
+	for (unsigned round = 0; round < 4000; round++) {
+		unsigned net = below(&s, NETS), k = below(&s, N);
+		bool leased = k < N - 1; /* the last one is the port's own */
+		char text[24];
+
+		snprintf(text, sizeof(text), "172.16.%u.%u", net, 10 + k);
+		if (below(&s, 3) == 0) {
+			struct ks_op_addr a =
+				op_addr("dpdk0", text, 24, leased ? KS_ADDR_LEASED : 0);
+
+			a.op.type = there[net][k] ? KS_OP_ADDR_DEL : KS_OP_ADDR_SET;
+			commit(&a);
+			there[net][k] = !there[net][k];
+		} else if (leased && there[net][k]) {
+			lease(text, below(&s, 3) == 0 ? 0 : 1 + below(&s, 300));
+		}
+		lab.now += below(&s, 30);
+		if (below(&s, 2) == 0)
+			continue; /* several changes in one turn */
+		(void)follow_leases();
+		for (net = 0; net < NETS; net++) {
+			bool want = there[net][N - 1];
+
+			for (k = 0; k < N - 1; k++) {
+				snprintf(text, sizeof(text), "172.16.%u.%u", net, 10 + k);
+				want |= there[net][k] && lease(text, KS_LEASE_QUERY).left_ms > 0;
+			}
+			snprintf(text, sizeof(text), "172.16.%u.200", net);
+			CHECK_EQ(on_link(text), want);
+		}
+		lab.n_events = 0;
+	}
+	tear_down();
+}
+
 static void what_runs_out_together_is_reported_once(void)
 {
 	union ks_addr vip;
@@ -897,6 +1012,8 @@ int main(void)
 	RUN(each_address_has_its_own_lease);
 	RUN(a_lease_survives_a_generation_that_keeps_its_address);
 	RUN(leases_follow_their_addresses);
+	RUN(the_network_of_a_vip_is_on_link_while_it_is_held);
+	RUN(networks_follow_leases);
 	RUN(what_runs_out_together_is_reported_once);
 	RUN(a_vip_that_is_not_held_is_a_neighbour);
 	RUN(a_vip_put_on_by_hand_is_reported_and_not_answered_for);

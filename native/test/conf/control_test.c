@@ -566,6 +566,9 @@ static void leases_by_address(void)
 	hear(fd, KS_MSG_LEASE_ACK, 7, &none, sizeof(none));
 	CHECK_EQ(none.status, KS_E_MALFORMED);
 	CHECK_EQ(none.count, 0);
+	tell(fd, KS_MSG_LEASE, 7, &(struct ks_lease){ .ms = 9 }, sizeof(struct ks_lease));
+	hear(fd, KS_MSG_LEASE_ACK, 7, &none, sizeof(none)); /* renewals name their addresses */
+	CHECK_EQ(none.status, KS_E_MALFORMED);
 	CHECK_EQ(lab.lease_ms, 77);
 
 	memcpy(most, &(struct ks_lease){ .ms = 9, .count = n }, sizeof(ask.l));
@@ -605,6 +608,37 @@ static void remove_file(struct sockaddr_un *sa)
 	lab.c = NULL;
 	*strrchr(sa->sun_path, '/') = 0;
 	CHECK(rmdir(sa->sun_path) == 0);
+}
+
+/* The file is removed, or another data plane's is in its place: nobody finds this one any more. The
+ * other's file stays. */
+static void a_lost_socket_is_noticed(void)
+{
+	char err[KS_ERR_LEN] = "", moved[sizeof(((struct sockaddr_un *)0)->sun_path) + 4];
+	struct ks_control *other;
+	struct sockaddr_un sa;
+
+	set_up();
+	CHECK(ks_control_reachable(lab.c)); /* without a path there is nothing to lose */
+	sa = listen_on_file();
+	CHECK(ks_control_reachable(lab.c));
+	snprintf(moved, sizeof(moved), "%s.old", sa.sun_path);
+	CHECK(rename(sa.sun_path, moved) == 0);
+	CHECK(!ks_control_reachable(lab.c));
+	CHECK(rename(moved, sa.sun_path) == 0);
+	CHECK(ks_control_reachable(lab.c));
+
+	CHECK(unlink(sa.sun_path) == 0);
+	CHECK(!ks_control_reachable(lab.c));
+	other = control_new(sa.sun_path, err);
+	CHECK(other != NULL);
+	CHECK(!ks_control_reachable(lab.c));
+	CHECK(ks_control_reachable(other));
+	ks_control_free(lab.c);
+	lab.c = other;
+	CHECK(ks_control_reachable(other));
+	remove_file(&sa);
+	tear_down();
 }
 
 /* A connection that cannot be accepted for want of descriptors stays readable: the listening socket
@@ -1016,6 +1050,7 @@ int main(void)
 	RUN(generations_have_an_order);
 	RUN(an_open_generation_goes_with_its_client);
 	RUN(a_commit_whose_client_has_gone_still_stands);
+	RUN(a_lost_socket_is_noticed);
 	RUN(without_descriptors_the_listener_rests);
 	RUN(one_client_too_many_is_told);
 	RUN(a_flood_of_one_client_starves_nobody);

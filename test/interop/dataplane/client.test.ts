@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { emptySnapshot, type Snapshot } from '../../../src/dataplane/snapshot.js';
 import { type Client, connectClient, until } from '../../support/dataplane/client.js';
 import { type DataplaneProcess, startDataplane } from '../../support/dataplane/isolated.js';
+import { holdAll } from '../../support/dataplane/leases.js';
 import { manyServices } from '../../support/dataplane/snapshots.js';
 import { patience } from '../../support/patience.js';
 
@@ -125,11 +126,11 @@ test('a lease runs, is renewed and stops at once', async (t) => {
   await hears('acked 1');
   const left = (): number => dataplane.counters()?.leaseLeftMs ?? -1;
   t.is(left(), 0);
-  dataplane.renewLease(30_000);
+  await holdAll(dataplane, wish, 30_000);
   await until(() => left() > 29_000, 'the lease');
   dataplane.garp('dpdk0', vip, 2);
   await until(() => (dataplane.counters()?.main['tx_packets'] ?? 0) >= 2, 'gratuitous ARP');
-  dataplane.renewLease(0);
+  await holdAll(dataplane, wish, 0);
   await until(() => left() === 0, 'the end of the lease');
   t.pass();
 });

@@ -13,6 +13,7 @@ import { loadAddon } from '../../../src/kernel/io/addon.js';
 import { monotonicClock } from '../../../src/kernel/io/clock.js';
 import type { Lab } from '../lab/lab.js';
 import { type Program, until } from '../lab/programs.js';
+import { holdAll } from './leases.js';
 
 export const binary = fileURLToPath(
   new URL('../../../../build/native/dpdk/keelson-dataplane', import.meta.url),
@@ -82,6 +83,8 @@ export interface Session {
   readonly dataplane: Dataplane;
   /** Told by the data plane so far. */
   readonly events: readonly Event[];
+  /** Leases of all leased addresses; 0 releases them. */
+  readonly hold: (ms: number) => Promise<void>;
   readonly close: () => void;
 }
 
@@ -146,8 +149,9 @@ export async function serve(socket: string, wish: Snapshot = wanted('FNAT')): Pr
   dataplane.setDesired(wish);
   await until('the generation', () => said.acked || said.refused !== '', 10_000);
   if (said.refused !== '') throw new Error(said.refused);
-  dataplane.renewLease(60_000);
-  return { dataplane, events, close: dataplane.close };
+  const hold = async (ms: number): Promise<void> => void (await holdAll(dataplane, wish, ms));
+  await hold(60_000);
+  return { dataplane, events, hold, close: dataplane.close };
 }
 
 /** Sum of a counter over the workers. */

@@ -55,7 +55,11 @@ const requests: readonly (readonly [string, Uint8Array, string])[] = [
     encodeHello(7, 0x1234, 'keelson'),
     `4b5302010700000028000000000000000403020134120000${'6b65656c736f6e'.padEnd(64, '0')}`,
   ],
-  ['lease', encodeLease(8, 3000), '4b53020808000000080000000000000' + '0b80b000000000000'],
+  [
+    'release of all',
+    encodeLease(8, 0, []),
+    '4b53020808000000080000000000000' + '00000000000000000',
+  ],
   [
     'lease of an address',
     encodeLease(8, 3000, [{ device: 'dpdk1', address: '198.51.100.80' }]),

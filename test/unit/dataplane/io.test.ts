@@ -162,8 +162,9 @@ test('lease, gratuitous ARP and pings reach it; their answers disturb nothing', 
   const { fake, client } = await pair(t);
   client.dataplane.setDesired(emptySnapshot);
   await client.hears('acked 1');
-  client.dataplane.renewLease(3000);
-  client.dataplane.renewLease(0);
+  const vip = { device: 'dpdk0', address: '192.0.2.1' };
+  void client.dataplane.lease(3000, [vip]);
+  void client.dataplane.lease(0, [vip]);
   client.dataplane.garp('dpdk0', '192.0.2.1', 5);
   await until(() => fake.heard.includes('type 14'), 'a ping');
   t.deepEqual(fake.heard.slice(-4), ['lease 3000', 'lease 0', 'garp dpdk0 192.0.2.1 5', 'type 14']);
