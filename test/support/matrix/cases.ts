@@ -69,7 +69,10 @@ export const shortMatrix: readonly Case[] = [
   kill('a', 'vrrp', 'healthcheck'),
   kill('a', ...all),
   ...all.map((p) => stop(2000, 'a', p)),
+  // Resumed after the peer has taken over, and before the watcher would replace it.
+  stop(4200, 'a', 'vrrp'),
   stop(12_000, 'a', 'vrrp'),
+  stop(12_000, 'a', 'dataplane'),
   stop(12_000, 'a', 'controller', 'supervisor'),
   ...(['controller', 'vrrp', 'dataplane'] as const).map((p) => kill('b', p)),
 ];

@@ -22,6 +22,15 @@ export const connections = 30;
 /** `vrrp of a` and its pid; null: it does not run. */
 export type Pids = ReadonlyMap<string, number | null>;
 
+/** What is wrong when a process that was hit has another pid afterwards; null: nothing. */
+const wrongIfNew = (c: Case, strict: boolean): string | null => {
+  if (c.signal !== 'SIGSTOP') return null;
+  if (c.processes.includes('supervisor'))
+    return 'was replaced by a watcher that did not run itself';
+  // One that hangs for long may be killed by its watcher.
+  return strict && c.pauseMs <= 3000 ? 'was replaced after a short stop' : null;
+};
+
 /** Who was replaced although nothing was done to it, and who was not although it was killed. */
 export const replaced = (
   c: Case,
@@ -30,12 +39,13 @@ export const replaced = (
   strict: boolean,
 ): readonly string[] => {
   const hit = new Set(c.processes.map((name) => `${name} of ${c.node}`));
+  const ifNew = wrongIfNew(c, strict);
+  const ifOld = c.signal === 'SIGSTOP' ? null : `survived ${c.signal}`;
   return [...before].flatMap(([who, pid]) => {
     const isNew = after.get(who) !== pid;
-    if (!hit.has(who)) return isNew ? [`${who} was replaced`] : [];
-    if (c.signal !== 'SIGSTOP') return isNew ? [] : [`${who} survived ${c.signal}`];
-    // One that hangs for long may be killed by its watcher.
-    return isNew && strict && c.pauseMs <= 3000 ? [`${who} was replaced after a short stop`] : [];
+    const hitProblem = isNew ? ifNew : ifOld;
+    const problem = hit.has(who) ? hitProblem : isNew ? 'was replaced' : null;
+    return problem === null ? [] : [`${who} ${problem}`];
   });
 };
 

@@ -1,6 +1,6 @@
 /** What the kill matrix allows, and what it does not. */
 import test from 'ava';
-import { type Case, shortMatrix } from '../../support/matrix/cases.js';
+import { type Case, pauses, shortMatrix } from '../../support/matrix/cases.js';
 import { type Figures, lawsBroken, replaced, tooDear } from '../../support/matrix/judge.js';
 
 const named = (name: string): Case => {
@@ -38,6 +38,9 @@ test('who was not hit keeps its pid, who was killed has another', (t) => {
   t.deepEqual(stopped, ['vrrp of a was replaced after a short stop']);
   const long = named('STOP 12 vrrp active');
   t.deepEqual(replaced(long, before, after({ 'vrrp of a': 8 }), true), []);
+  const [, all] = pauses;
+  if (all === undefined) throw new RangeError('no pause');
+  t.is(replaced(all, before, after({ 'vrrp of a': 8 }), false).length, 1);
 });
 
 test('moves and losses are bounded: there and back, and each connection once a move', (t) => {
