@@ -80,6 +80,17 @@ const lostOf = (f: Facts, index: ConfigIndex, x: IndexedInstance): string | null
   return null;
 };
 
+const servedKeys = new WeakMap<Snapshot, ReadonlySet<string>>();
+
+/** The services of an acknowledged snapshot; made once for all instances that wait. */
+const servedBy = (s: Snapshot): ReadonlySet<string> => {
+  const known = servedKeys.get(s);
+  if (known !== undefined) return known;
+  const keys = new Set(s.services.map(serviceKey));
+  servedKeys.set(s, keys);
+  return keys;
+};
+
 /** Of an instance that no acknowledged generation has served yet. */
 const notServed = (f: Facts, index: ConfigIndex, x: IndexedInstance): Serviceable | null => {
   const d = f.dataplane;
@@ -95,7 +106,7 @@ const notServed = (f: Facts, index: ConfigIndex, x: IndexedInstance): Serviceabl
     );
   }
   const wanted = x.vips.flatMap(({ address }) => index.onAddress.get(address) ?? []);
-  const served = new Set(d.acked.snapshot.services.map(serviceKey));
+  const served = servedBy(d.acked.snapshot);
   for (const { v, endpoints } of wanted)
     for (const e of endpoints)
       if (!served.has(serviceKey({ protocol: v.protocol, ...e })))

@@ -34,8 +34,12 @@ export interface RolesOptions {
 
 const entry = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** A start reads the configuration (10,000 services take minutes on a busy machine). */
 const nodeLimits: Limits = { startMs: 120_000, silenceMs: 10_000, stopMs: 5000 };
+/**
+ * A controller reads its files before its first word, twice when it falls back to what was accepted,
+ * and the thread that reads has 120 s for each: far more than that is a hang.
+ */
+const controllerLimits: Limits = { ...nodeLimits, startMs: 600_000 };
 /** Zeroing many huge pages takes long. A node that stops gives its sessions some time to drain. */
 const dataplaneLimits: Limits = { startMs: 120_000, silenceMs: 10_000, stopMs: 5000 };
 
@@ -82,7 +86,10 @@ export const roles = (o: RolesOptions): readonly Role[] => {
     },
     nodeProcess(o, 'vrrp', '../vrrp/process.js', d.vrrpSocket),
     nodeProcess(o, 'healthcheck', '../healthcheck/process.js', d.healthcheckSocket),
-    nodeProcess(o, 'controller', './controller.js', d.controllerSocket, controller),
+    {
+      ...nodeProcess(o, 'controller', './controller.js', d.controllerSocket, controller),
+      limits: controllerLimits,
+    },
   ];
 };
 

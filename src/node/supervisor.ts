@@ -154,7 +154,7 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
     process.on('SIGUSR2', leave);
     process.on('SIGHUP', () => {
       sink.reopen();
-      for (const w of watched.values()) w.send({ type: 'reload' });
+      for (const w of watched.values()) w.reload();
     });
   });
 

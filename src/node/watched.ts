@@ -48,6 +48,8 @@ export interface Watched {
   readonly wasAdopted: boolean;
   /** False when it is not connected. */
   readonly send: (m: ToProcess | object) => boolean;
+  /** It reads its configuration and its log file anew: now, or as soon as it is connected. */
+  readonly reload: () => void;
   readonly replace: (reason: string) => void;
   /** The node's orderly stop: resolves when it has ended. */
   readonly stop: () => Promise<void>;
@@ -92,6 +94,8 @@ export const watch = (o: WatchedOptions): Watched => {
   let runsSince: number | null = null;
   let left = false;
   let isStopping = false;
+  /** A reload was asked for while nobody was there to hear it. */
+  let owesReload = false;
   let onStopped: () => void = () => undefined;
 
   const found = launcher.find(role);
@@ -194,6 +198,13 @@ export const watch = (o: WatchedOptions): Watched => {
     driver.feed({ type: 'word' });
   };
 
+  /** What was asked of it before it listened is asked now. */
+  const ready = (m: Extract<FromProcess, { type: 'ready' }>): void => {
+    noteVersion(m.pid, m.version);
+    if (owesReload) owesReload = !link.send({ type: 'reload' } satisfies ToProcess);
+    if (isStopping) link.send({ type: 'stop' } satisfies ToProcess);
+  };
+
   const connect = (): { readonly send: (m: object) => boolean; readonly close: () => void } => {
     if (role.name === 'dataplane') {
       const close =
@@ -219,10 +230,8 @@ export const watch = (o: WatchedOptions): Watched => {
       onMessage: (m) => {
         if (m.type === 'ready') {
           speaker = m.pid;
-          noteVersion(m.pid, m.version);
+          ready(m);
         }
-        // Asked before it listened.
-        if (m.type === 'ready' && isStopping) link.send({ type: 'stop' } satisfies ToProcess);
         if (speaker !== null) word(speaker);
       },
       onClose: () => {
@@ -259,6 +268,10 @@ export const watch = (o: WatchedOptions): Watched => {
       reason,
     }),
     send: link.send,
+    reload: () => {
+      if (role.name !== 'dataplane')
+        owesReload = !link.send({ type: 'reload' } satisfies ToProcess);
+    },
     replace: (why) => driver.feed({ type: 'replace', reason: why }),
     stop: () =>
       new Promise((resolve) => {
