@@ -12,9 +12,9 @@
  * delay_loop + connect_timeout.
  *
  * Failures of our own do not count against a server, within bounds: a probe during which this
- * process was paused is repeated at once; a probe that cannot be made (no local address, no
- * descriptor) leaves the verdict as it is for some runs, and then takes the server out, because
- * nothing is known of it any more.
+ * process was paused is repeated at once, and its failure counts after some runs of nothing else; a
+ * probe that cannot be made (no local address, no descriptor) leaves the verdict as it is for some
+ * runs, and then takes the server out, because nothing is known of it any more.
  */
 
 import { after, type Machine, type Millis, type Step, unreachable } from '../kernel/machine.js';
@@ -33,6 +33,8 @@ interface Known {
   /** Runs in a row that could not be made, and why the last of them could not. */
   readonly faults: number;
   readonly faultErrno: string | null;
+  /** Runs in a row that ended in a pause of this process. */
+  readonly pausedRuns: number;
   /** Number of the next probe; an answer to an older one is stale. */
   readonly nextProbe: number;
 }
@@ -104,6 +106,8 @@ const firstRunMs = 1000;
 const graceMs = 2000;
 /** A process that is paused in each of so many probes in a row leaves it at that until the next run. */
 const maxRepeats = 3;
+/** So many runs in a row may end so; from then on the failures count. */
+const pausedRunsAtMost = 3;
 /** Runs in a row that may be impossible before the server is taken out. */
 const faultRuns = 3;
 /** What comes and goes with the load of the machine is given more time. */
@@ -123,6 +127,7 @@ const known = (s: CheckerState): Known => ({
   weightDelta: s.weightDelta,
   faults: s.faults,
   faultErrno: s.faultErrno,
+  pausedRuns: s.pausedRuns,
   nextProbe: s.nextProbe,
 });
 
@@ -145,6 +150,7 @@ export const newChecker = (config: CheckerConfig): CheckerState => ({
   weightDelta: 0,
   faults: 0,
   faultErrno: null,
+  pausedRuns: 0,
   nextProbe: 1,
 });
 
@@ -246,18 +252,26 @@ function impossible(s: Probing, errno: string, now: Millis): Next {
   ]);
 }
 
+/** A failure that may be our own: repeated at once, then left to the next run, within bounds. */
+function paused(s: Probing, why: string, now: Millis): Next {
+  if (s.pausedRuns >= pausedRunsAtMost) return failed(s, why, now);
+  if (s.repeats < maxRepeats) return becomeProbing(known(s), s.failures, now, s.repeats + 1);
+  return afterRun(s, { ...known(s), pausedRuns: s.pausedRuns + 1 }, now, []);
+}
+
+/** The server's own word ends what was put down to pauses. */
+const heard = (s: Probing): Probing => (s.pausedRuns === 0 ? s : { ...s, pausedRuns: 0 });
+
 function concluded(s: Probing, result: ProbeResult, now: Millis): Next {
   switch (result.type) {
     case 'ok':
-      return succeeded(s, result.weightDelta, now);
+      return succeeded(heard(s), result.weightDelta, now);
     case 'failed':
-      return failed(s, describeFailure(result.failure, result.where), now);
+      return failed(heard(s), describeFailure(result.failure, result.where), now);
     case 'inconclusive':
       return impossible(s, result.errno, now);
     case 'paused':
-      return s.repeats < maxRepeats
-        ? becomeProbing(known(s), s.failures, now, s.repeats + 1)
-        : afterRun(s, known(s), now, []);
+      return paused(s, describeFailure(result.failure, result.where), now);
     default:
       return unreachable(result);
   }

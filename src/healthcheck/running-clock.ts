@@ -5,7 +5,8 @@
  * have received its answer.
  *
  * While somebody holds the clock a tick is due every `tickMs`. A gap between two wake-ups that is
- * longer than a tick and `slackMs` was a pause and does not count.
+ * longer than a tick and `slackMs` was a pause and does not count. Where one pause follows the other
+ * (a process that is short of CPU for long) a tick of each counts: the clock always goes on.
  */
 import type { Clock } from '../kernel/driver.js';
 import { after, type Millis, millis } from '../kernel/machine.js';
@@ -20,14 +21,16 @@ export interface Running {
   /** Sum of all pauses, ms. */
   readonly lost: number;
   readonly pauses: number;
+  /** Used since the last pause, ms. */
+  readonly ran: number;
 }
 
 /** A wake-up at `now`, when one was due every tick since the last. */
 export const observe = (r: Running, now: number): Running => {
   const gap = now - r.seen;
-  return gap > tickMs + slackMs
-    ? { seen: now, lost: r.lost + gap, pauses: r.pauses + 1 }
-    : { ...r, seen: now };
+  if (gap <= tickMs + slackMs) return { ...r, seen: now, ran: r.ran + gap };
+  const counted = r.ran < tickMs ? tickMs : 0;
+  return { seen: now, lost: r.lost + gap - counted, pauses: r.pauses + 1, ran: 0 };
 };
 
 export interface RunningClock extends Clock {
@@ -38,14 +41,14 @@ export interface RunningClock extends Clock {
 }
 
 export function runningClock(beneath: Clock): RunningClock {
-  let r: Running = { seen: beneath.now(), lost: 0, pauses: 0 };
+  let r: Running = { seen: beneath.now(), lost: 0, pauses: 0, ran: Infinity };
   let holders = 0;
   let stopTick: (() => void) | null = null;
 
   const look = (): number => {
     const now = beneath.now();
     // Without a holder nobody ticks, so a gap means nothing.
-    r = holders > 0 ? observe(r, now) : { ...r, seen: now };
+    r = holders > 0 ? observe(r, now) : { ...r, seen: now, ran: Infinity };
     return now;
   };
   const now = (): Millis => millis(look() - r.lost);

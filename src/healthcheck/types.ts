@@ -134,4 +134,4 @@ export type ProbeResult =
   /** The fault is here (no local address, no descriptor left): nothing is known of the server. */
   | { readonly type: 'inconclusive'; readonly errno: string }
   /** This process did not run for a part of the probe's time: the failure may be its own. */
-  | { readonly type: 'paused' };
+  | { readonly type: 'paused'; readonly failure: ProbeFailure; readonly where: string };

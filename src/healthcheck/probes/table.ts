@@ -4,7 +4,14 @@
  */
 import type { BeginProbe } from '../queue.js';
 import type { RunningClock } from '../running-clock.js';
-import type { HttpProbe, ProbeKind, ProbeResult, TcpProbe, UdpProbe } from '../types.js';
+import type {
+  HttpProbe,
+  ProbeFailure,
+  ProbeKind,
+  ProbeResult,
+  TcpProbe,
+  UdpProbe,
+} from '../types.js';
 import { resultOfError } from './io/faults.js';
 import { probeHttp } from './io/http.js';
 import { probeTcp } from './io/tcp.js';
@@ -31,24 +38,29 @@ const run = <K extends ProbeKind>(
   ended: (r: ProbeResult) => void,
 ): (() => void) => table[spec.kind](spec, env, ended);
 
-/** These may be our own doing when this process was paused; a refusal is the server's word. */
-const mayBeOurs = (r: ProbeResult): boolean => {
-  if (r.type !== 'failed') return false;
-  const { failure } = r;
-  if (failure.type === 'errno') return failure.errno === 'ECONNRESET' || failure.errno === 'EPIPE';
-  return failure.type === 'timeout' || failure.type === 'protocol';
-};
+/**
+ * These may be our own doing when this process was paused. A refusal is the server's word, and so is
+ * its silence: the timeout is measured in time that was used, in which it could have answered.
+ */
+const mayBeOurs = (failure: ProbeFailure): boolean =>
+  failure.type === 'errno'
+    ? failure.errno === 'ECONNRESET' || failure.errno === 'EPIPE'
+    : failure.type === 'protocol';
 
-/** Runs probes; a failure is `paused` where this process did not run for a part of its time. */
+/** What the result of a probe means when this process was paused while it ran. */
+export const pausedResult = (r: ProbeResult): ProbeResult =>
+  r.type === 'failed' && mayBeOurs(r.failure) ? { ...r, type: 'paused' } : r;
+
+/** Runs probes; some failures are `paused` where this process did not run for a part of the time. */
 export const probeRunner =
   (clock: RunningClock, match: ProbeEnvironment['match']): BeginProbe =>
   (spec, ended) => {
     const release = clock.hold();
     const pauses = clock.pauses();
     const done = (r: ProbeResult): void => {
-      const paused = mayBeOurs(r) && clock.pauses() !== pauses;
+      const result = clock.pauses() === pauses ? r : pausedResult(r);
       release();
-      ended(paused ? { type: 'paused' } : r);
+      ended(result);
     };
     let cancel: () => void;
     try {

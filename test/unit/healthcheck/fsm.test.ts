@@ -20,6 +20,12 @@ const refused: ProbeResult = {
   where: '',
 };
 
+const paused: ProbeResult = {
+  type: 'paused',
+  failure: { type: 'errno', errno: 'ECONNRESET' },
+  where: '',
+};
+
 /** Runs a checker whose probes all take no time; `answer` is asked for each probe's result. */
 function live(
   config: CheckerConfig,
@@ -182,7 +188,6 @@ test('why a probe cannot be made is logged once, not at each run', (t) => {
 });
 
 test('a probe during which this process was paused is repeated at once, within bounds', (t) => {
-  const paused = { type: 'paused' } as const;
   const once = live(checkerConfig, start, 3500, (n) => (n === 1 ? paused : refused));
   t.deepEqual(once.probes, [3500, 3500]);
   t.is(once.reports.length, 1);
@@ -195,14 +200,14 @@ test('law: pauses change no verdict: they only delay it', (t) => {
   const answers = fc.array(fc.constantFrom<ProbeResult>(ok, refused), { maxLength: 20 });
   fc.assert(
     fc.property(answers, fc.infiniteStream(fc.boolean()), (wanted, pauses) => {
-      const verdicts = (paused: boolean) => {
+      const verdicts = (isPaused: boolean) => {
         let at = 0;
         let row = 0;
         const r = live(checkerConfig, start, 250_000, () => {
           // Fewer in a row than the bound: each is repeated until it counts.
-          if (paused && row < 3 && pauses.next().value === true) {
+          if (isPaused && row < 3 && pauses.next().value === true) {
             row++;
-            return { type: 'paused' };
+            return paused;
           }
           row = 0;
           return wanted[at++] ?? ok;
@@ -210,6 +215,17 @@ test('law: pauses change no verdict: they only delay it', (t) => {
         return r.reports.map(({ up, reason }) => ({ up, reason }));
       };
       t.deepEqual(verdicts(true), verdicts(false));
+    }),
+  );
+});
+
+test('law: a server that never succeeds is taken out, whatever its failures are put down to', (t) => {
+  const bad = fc.constantFrom<ProbeResult>(refused, paused, fault('EADDRNOTAVAIL'));
+  fc.assert(
+    fc.property(fc.array(bad, { maxLength: 40 }), bad, fc.boolean(), (first, later, proven) => {
+      const begin: CheckerInput = proven ? { type: 'adopt', up: true, random: 0 } : start;
+      const r = live(checkerConfig, begin, 600_000, (n) => first[n - 1] ?? later);
+      t.false(r.state.up);
     }),
   );
 });
@@ -319,7 +335,7 @@ const result = fc.constantFrom<ProbeResult>(
   ok,
   refused,
   { type: 'inconclusive', errno: 'EMFILE' },
-  { type: 'paused' },
+  paused,
 );
 const input: fc.Arbitrary<CheckerInput | { readonly type: 'tick' }> = fc.oneof(
   { weight: 6, arbitrary: fc.constant({ type: 'tick' } as const) },

@@ -30,7 +30,11 @@ const result: fc.Arbitrary<ProbeResult> = fc.oneof(
   },
   fc.constant<ProbeResult>({ type: 'ok', weightDelta: 3 }),
   fc.constant<ProbeResult>({ type: 'inconclusive', errno: 'EMFILE' }),
-  fc.constant<ProbeResult>({ type: 'paused' }),
+  fc.constant<ProbeResult>({
+    type: 'paused',
+    failure: { type: 'errno', errno: 'ECONNRESET' },
+    where: '',
+  }),
 );
 
 const keyOf = (unit: string, at: number, input: unknown): string =>

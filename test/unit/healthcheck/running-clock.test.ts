@@ -1,6 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { pausedResult } from '../../../src/healthcheck/probes/table.js';
 import { runningClock } from '../../../src/healthcheck/running-clock.js';
+import type { ProbeFailure, ProbeResult } from '../../../src/healthcheck/types.js';
 import type { Clock } from '../../../src/kernel/driver.js';
 import { after, millis } from '../../../src/kernel/machine.js';
 import { handClock } from './samples.js';
@@ -81,6 +83,40 @@ test('law: a server that is silent is given the whole time, and not much more, o
       t.true(ran >= 3000 - 1 && ran <= 3000 + 100 * list.length + 1, `${ran}`);
     }),
   );
+});
+
+test('law: a process that is short of CPU for long gives up on a silent server all the same', (t) => {
+  const turns = fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(turns, (gaps) => {
+      const beneath = handClock();
+      let turn = 0;
+      // Each wake-up comes late, by more than what counts as a pause or by less.
+      const clock = runningClock({
+        now: beneath.now,
+        wakeAt: (at, wake) => {
+          const late = gaps[turn++ % gaps.length] ?? 0;
+          return beneath.wakeAt(millis(Math.max(at, beneath.now()) + late), wake);
+        },
+      });
+      clock.hold();
+      let fired = false;
+      clock.wakeAt(after(clock.now(), 3000), () => {
+        fired = true;
+      });
+      beneath.advance(300_000);
+      t.true(fired);
+    }),
+  );
+});
+
+test('the silence of a server counts in a process that was paused; a reset may be our own', (t) => {
+  const failed = (failure: ProbeFailure): ProbeResult => ({ type: 'failed', failure, where: '' });
+  const silence = failed({ type: 'timeout', afterMs: 3000 });
+  t.is(pausedResult(silence), silence);
+  const refusal = failed({ type: 'errno', errno: 'ECONNREFUSED' });
+  t.is(pausedResult(refusal), refusal);
+  t.is(pausedResult(failed({ type: 'errno', errno: 'ECONNRESET' })).type, 'paused');
 });
 
 test('a pause is noticed, also when nothing was due in it', (t) => {
