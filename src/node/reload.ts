@@ -154,14 +154,37 @@ export const reloader = (o: ReloaderOptions): Reloader => {
     o.log.error({ reason }, 'the files are refused; the configuration accepted before is in use');
     use({ config: before.config, files: before.files });
   };
+  /**
+   * One reload at a time, the reading of the files included: whoever asks meanwhile gets the next
+   * one, which reads them after it was asked for. So nothing older comes into force later.
+   */
+  let underWay: Promise<ReloadView> | null = null;
+  let following: Promise<ReloadView> | null = null;
+  const begin = (): Promise<ReloadView> => {
+    const running = reload()
+      .catch((e: unknown) => refused(e instanceof Error ? e.message : String(e), ''))
+      .finally(() => {
+        underWay = null;
+      });
+    underWay = running;
+    return running;
+  };
+  const inTurn = (): Promise<ReloadView> => {
+    if (following !== null) return following;
+    if (underWay === null) return begin();
+    following = underWay.then(() => {
+      following = null;
+      return begin();
+    });
+    return following;
+  };
   return {
     takenBack,
     rejected: (reason) =>
       fallBack(reason).catch((e: unknown) =>
         o.log.error(`the configuration accepted before cannot be used: ${String(e)}`),
       ),
-    reload: () =>
-      reload().catch((e: unknown) => refused(e instanceof Error ? e.message : String(e), '')),
+    reload: inTurn,
     acked: () => {
       if (!isKept && o.state().facts.accepted?.config === inUse.config) keep();
     },

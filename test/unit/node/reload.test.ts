@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import pino from 'pino';
 import { initialState } from '../../../src/cluster/machine.js';
 import type { Config, LoadedConfig } from '../../../src/config/config.js';
@@ -177,4 +178,38 @@ test('a reload that is taken while the accepted configuration is read wins', asy
   await done;
   t.is(r.inUse().config, configOf(next));
   t.is(r.source(), 'files');
+
+test('law: what is in force at the end was read after the last reload was asked for', async (t) => {
+  // By their number: the texts on disk, as they are one after the other.
+  const texts = ['one', 'two', 'three', 'four', 'five'].map((name) =>
+    loadedFrom(`global_defs {\n router_id ${name}\n}\n`),
+  );
+  const turns = (n: number): Promise<void> =>
+    n === 0 ? Promise.resolve() : new Promise((r) => setImmediate(() => r(turns(n - 1))));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(4), fc.nat(6)), { minLength: 1, maxLength: 4 }),
+      async (steps) => {
+        let onDisk = right;
+        let at = 0;
+        const asked: Promise<unknown>[] = [];
+        const { r } = setUp({
+          // It is read now; the loading takes its time.
+          load: async () => {
+            const read = onDisk;
+            await turns(steps[at++ % steps.length]?.[0] ?? 0);
+            return read;
+          },
+        });
+        for (const [n, [, wait]] of steps.entries()) {
+          onDisk = texts[n] ?? right;
+          asked.push(r.reload());
+          await turns(wait);
+        }
+        await Promise.all(asked);
+        t.is(r.inUse().config, configOf(onDisk));
+      },
+    ),
+    { numRuns: 50 },
+  );
 });
