@@ -108,11 +108,14 @@ const run = async (): Promise<void> => {
   const state = (): State => machine.state();
   const feed = (input: ClusterInput): void => machine.feed(input);
   const store = runtimeStore(dirs.runtimeFile);
+  // Before anything listens: a command works on what was set before.
+  const runtime = store.load(config, (problem) => log.error(`what commands had set: ${problem}`));
   const changes: Transactions = transactions({
     keep: store.keep,
     state,
     set: (runtime) => feed({ type: 'runtime', runtime }),
   });
+  feed({ type: 'runtime', runtime });
   const configuration = reloader({
     first: { config, files: texts },
     loadedAt: startedAt,
@@ -256,8 +259,6 @@ const run = async (): Promise<void> => {
   });
 
   log.info({ version }, 'controller started');
-  const runtime = store.load(config, (problem) => log.error(`what commands had set: ${problem}`));
-  feed({ type: 'runtime', runtime });
   feed({ type: 'start' });
 };
 

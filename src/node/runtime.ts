@@ -130,7 +130,8 @@ export const transactions = (o: TransactionsOptions): Transactions => {
   };
 
   const one = async (commands: readonly unknown[]): Promise<Outcome> => {
-    const { facts } = o.state();
+    const { facts, plan } = o.state();
+    if (plan === null) return failed('the controller is still starting; nothing changed');
     const before = facts.runtime;
     if (facts.dataplane.state !== 'up')
       return failed(`the data plane is not connected (${facts.dataplane.reason}); nothing changed`);
@@ -138,7 +139,8 @@ export const transactions = (o: TransactionsOptions): Transactions => {
     if (!next.ok) return { ok: false, ...next.error };
     const acked = await acknowledgement(() => o.set(next.value));
     const outcome = acked.ok ? write(next.value, commands, acked) : acked;
-    if (!outcome.ok && o.state().facts.runtime !== before) o.set(before);
+    // Only what this transaction has set is taken back.
+    if (!outcome.ok && o.state().facts.runtime === next.value) o.set(before);
     return outcome;
   };
 

@@ -1,5 +1,6 @@
 import test from 'ava';
-import type { Runtime } from '../../../src/cluster/runtime/types.js';
+import { applyCommands } from '../../../src/cluster/runtime/apply.js';
+import { emptyRuntime, type Runtime } from '../../../src/cluster/runtime/types.js';
 import { type Transactions, transactions } from '../../../src/node/runtime.js';
 import {
   configOf,
@@ -113,6 +114,29 @@ test('without a data plane, or when it goes, it is refused and nothing changed',
   b.lost('it closed the connection');
   t.like(await outcome, { ok: false, reason: 'the data plane is gone: it closed the connection' });
   t.is(b.services(), 0);
+});
+
+test('a command before the start changes nothing: what was set before is not known yet', async (t) => {
+  const n = node(config);
+  n.tell(dataplaneUp());
+  const b = bench(n);
+  const outcome = b.changes.run([add]);
+  t.true(await isDone(outcome));
+  t.like(await outcome, { ok: false });
+  t.is(b.services(), 0);
+  t.deepEqual(b.kept, []);
+});
+
+test('a command that fails takes back what it has set, and nothing else', async (t) => {
+  const b = bench();
+  const outcome = b.changes.run([add]);
+  await turn();
+  const set = applyCommands(config, emptyRuntime, [add, other]);
+  if (!set.ok) throw new Error(set.error.reason);
+  b.n.tell({ type: 'runtime', runtime: set.value });
+  b.ack(3);
+  t.like(await outcome, { ok: false });
+  t.is(b.services(), 2);
 });
 
 test('a change that changes nothing is done at once', async (t) => {
