@@ -19,7 +19,8 @@ import {
 } from '../kernel/persistent-map.js';
 import type { RouterId } from '../vrrp/identity.js';
 import type { FromVrrp, InstanceState } from '../vrrp/messages.js';
-import { indexOf } from './config-index.js';
+import { type IndexedServer, type IndexedVirtualServer, indexOf } from './config-index.js';
+import { realServerName } from './names.js';
 import { emptyRuntime, type Runtime } from './runtime/types.js';
 
 /** Milliseconds since the epoch: for people to read, never compared with a deadline. */
@@ -118,6 +119,14 @@ export interface Facts extends Wanted {
   readonly refused: string | null;
 }
 
+/** A real server that the data plane holds, under the endpoint of its service. */
+export interface HeldServer {
+  /** `realServerName` of the endpoint: a group has several, a `match` the address made for it. */
+  readonly service: string;
+  readonly server: string;
+  readonly weight: number;
+}
+
 export type Peer = keyof Facts['peers'];
 
 export type Input =
@@ -139,15 +148,12 @@ export type Input =
       readonly bootId: string;
       /** 0: it holds nothing. */
       readonly generation: number;
-      /** Real servers that it had in service, by `realServerId`; null: nothing is known. */
-      readonly adopted: readonly string[] | null;
+      /** Real servers that it holds; null: nothing is known. */
+      readonly adopted: readonly HeldServer[] | null;
     }
   | { readonly type: 'dataplaneAcked'; readonly generation: number; readonly digest: string }
   | { readonly type: 'dataplaneRejected'; readonly reason: string; readonly digest: string }
   | { readonly type: 'dataplaneLost'; readonly reason: string };
-
-/** Unique over all virtual servers. */
-export const realServerId = (vs: string, rs: string): string => `${vs} ${rs}`;
 
 const notYet: PeerFact = { connected: false, since: 0, reason: 'not connected yet', configured: 0 };
 
@@ -266,20 +272,67 @@ const withConfig = (before: Facts, config: Config): Facts => {
 
 // ---- the data plane
 
+const adoptedReason = 'as before the restart, not checked yet';
+
+/** By the endpoint of a service: its real servers and their weights. */
+type HeldServices = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
+const heldByService = (held: readonly HeldServer[]): HeldServices => {
+  const services = new Map<string, Map<string, number>>();
+  for (const { service, server, weight } of held) {
+    const known = services.get(service);
+    if (known === undefined) services.set(service, new Map([[server, weight]]));
+    else known.set(server, weight);
+  }
+  return services;
+};
+
+/** What the data plane holds of one virtual server, over all its endpoints. */
+const heldOf = (held: HeldServices, x: IndexedVirtualServer): ReadonlyMap<string, number> =>
+  new Map(
+    x.endpoints.flatMap(({ address, port }) => [
+      ...(held.get(realServerName(address, port, x.v.protocol)) ?? []),
+    ]),
+  );
+
+/** Weight 0 is a server that drains, or one that inhibit_on_failure keeps though it is down. */
+const adoptedServer = ({ server }: IndexedServer, weight: number | undefined): RealServerFact => {
+  const isOut = weight === undefined || (weight === 0 && server.inhibitOnFailure);
+  const isUp = !isOut || (weight === 0 && server.weight === 0);
+  const delta = isUp && weight === 0 ? -server.weight : 0;
+  return { up: isUp, delta, reason: adoptedReason, since: 0 };
+};
+
+/** The sorry server in the place of the servers: the quorum was lost. */
+const adoptedQuorum = (
+  x: IndexedVirtualServer,
+  held: ReadonlyMap<string, number>,
+): QuorumFact | null => {
+  const { sorryServer: sorry, protocol } = x.v;
+  if (sorry === null) return null;
+  const name = realServerName(sorry.address, sorry.port, protocol);
+  return held.has(name) && !x.names.has(name)
+    ? { up: false, reason: adoptedReason, since: 0 }
+    : null;
+};
+
 /**
  * What an earlier controller left in the data plane becomes the first fact of the servers that are
  * configured now and of which nothing was reported. Only once: a server that is configured later
  * starts as keepalived starts it.
  */
-const adopt = (f: Facts, held: ReadonlySet<string>): Facts => {
-  const reason = 'as before the restart, not checked yet';
-  const entries = [...indexOf(f.config).virtualServer].flatMap(([id, v]) => {
+const adopt = (f: Facts, all: HeldServices): Facts => {
+  const entries = [...indexOf(f.config).virtualServer].flatMap(([id, x]) => {
+    const held = heldOf(all, x);
     const known = getIn(f.health, id) ?? noHealth;
     const servers = new Map(known.servers);
-    for (const s of v.servers)
+    for (const s of x.servers)
       if (s.server.checkers.length > 0 && !servers.has(s.name))
-        servers.set(s.name, { up: held.has(realServerId(id, s.name)), delta: 0, reason, since: 0 });
-    return servers.size === known.servers.size ? [] : [[id, { ...known, servers }] as const];
+        servers.set(s.name, adoptedServer(s, held.get(s.name)));
+    const quorum = known.quorum ?? adoptedQuorum(x, held);
+    return servers.size === known.servers.size && quorum === known.quorum
+      ? []
+      : [[id, { quorum, servers }] as const];
   });
   return { ...f, health: withAll(f.health, entries) };
 };
@@ -292,7 +345,9 @@ const dataplaneUp = (f: Facts, i: Extract<Input, { type: 'dataplaneUp' }>): Fact
     dataplane: { state: 'up', pid, workers, found, acked: null, rejected: null },
     served: f.served.bootId === bootId ? f.served : { bootId, generation: 0, instances: new Set() },
   };
-  return f.adopted || i.adopted === null ? next : adopt(withIncoming(next), new Set(i.adopted));
+  return f.adopted || i.adopted === null
+    ? next
+    : adopt(withIncoming(next), heldByService(i.adopted));
 };
 
 const isSame = (a: Wanted, b: Wanted): boolean => a.config === b.config && a.runtime === b.runtime;

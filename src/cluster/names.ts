@@ -18,6 +18,6 @@ export const virtualServerId = (v: VirtualServer): string => {
   }
 };
 
-/** Identity of a real server in its virtual server. */
+/** Identity of a real server in its virtual server; of a service by the endpoint it listens on. */
 export const realServerName = (address: string, port: number, protocol: string): string =>
   bracketed(address, protocol, port);

@@ -40,8 +40,8 @@ export interface Plan {
   readonly vrrp: VrrpPlan;
   readonly health: HealthPlan;
   /**
-   * By instance: whether the data plane serves its addresses (law 4). null: unknown, because this
-   * controller has not learned yet what the data plane holds; whoever was told before goes on.
+   * By instance: whether the data plane serves its addresses (law 4). null: unknown, because nothing
+   * was acknowledged or refused yet by the data plane that is there.
    */
   readonly serviceable: ReadonlyMap<RouterId, Serviceable | null>;
   /** Addresses and routes for the kernel interfaces; null while they do not exist. */
@@ -91,20 +91,18 @@ const servedBy = (s: Snapshot): ReadonlySet<string> => {
   return keys;
 };
 
-/** Of an instance that no acknowledged generation has served yet. */
+/**
+ * Of an instance that no acknowledged generation has served yet. Before a data plane has acknowledged
+ * or refused one there is nothing to report: an active router waits for it within its grace.
+ */
 const notServed = (f: Facts, index: ConfigIndex, x: IndexedInstance): Serviceable | null => {
   const d = f.dataplane;
-  if (f.served.bootId === null) return null;
-  if (d.state !== 'up') return no(`data plane: ${d.reason}`);
-  if (d.acked === null) {
-    // An earlier controller gave it a generation and reported what that serves.
-    if (d.found > 0) return null;
-    return no(
-      d.rejected === null
-        ? 'the data plane has not acknowledged a generation yet'
-        : `the data plane refuses the configuration: ${d.rejected}`,
-    );
-  }
+  if (d.state !== 'up') return null;
+  // What an earlier controller gave it, and reported of it, holds on.
+  if (d.acked === null)
+    return d.found > 0 || d.rejected === null
+      ? null
+      : no(`the data plane refuses the configuration: ${d.rejected}`);
   const wanted = x.vips.flatMap(({ address }) => index.onAddress.get(address) ?? []);
   const served = servedBy(d.acked.snapshot);
   for (const { v, endpoints } of wanted)

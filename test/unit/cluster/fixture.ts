@@ -188,7 +188,7 @@ export const vrrpState = (state: 'active' | 'backup', o: Partial<InstanceState> 
   },
 });
 
-const health = (
+export const healthOf = (
   realServers: readonly RealServerLevel[],
   virtualServers: readonly VirtualServerLevel[] = [],
 ): Input => ({
@@ -197,7 +197,7 @@ const health = (
 });
 
 export const realServer = (rs: string, up: boolean, port = 80, delta = 0): Input =>
-  health([
+  healthOf([
     {
       vs: `[198.51.100.80]:tcp:${port}`,
       rs: `[${rs}]:tcp:${port}`,
@@ -208,7 +208,7 @@ export const realServer = (rs: string, up: boolean, port = 80, delta = 0): Input
     },
   ]);
 export const quorum = (up: boolean, port = 80): Input =>
-  health(
+  healthOf(
     [],
     [
       {

@@ -194,3 +194,15 @@ test('law: what a data plane has served is not called unserviceable while it is 
     { numRuns: 300 },
   );
 });
+
+test('law: a data plane that has not acknowledged or refused anything serves nobody badly yet', (t) => {
+  fc.assert(
+    fc.property(anyConfig, fc.array(anyEvent, { maxLength: 60 }), (first, history) => {
+      const r: Run = { w: world(configAt(first)), config: first, servers: new Map() };
+      r.w.settle();
+      for (const event of history) event(r);
+      t.deepEqual(r.w.early(), []);
+    }),
+    { numRuns: 300 },
+  );
+});
