@@ -178,6 +178,7 @@ test('a reload that is taken while the accepted configuration is read wins', asy
   await done;
   t.is(r.inUse().config, configOf(next));
   t.is(r.source(), 'files');
+});
 
 test('law: what is in force at the end was read after the last reload was asked for', async (t) => {
   // By their number: the texts on disk, as they are one after the other.
