@@ -90,7 +90,7 @@ const run = async (): Promise<void> => {
   const journalTexts = configTexts();
   journalTexts.note(config, { ...paths, files: texts });
   const clusterJournal = journal.machine(clusterKind(journalTexts), 'cluster');
-  const kernel = kernelQueue(log);
+  const kernel = kernelQueue(dirs.kernelFile, log);
   let processes: readonly ProcessView[] = [];
   let isStopping = false;
 
@@ -167,7 +167,6 @@ const run = async (): Promise<void> => {
     ),
     onUp: (hello) => {
       log.info({ dataplane: hello.pid, workers: hello.workers }, 'data plane connected');
-      kernel.forget();
       feed({
         type: 'dataplaneUp',
         pid: hello.pid,

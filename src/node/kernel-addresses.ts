@@ -6,28 +6,35 @@
 import { execFile } from 'node:child_process';
 import type { KernelPlan } from '../cluster/plan.js';
 
+type Route = KernelPlan['routes'][number];
+
+/** A route as ip(8) writes it; a deletion names all of it, so that it meets no route of others. */
+const routeText = (r: Route): string =>
+  [
+    `${r.destination}/${r.prefixLength}`,
+    ...(r.via === null ? [] : [`via ${r.via}`]),
+    ...(r.dev === null ? [] : [`dev ${r.dev}`]),
+    ...(r.src === null ? [] : [`src ${r.src}`]),
+    ...(r.metric === null ? [] : [`metric ${r.metric}`]),
+  ].join(' ');
+
+/** Linux keeps one route for each destination and metric; `replace` finds it by both. */
+const routeKey = (r: Route): string => `${r.destination}/${r.prefixLength} ${r.metric ?? '-'}`;
+
 /** One `ip` command line for each address and route. */
 const commands = (plan: KernelPlan): readonly string[] => [
   ...plan.addresses.map((a) => `address replace ${a.address}/${a.prefixLength} dev ${a.dev}`),
-  ...plan.routes.map((r) =>
-    [
-      `route replace ${r.destination}/${r.prefixLength}`,
-      ...(r.via === null ? [] : [`via ${r.via}`]),
-      ...(r.dev === null ? [] : [`dev ${r.dev}`]),
-      ...(r.src === null ? [] : [`src ${r.src}`]),
-      ...(r.metric === null ? [] : [`metric ${r.metric}`]),
-    ].join(' '),
-  ),
+  ...plan.routes.map((r) => `route replace ${routeText(r)}`),
 ];
 
 /** What an earlier plan had and this one has not, as deletions. */
 const removals = (before: KernelPlan | null, plan: KernelPlan): readonly string[] => {
   const kept = new Set(plan.addresses.map((a) => `${a.dev} ${a.address}/${a.prefixLength}`));
-  const routes = new Set(plan.routes.map((r) => `${r.destination}/${r.prefixLength}`));
+  const routes = new Set(plan.routes.map(routeKey));
   return [
     ...(before?.routes ?? [])
-      .filter((r) => !routes.has(`${r.destination}/${r.prefixLength}`))
-      .map((r) => `route del ${r.destination}/${r.prefixLength}`),
+      .filter((r) => !routes.has(routeKey(r)))
+      .map((r) => `route del ${routeText(r)}`),
     ...(before?.addresses ?? [])
       .filter((a) => !kept.has(`${a.dev} ${a.address}/${a.prefixLength}`))
       .map((a) => `address del ${a.address}/${a.prefixLength} dev ${a.dev}`),
@@ -52,6 +59,11 @@ const runIp: RunBatch = (lines) =>
     child.stdin?.end(`${lines.join('\n')}\n`);
   });
 
+/** What a deletion is answered when there is nothing to delete: an interface that is new, say. */
+const isGone = (command: string, answer: string): boolean =>
+  / del /.test(command) &&
+  /No such process|Cannot assign requested address|Cannot find device/.test(answer);
+
 /** With -force, ip goes on after a failure: what went wrong, then `Command failed -:LINE`. */
 const failuresIn = (text: string, lines: readonly string[]): readonly string[] => {
   const failures: string[] = [];
@@ -60,7 +72,8 @@ const failuresIn = (text: string, lines: readonly string[]): readonly string[] =
     const at = /^Command failed -:(\d+)$/.exec(line)?.[1];
     if (at === undefined) said.push(line);
     else {
-      failures.push(`ip ${lines[Number(at) - 1] ?? ''}: ${said.join(' ')}`);
+      const command = lines[Number(at) - 1] ?? '';
+      if (!isGone(command, said.join(' '))) failures.push(`ip ${command}: ${said.join(' ')}`);
       said = [];
     }
   }

@@ -26,6 +26,8 @@ export interface RunDir {
   readonly runtimeFile: string;
   /** The configuration in force, kept until the orderly stop. */
   readonly acceptedFile: string;
+  /** Addresses and routes that were given to the kernel. */
+  readonly kernelFile: string;
 }
 
 export const defaultRunDir = process.env['KEELSON_RUN_DIR'] || '/run/keelson';
@@ -43,6 +45,7 @@ export const runDir = (dir: string): RunDir => ({
   lockFile: join(dir, 'keelson.lock'),
   runtimeFile: join(dir, 'runtime.json'),
   acceptedFile: join(dir, 'accepted.json'),
+  kernelFile: join(dir, 'kernel.json'),
 });
 
 /** A socket's path holds 107 bytes (unix(7)). */

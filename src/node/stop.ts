@@ -72,7 +72,8 @@ const stopOrphans = async (d: RunDir, log: LogOptions): Promise<number> => {
   );
   const found = [...watched.values()].filter((w) => w.wasAdopted).length;
   await stopAll(watched, await dataplaneArgsOf(d), logger);
-  for (const path of [d.acceptedFile, d.apiSocket, d.pidFile]) rmSync(path, { force: true });
+  for (const path of [d.acceptedFile, d.kernelFile, d.apiSocket, d.pidFile])
+    rmSync(path, { force: true });
   say(found === 0 ? `no node runs with ${d.dir}` : 'stopped; its supervisor was gone already');
   return 0;
 };

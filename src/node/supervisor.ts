@@ -115,6 +115,8 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
       await stopAll(watched, argsOf(o.roles), log);
       // The next start begins from the files alone.
       rmSync(o.runDir.acceptedFile, { force: true });
+      // The kernel interfaces went with the data plane, and all that was on them.
+      rmSync(o.runDir.kernelFile, { force: true });
       rmSync(o.runDir.apiSocket, { force: true });
       log.info('stopped');
       finish(code);
