@@ -14,7 +14,8 @@ export type Effect =
       readonly revision: number;
       /** What is not named is removed. */
       readonly whole: boolean;
-      readonly virtualServers: readonly VirtualServerConfig[];
+      /** Each is made when its page is; the facts they are made from do not change. */
+      readonly virtualServers: Iterable<VirtualServerConfig>;
     }
   | {
       readonly type: 'configureVrrp';

@@ -166,9 +166,31 @@ export const healthPlan = (f: Facts, before: HealthPlan | null): HealthPlan => {
   return isSameSet(before.suspended, suspended) ? before : { rest, suspended };
 };
 
-/** The whole set, with the levels of now. */
-export const healthBriefing = (f: Facts, p: HealthPlan): readonly VirtualServerConfig[] =>
-  indexOf(f.config).virtualServers.map((x) => virtualServer(f, x, p.rest || p.suspended.has(x.id)));
+interface Briefing extends Iterable<VirtualServerConfig> {
+  readonly facts: Facts;
+  readonly plan: HealthPlan;
+  /** A replay prints it. */
+  readonly toJSON: () => readonly VirtualServerConfig[];
+}
+
+function listed(this: Briefing): readonly VirtualServerConfig[] {
+  return [...this];
+}
+
+function* briefed(this: Briefing): Generator<VirtualServerConfig> {
+  const { facts, plan } = this;
+  for (const x of indexOf(facts.config).virtualServers)
+    yield virtualServer(facts, x, plan.rest || plan.suspended.has(x.id));
+}
+
+/**
+ * The whole set, with the levels of now; made one by one as it is read. The same functions serve
+ * all, so that two briefings of the same facts are equal.
+ */
+export const healthBriefing = (f: Facts, p: HealthPlan): Iterable<VirtualServerConfig> => {
+  const briefing: Briefing = { facts: f, plan: p, [Symbol.iterator]: briefed, toJSON: listed };
+  return briefing;
+};
 
 /** Virtual servers that ha_suspend lets rest or wakes. */
 export const healthChanges = (

@@ -18,6 +18,7 @@ import {
 } from './diff.js';
 import { type Asked, type Facts, type Input, inForce, initialFacts, learn } from './facts.js';
 import { type Plan, plan } from './plan.js';
+import { prepareReported } from './warm.js';
 
 export interface State {
   readonly facts: Facts;
@@ -96,8 +97,17 @@ const briefings = {
 
 const peers = ['vrrp', 'healthcheck'] as const;
 
+/** Pages of a set that is not complete change no plan yet: their part of it is made meanwhile. */
+const prepare = ({ config, incoming }: Facts, input: Input): void => {
+  if (incoming === null || input.type !== 'healthcheck' || input.message.type !== 'states') return;
+  const { realServers, virtualServers } = input.message;
+  const ids = new Set([...realServers, ...virtualServers].map((x) => x.vs));
+  prepareReported({ config, health: incoming }, ids);
+};
+
 const learnOne = (s: State, input: Input, now: Millis): State => {
   const facts = learn(s.facts, input, now);
+  prepare(facts, input);
   if (input.type === 'connected' || input.type === 'disconnected') {
     const none = { [input.peer]: false };
     return {

@@ -5,7 +5,7 @@
  */
 import type { Config } from '../config/config.js';
 import { prepareDigest } from '../dataplane/snapshot.js';
-import { indexing } from './config-index.js';
+import { indexing, indexOf } from './config-index.js';
 import type { Facts } from './facts.js';
 import { checkersOf } from './health-input.js';
 import { ownersOf } from './runtime/owners.js';
@@ -21,6 +21,21 @@ export function* warming(config: Config, { health }: Pick<Facts, 'health'>): Gen
   }
   ownersOf(config);
 }
+
+/**
+ * What the plan needs of virtual servers whose page has come while the set is not complete. The plan
+ * that follows the last page then makes only what that page is about.
+ */
+export const prepareReported = (
+  { config, health }: Pick<Facts, 'config' | 'health'>,
+  ids: Iterable<string>,
+): void => {
+  const { virtualServer } = indexOf(config);
+  for (const id of ids) {
+    const x = virtualServer.get(id);
+    if (x !== undefined) for (const s of servicesOf({ config, health }, x)) prepareDigest(s);
+  }
+};
 
 /** Runs the pieces, and gives the loop back after each few milliseconds of work. */
 export const inTurns = (

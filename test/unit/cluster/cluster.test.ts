@@ -2,9 +2,11 @@ import test from 'ava';
 import fc from 'fast-check';
 import { indexOf } from '../../../src/cluster/config-index.js';
 import type { Effect } from '../../../src/cluster/diff.js';
+import type { Input } from '../../../src/cluster/facts.js';
 import type { ClusterInput } from '../../../src/cluster/machine.js';
 import { cluster, initialState } from '../../../src/cluster/machine.js';
 import { realServerName } from '../../../src/cluster/names.js';
+import { servicesOf } from '../../../src/cluster/services.js';
 import { digest } from '../../../src/dataplane/snapshot.js';
 import type { Entry } from '../../../src/kernel/driver.js';
 import { replay } from '../../../src/kernel/journal.js';
@@ -31,7 +33,7 @@ const serviceable = (effects: readonly Effect[]) =>
 const helds = (effects: readonly Effect[]) =>
   effects.flatMap((e) =>
     e.type === 'configureHealth'
-      ? e.virtualServers.flatMap((v) => v.realServers.map((r) => r.held))
+      ? [...e.virtualServers].flatMap((v) => v.realServers.map((r) => r.held))
       : [],
   );
 const held = (service: string, server: string, weight = 10) => ({ service, server, weight });
@@ -320,7 +322,7 @@ test('another data plane has served nothing yet; the same one again goes on', (t
   const lost = n.tell({ type: 'dataplaneLost', reason: 'it closed the connection' });
   t.deepEqual(serviceable(lost), []);
   t.true(
-    lost.some((e) => e.type === 'configureHealth' && e.virtualServers[0]?.suspended === true),
+    lost.some((e) => e.type === 'configureHealth' && [...e.virtualServers][0]?.suspended === true),
     'checks would blame the servers',
   );
   const again = n.tell(dataplaneUp({ generation: 1 }));
@@ -425,4 +427,37 @@ test('a journal of any history gives the same effects again (law 10)', (t) => {
     }),
     { numRuns: 50 },
   );
+});
+
+test('the pages of a set are prepared as they come: the plan after the last one makes little', (t) => {
+  const services = Array.from({ length: 40 }, (_, i) => service(1000 + i)).join('');
+  const config = configOf(services);
+  const n = runningNode(config);
+  const before = n.state().plan?.snapshot.services;
+  const page = (from: number, more: boolean): Input => ({
+    type: 'healthcheck',
+    message: {
+      type: 'states',
+      whole: true,
+      more,
+      realServers: Array.from({ length: 20 }, (_, i) => ({
+        vs: `[198.51.100.80]:tcp:${1000 + from + i}`,
+        rs: `[10.1.0.11]:tcp:${1000 + from + i}`,
+        up: false,
+        delta: 0,
+        reason: 'connection refused',
+        since: 1,
+      })),
+      virtualServers: [],
+    },
+  });
+  t.deepEqual(n.tell(page(0, true)), []);
+  t.is(n.state().plan?.snapshot.services, before, 'nothing is planned before the last page');
+  const { facts } = n.state();
+  const health = facts.incoming ?? facts.health;
+  const prepared = indexOf(config).virtualServers.map((x) => servicesOf({ config, health }, x));
+  n.tell(page(20, false));
+  const after = n.state().plan?.snapshot.services ?? [];
+  for (let i = 0; i < 20; i++) t.is(after[i], prepared[i]?.[0]);
+  t.true(after.every((s) => s.realServers.length === 1));
 });
