@@ -86,9 +86,7 @@ const tick = (s: State, now: Millis): Next => {
     case 'yielding':
       return now >= phase.until ? endYield(s, phase, now) : stay(s);
     default:
-      return s.resume !== null && now >= s.resume.by
-        ? settle({ ...s, resume: null }, now)
-        : stay(s);
+      return stay(s);
   }
 };
 
@@ -121,6 +119,8 @@ const dataplane = (s: State, bootId: string | null, reason: string, now: Millis)
     phase.tag === 'active' && isNew ? inPhase(known, { ...phase, announced: [] }) : known;
   if (bootId === null || next.resume === null || next.resume.renewedAt !== null)
     return settle(next, now);
+  // Nobody else can have taken what it does not have: it follows its sync group, or listens.
+  if (s.config.vips.length === 0) return settle({ ...next, resume: null }, now);
   const asking: State = { ...next, resume: { ...next.resume, askedAt: now } };
   return chain(stay(asking, { type: 'queryLease', vips: s.config.vips }), (t) => settle(t, now));
 };
@@ -199,11 +199,13 @@ const take = (s: State, input: Input | Tick, now: Millis): Next => {
 };
 
 /**
- * Whatever comes first after a pause finds an active router that was silent for too long. It has to
- * know before it answers anything.
+ * Whatever comes first after a pause finds an active router that was silent for too long, or one
+ * that can no longer resume. It has to know before it answers anything.
  */
 function step(s: State, input: Input | Tick, now: Millis): Next {
   if (s.phase.tag === 'stopped') return stay(s);
+  if (s.resume !== null && now >= s.resume.by)
+    return chain(settle({ ...s, resume: null }, now), (t) => take(t, input, now));
   if (s.phase.tag !== 'active' || now < overdueAt(s, s.phase)) return take(s, input, now);
   return chain(expire(s, s.phase, now), (t) => take(t, input, now));
 }

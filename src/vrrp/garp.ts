@@ -79,14 +79,21 @@ export const leaseAnswer = (
   const fresh = minus(granted, phase.announced).filter((key) => own.has(key));
   const absent = missing.filter((key) => own.has(key));
   const known = absent.length === 0 ? phase.announced : minus(phase.announced, absent);
+  const isWhole = config.vips.every(
+    (v) => granted.includes(vipKey(v)) || known.includes(vipKey(v)),
+  );
+  // Part of an answer says nothing about the rest.
+  const keptRetryAt = isWhole ? null : phase.retryAt;
   if (fresh.length === 0 && absent.length === 0)
-    return phase.retryAt === null ? stay(s) : stay(inPhase(s, { ...phase, retryAt: null }));
+    return phase.retryAt === keptRetryAt
+      ? stay(s)
+      : stay(inPhase(s, { ...phase, retryAt: keptRetryAt }));
   const { repeat, delayMs, refreshMs } = config.garp;
   const later = [...(phase.second?.vips ?? []), ...fresh];
   const next: State = inPhase(s, {
     ...phase,
     announced: [...known, ...fresh],
-    retryAt: absent.length === 0 ? null : (phase.retryAt ?? retryAt),
+    retryAt: absent.length === 0 ? keptRetryAt : (phase.retryAt ?? retryAt),
     second:
       fresh.length > 0 && repeat > 0 && delayMs > 0
         ? { at: after(now, delayMs), vips: later }

@@ -1,7 +1,8 @@
 /**
  * Lease requests of one turn of the event loop, as few messages as possible: 255 virtual routers that
- * become active together are one message. Releases precede renewals, so that an address which moved
- * from one instance to another ends leased.
+ * become active together are one message. The last request of a router for an address is the one
+ * that counts. Then releases precede renewals, so that an address which moved from one instance to
+ * another ends leased.
  */
 import type { RouterId } from './identity.js';
 import { type LeaseState, maxLeaseAddresses, queryMs } from './lease-codec.js';
@@ -14,6 +15,8 @@ export interface LeaseRequest {
   readonly vips: readonly Vip[];
   /** For `renew`. */
   readonly ms: number;
+  /** A part of a request that did not fit into one message, and not its last. */
+  readonly more?: true;
 }
 
 export interface LeaseMessage {
@@ -29,9 +32,33 @@ const msOf = (r: LeaseRequest): number =>
 const pieces = (r: LeaseRequest, limit: number): readonly LeaseRequest[] => {
   if (r.vips.length <= limit) return [r];
   const out: LeaseRequest[] = [];
-  for (let i = 0; i < r.vips.length; i += limit)
-    out.push({ ...r, vips: r.vips.slice(i, i + limit) });
+  for (let i = 0; i < r.vips.length; i += limit) {
+    const part = { ...r, vips: r.vips.slice(i, i + limit) };
+    out.push(i + limit < r.vips.length ? { ...part, more: true } : part);
+  }
   return out;
+};
+
+/**
+ * Without the renewals that the same router took back, or repeated, later in the turn: a router that
+ * renews and then yields must not end leased.
+ */
+export const lastWords = (requests: readonly LeaseRequest[]): readonly LeaseRequest[] => {
+  const later = new Set<string>();
+  const out: LeaseRequest[] = [];
+  for (const r of [...requests].reverse()) {
+    if (r.kind === 'query') {
+      out.push(r);
+      continue;
+    }
+    const keys = r.vips.map((v) => `${r.id} ${vipKey(v)}`);
+    const fresh = r.vips.filter((_, i) => !later.has(keys[i] ?? ''));
+    for (const key of keys) later.add(key);
+    // A release is acknowledged even when a later renewal has made it void.
+    if (r.kind === 'release' || fresh.length === r.vips.length) out.push(r);
+    else if (fresh.length > 0) out.push({ ...r, vips: fresh });
+  }
+  return out.reverse();
 };
 
 export const batches = (
@@ -74,14 +101,14 @@ export const answersOf = (
   states: readonly LeaseState[],
 ): readonly LeaseAnswer[] => {
   let at = 0;
-  return m.parts.map(({ kind, id, vips }): LeaseAnswer => {
+  return m.parts.flatMap(({ kind, id, vips, more }): readonly LeaseAnswer[] => {
     const own = states.slice(at, at + vips.length);
     at += vips.length;
-    if (kind === 'release') return { id, input: { type: 'leaseReleased' } };
+    if (kind === 'release') return more ? [] : [{ id, input: { type: 'leaseReleased' } }];
     if (kind === 'query')
-      return { id, input: { type: 'leaseQueried', renewedAgoMs: renewedAgo(own) } };
+      return [{ id, input: { type: 'leaseQueried', renewedAgoMs: renewedAgo(own) } }];
     const keys = (known: boolean): readonly string[] =>
       vips.flatMap((v, i) => ((own[i]?.known ?? false) === known ? [vipKey(v)] : []));
-    return { id, input: { type: 'leaseAnswer', granted: keys(true), missing: keys(false) } };
+    return [{ id, input: { type: 'leaseAnswer', granted: keys(true), missing: keys(false) } }];
   });
 };

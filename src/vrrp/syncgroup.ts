@@ -3,7 +3,8 @@
  * drives groups only.
  *
  * A member's input goes to that member; what its step did to it is then passed on: a fault of its own
- * keeps the others down, and the others follow when it becomes active or is active no more.
+ * keeps the others down, and the others follow when it becomes active or is active no more. No member
+ * takes over while another one still hears a better router.
  */
 import type { Machine, Millis, Tick } from '../kernel/machine.js';
 import { virtualRouter } from './fsm.js';
@@ -90,11 +91,48 @@ const spreadMove = (from: Next, member: RouterId, before: State | undefined, now
   return [next, [...effects, ...more]];
 };
 
+/** A reload has put an active router and a backup into one group: a better router may be there. */
+const level = (from: Next, now: Millis): Next => {
+  const members = Object.entries(from[0].members);
+  const backup = members.find(([, s]) => s.phase.tag === 'backup')?.[1];
+  if (backup === undefined) return from;
+  const reason = `sync group ${from[0].name} follows ${backup.config.name}`;
+  return members
+    .filter(([, s]) => s.phase.tag === 'active')
+    .reduce<Next>(([g, effects], [name]) => {
+      const [next, more] = feed(g, name, { type: 'follow', to: 'backup', reason }, now);
+      return [next, [...effects, ...more]];
+    }, from);
+};
+
 const take = (g: GroupState, member: string, input: Input | Tick, now: Millis): Next => {
   const before = g.members[member];
   const own = feed(g, member, input, now);
-  if (own[0] === g || Object.keys(g.members).length === 1) return own;
-  return spreadMove(spreadObstacles(own, now), member, before, now);
+  if (Object.keys(g.members).length === 1) return own;
+  const spread = own[0] === g ? own : spreadMove(spreadObstacles(own, now), member, before, now);
+  return input.type === 'configure' ? level(spread, now) : spread;
+};
+
+/** Until when a better router that another member heard is not taken for silent. */
+const heldUntil = (g: GroupState, member: string, now: Millis): Millis | null => {
+  let until: Millis | null = null;
+  for (const [name, s] of Object.entries(g.members)) {
+    const { phase, peer } = s;
+    if (name === member || phase.tag !== 'backup' || phase.activeDownAt <= now) continue;
+    // Only adverts that it obeys are remembered.
+    const isBetter = peer !== null && peer.priority !== 0;
+    if (isBetter && (until === null || phase.activeDownAt > until)) until = phase.activeDownAt;
+  }
+  return until;
+};
+
+const tickMember = (g: GroupState, member: string, now: Millis): Next => {
+  const s = g.members[member];
+  const isDue = s?.phase.tag === 'backup' && now >= s.phase.activeDownAt;
+  const until = isDue ? heldUntil(g, member, now) : null;
+  if (s?.phase.tag !== 'backup' || until === null) return take(g, member, { type: 'tick' }, now);
+  const waits: State = { ...s, phase: { ...s.phase, activeDownAt: until } };
+  return [{ ...g, members: { ...g.members, [member]: waits } }, []];
 };
 
 const dueMembers = (g: GroupState, now: Millis): readonly string[] =>
@@ -109,7 +147,7 @@ const step = (g: GroupState, input: MemberInput | Tick, now: Millis): Next => {
   if (input.type === 'member') return take(g, input.member, input.input, now);
   return dueMembers(g, now).reduce<Next>(
     ([next, effects], name) => {
-      const [changed, more] = take(next, name, { type: 'tick' }, now);
+      const [changed, more] = tickMember(next, name, now);
       return [changed, [...effects, ...more]];
     },
     [g, []],

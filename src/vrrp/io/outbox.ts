@@ -4,7 +4,7 @@
  * the lease that it stands for, and 255 routers that act together cost one lease message.
  */
 import type { RouterId } from '../identity.js';
-import type { LeaseRequest } from '../lease-batch.js';
+import { type LeaseRequest, lastWords } from '../lease-batch.js';
 import type { Vip } from '../messages.js';
 import type { OutDatagram } from '../send.js';
 import { vipKey } from '../state.js';
@@ -50,7 +50,7 @@ export function outbox(o: OutboxOptions): Outbox {
 
   const flush = (): void => {
     planned = false;
-    const leases = withoutHeld(requests);
+    const leases = withoutHeld(lastWords(requests));
     const out = adverts;
     const announced = garps;
     requests = [];

@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { millis } from '../../../src/kernel/machine.js';
 import { virtualRouter } from '../../../src/vrrp/fsm.js';
 import type { InstanceConfig } from '../../../src/vrrp/messages.js';
@@ -564,4 +565,68 @@ test('a failed send is counted and told once', (t) => {
   const r = feed(active(), 4000, failed, failed);
   t.is(r.s.counters.sendErrors, 2);
   t.is(r.effects.filter((e) => e.type === 'log').length, 1);
+});
+
+test('a router that was paused before it could resume does not, whatever comes first', (t) => {
+  const service: Input = {
+    type: 'serviceable',
+    service: { bootId: '1', ok: true, reason: 'again' },
+  };
+  for (const input of [{ type: 'interface', up: true, reason: 'x' }, service] as const) {
+    const r = feed(restarted(), 1, down, { type: 'leaseQueried', renewedAgoMs: 500 });
+    t.false(deeds(feed(r, 9000, input)).some((d) => /^(lease|advertise)/.test(d)));
+    t.not(feed(r, 9000, input).s.phase.tag, 'active');
+  }
+});
+
+test('in whatever order and however late its surroundings are reported, a resume is in time', (t) => {
+  const inputs = [...startInputs('10.9.0.5'), { type: 'leaseQueried', renewedAgoMs: 500 } as const];
+  const schedule = fc.tuple(
+    fc.shuffledSubarray([...inputs.keys()], { minLength: inputs.length }),
+    fc.array(fc.constantFrom(0, 10, 500, 2000, 9000), { minLength: 6, maxLength: 6 }),
+  );
+  fc.assert(
+    fc.property(schedule, ([order, gaps]) => {
+      const service = { bootId: '1', ok: true, reason: 'x' };
+      let s = restore(instance(), { service, delta: 0, wasActive: true }, millis(0));
+      let now = 0;
+      for (const [i, which] of order.entries()) {
+        now += gaps[i] ?? 0;
+        const input = inputs[which];
+        if (input === undefined) continue;
+        const [next, effects] = virtualRouter.step(s, input, millis(now));
+        s = next;
+        // The leases were renewed at the earliest 500 ms before the start.
+        if (effects.some((e) => e.type === 'renewLease') && now >= 3000) return false;
+      }
+      return true;
+    }),
+  );
+  t.pass();
+});
+
+test('a router without addresses has nothing to ask for', (t) => {
+  const service = { bootId: '1', ok: true, reason: 'x' };
+  const bare = restore(
+    { ...instance(), vips: [] },
+    { service, delta: 0, wasActive: true },
+    millis(0),
+  );
+  const r = feed({ s: bare, effects: [] }, 0, ...startInputs('10.9.0.5'));
+  t.is(r.s.phase.tag, 'backup');
+});
+
+test('an answer in pieces does not end the search for the address that is missing', (t) => {
+  const [one, two] = ['dpdk0 10.9.0.100', 'dpdk0 10.9.0.101'];
+  if (one === undefined || two === undefined) return t.fail();
+  const r = feed(active({ addresses: ['10.9.0.100', '10.9.0.101'] }), 3700, {
+    type: 'leaseAnswer',
+    granted: [],
+    missing: [one],
+  });
+  const after = feed(r, 3701, { type: 'leaseAnswer', granted: [two], missing: [] });
+  t.is(after.s.phase.tag === 'active' ? after.s.phase.retryAt : null, millis(3800));
+  const whole = feed(after, 3702, { type: 'leaseAnswer', granted: [one], missing: [] });
+  t.is(whole.s.phase.tag === 'active' ? whole.s.phase.retryAt : 0, null);
+  return undefined;
 });

@@ -5,6 +5,7 @@ import {
   batches,
   type LeaseMessage,
   type LeaseRequest,
+  lastWords,
 } from '../../../src/vrrp/lease-batch.js';
 import { vipKey } from '../../../src/vrrp/state.js';
 
@@ -88,4 +89,39 @@ test('a router goes on only when each known address was leased; the oldest renew
   t.deepEqual(ago(100, null, 5), [null]);
   t.deepEqual(ago('unknown', 'unknown', 'unknown'), [null]);
   return undefined;
+});
+
+test('the last request of a router for an address is the one in force after the turn', (t) => {
+  const ownAddress = fc.record({
+    kind: fc.constantFrom('release', 'renew'),
+    router: fc.nat({ max: 2 }),
+    ms: fc.constantFrom(250, 2000),
+    last: fc.uniqueArray(fc.nat({ max: 4 }), { minLength: 1 }),
+  });
+  const inForce = (requests: readonly LeaseRequest[]): ReadonlyMap<string, number> => {
+    const out = new Map<string, number>();
+    for (const r of requests)
+      for (const v of r.vips)
+        if (r.kind === 'release') out.delete(vipKey(v));
+        else out.set(vipKey(v), r.ms);
+    return out;
+  };
+  fc.assert(
+    fc.property(fc.array(ownAddress, { maxLength: 12 }), (list) => {
+      // No address belongs to two routers.
+      const requests = list.map((r) =>
+        request(r.kind, `r${r.router}`, r.ms, ...r.last.map((n) => 10 * r.router + n)),
+      );
+      const sent = batches(lastWords(requests), 3).flatMap((m) => m.parts);
+      t.deepEqual([...inForce(sent)].sort(), [...inForce(requests)].sort());
+    }),
+  );
+});
+
+test('a release in pieces is acknowledged once, with the last of them', (t) => {
+  const messages = batches([request('release', 'a', 0, 1, 2, 3)], 2);
+  t.deepEqual(
+    messages.map((m) => answersOf(m, []).length),
+    [0, 1],
+  );
 });

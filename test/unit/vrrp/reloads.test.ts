@@ -153,3 +153,36 @@ test('a controller that has no data plane changes nothing', async (t) => {
   await s.run(6000);
   t.is([...s.known().values()][0]?.state, 'active');
 });
+
+/** Inputs of one turn of the event loop, together with a renewal that is due. */
+const endings: Readonly<Record<string, (s: ReturnType<typeof shell>) => void>> = {
+  stop: (s) => void s.all.stop('shutdown'),
+  'not serviceable': (s) =>
+    s.all.serviceable({
+      type: 'serviceable',
+      bootId: '1',
+      whole: true,
+      instances: [{ id: routerId(instance()), ok: false, reason: 'test' }],
+    }),
+  removal: (s) =>
+    s.all.configure({ type: 'configure', revision: 9, instances: [], syncGroups: [] }),
+  'change, then not serviceable': (s) => {
+    const changed = [instance({ priority: 77 })];
+    s.all.configure({ type: 'configure', revision: 9, instances: changed, syncGroups: [] });
+    endings['not serviceable']?.(s);
+  },
+};
+for (const [name, end] of Object.entries(endings))
+  test(`an address is not leased when priority 0 is sent: a renewal and ${name} in one turn`, async (t) => {
+    const s = shell();
+    await s.configure([instance()]);
+    await s.run(6000);
+    t.is(s.leases.size, 1);
+    // The timer of the next advert fires, and nothing is sent before the turn is over.
+    s.clock.moveTo(s.clock.now() + 1000);
+    end(s);
+    await settled();
+    await s.run(200);
+    t.is(s.sent.at(-1)?.payload[2], 0);
+    t.is(s.leases.size, 0);
+  });

@@ -2,7 +2,7 @@ import test from 'ava';
 import { millis } from '../../../src/kernel/machine.js';
 import { groupState, planGroups, sameMembers } from '../../../src/vrrp/groups.js';
 import { routerId } from '../../../src/vrrp/identity.js';
-import { type Input, initial, type State } from '../../../src/vrrp/state.js';
+import { type Input, initial, restore, type State } from '../../../src/vrrp/state.js';
 import { type GroupState, syncGroup } from '../../../src/vrrp/syncgroup.js';
 import { address, instance, packetsOf, startInputs } from '../../support/vrrp/simulation.js';
 
@@ -137,4 +137,63 @@ test('a member that moves between groups keeps its state', (t) => {
   const after = groupState(alone, (identity) => before.members[identity]);
   t.is(after.members[routerId(inside)]?.phase.tag, 'active');
   return undefined;
+});
+
+/** Advert of a router with another priority than ours. */
+const advertOf = (config: typeof inside, priority: number): Input => {
+  const [bytes = new Uint8Array(0)] = packetsOf(
+    { ...initial(config), source: address('10.9.0.2') },
+    priority,
+  );
+  return { type: 'packet', bytes };
+};
+
+test('a reload that groups an active router and a backup leaves all or none active, for good', (t) => {
+  const [alone, other] = planGroups([inside, outside], []);
+  if (alone === undefined || other === undefined) return t.fail('nothing planned');
+  const start = (p: typeof alone, id: string, source: string): GroupState =>
+    feed(
+      groupState(p, () => undefined),
+      0,
+      id,
+      ...startInputs(source),
+    );
+  const one = runTo(start(alone, 'eth0 1 inet', '10.9.0.1'), 4000);
+  const two = [900, 1900, 2900, 3900].reduce(
+    (g, at) => feed(g, at, 'eth1 2 inet', advertOf(outside, 200)),
+    start(other, 'eth1 2 inet', '10.9.1.1'),
+  );
+  t.deepEqual([...tags(one), ...tags(two)], ['active', 'backup']);
+  const members = { ...one.members, ...two.members };
+  let g = groupState(plan, (id) => members[id]);
+  for (const c of [inside, outside])
+    g = feed(g, 4000, routerId(c), { type: 'configure', config: c }, { type: 'startup' });
+  t.deepEqual(tags(g), ['backup', 'backup']);
+  // The better router goes on: nobody of the group comes and goes.
+  for (let at = 4100; at < 60_000; at += 100) {
+    if (at % 1000 === 0) g = feed(g, at, 'eth1 2 inet', advertOf(outside, 200));
+    g = runTo(g, at);
+    t.deepEqual(tags(g), ['backup', 'backup']);
+  }
+  // It is silent: the group takes over, together.
+  t.deepEqual(tags(runTo(g, 64_500)), ['active', 'active']);
+  return undefined;
+});
+
+test('a member without addresses goes on with the group when the process is replaced', (t) => {
+  const bare = { ...outside, vips: [] };
+  const service = { bootId: '1', ok: true, reason: 'x' };
+  const before = { service, delta: 0, wasActive: true };
+  const from = (id: string): State =>
+    restore(id === routerId(inside) ? inside : bare, before, millis(0));
+  for (const order of [
+    ['eth0 1 inet', 'eth1 2 inet'],
+    ['eth1 2 inet', 'eth0 1 inet'],
+  ]) {
+    let g = groupState({ ...plan, instances: [inside, bare] }, from);
+    for (const id of order) g = feed(g, 0, id, ...startInputs('10.9.0.1'));
+    t.deepEqual(tags(g), ['initialize', 'initialize']);
+    g = feed(g, 5, 'eth0 1 inet', { type: 'leaseQueried', renewedAgoMs: 300 });
+    t.deepEqual(tags(g), ['active', 'active']);
+  }
 });
