@@ -16,6 +16,7 @@
 #define MESSAGES_A_TURN 2 /* of one client: the main lcore has packets to see to */
 #define EVENTS_A_TURN   16
 #define ACCEPT_AGAIN_MS 1000u
+#define LAST_MESSAGES   4096u /* more than a socket holds */
 
 static bool watch(struct ks_control *c, int fd, void *who)
 {
@@ -254,20 +255,35 @@ void ks_control_free(struct ks_control *c)
 
 /* ---- turns ----------------------------------------------------------------------------------------------------- */
 
+/* The client is gone. Of what it has left behind unread only the releases count: another node may
+ * rely on them. Nobody waits for the answers. */
+static void last_releases(struct ks_control_client *cl, ks_ms now)
+{
+	struct ks_control *c = cl->control;
+
+	cl->closing = true;
+	for (unsigned i = 0; i < LAST_MESSAGES; i++) {
+		ssize_t n = ks_sock_recv(cl->fd, c->rx, sizeof(c->rx), &c->age_ms);
+
+		if (n > 0 && ks_client_releases(cl, c->rx, (size_t)n))
+			ks_client_message(cl, c->rx, (size_t)n, now);
+		else if (n == 0 || (n < 0 && n != -EMSGSIZE && n != -ECONNRESET))
+			return;
+	}
+}
+
 static void client_ready(struct ks_control_client *cl, uint32_t events, ks_ms now)
 {
 	struct ks_control *c = cl->control;
 
-	/* Gone: what it has left behind unread would only keep its generation open, and nobody
-	 * waits for the answers. */
 	if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
-		cl->closing = true;
+		last_releases(cl, now);
 		return;
 	}
 	if ((events & EPOLLOUT) != 0)
 		flush(cl);
 	for (unsigned i = 0; i < MESSAGES_A_TURN && !cl->closing; i++) {
-		ssize_t n = ks_sock_recv(cl->fd, c->rx, sizeof(c->rx));
+		ssize_t n = ks_sock_recv(cl->fd, c->rx, sizeof(c->rx), &c->age_ms);
 
 		if (n == -EAGAIN)
 			return;
@@ -397,6 +413,7 @@ bool ks_control_feed(struct ks_control_client *cl, const void *buf, size_t len, 
 	struct ks_control *c = cl->control;
 	uint32_t id = cl->id;
 
+	c->age_ms = 0;
 	if (len <= sizeof(c->rx)) {
 		memcpy(c->rx, buf, len);
 		ks_client_message(cl, c->rx, len, now);

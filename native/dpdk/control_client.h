@@ -74,6 +74,7 @@ struct ks_control {
 	uint32_t drain_ms;
 	struct ks_list_row rows[KS_LIST_MAX];
 	struct ks_lease_state leases[KS_LEASE_ADDRS_MAX];
+	uint32_t age_ms; /* of the message in rx: how long ago it was sent */
 	_Alignas(8) uint8_t rx[KS_IPC_MAX_MSG];
 };
 
@@ -87,6 +88,7 @@ struct ks_control_client *ks_control_find(struct ks_control *c, uint32_t id);
 
 /* control_msg.c: one message, 8-byte aligned. */
 void ks_client_message(struct ks_control_client *cl, const uint8_t *buf, size_t len, ks_ms now);
+bool ks_client_releases(const struct ks_control_client *cl, const uint8_t *buf, size_t len);
 void ks_client_txn_drop(struct ks_control_client *cl); /* it has gone */
 void ks_control_txn_tick(struct ks_control *c, ks_ms now);
 

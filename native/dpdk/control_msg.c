@@ -279,6 +279,15 @@ static void table(struct ks_control_client *cl, uint32_t seq, const void *body)
 		       ack.count * sizeof(c->rows[0]), -1);
 }
 
+/* A lease runs from the moment it was sent: a request that waited while nobody read it must not
+ * revive what has ended meanwhile. */
+static uint32_t lease_left(uint32_t ms, uint32_t age_ms)
+{
+	if (ms == 0 || ms == KS_LEASE_QUERY)
+		return ms;
+	return ms > age_ms ? ms - age_ms : KS_LEASE_QUERY;
+}
+
 static void lease(struct ks_control_client *cl, uint32_t seq, const uint8_t *body, size_t len)
 {
 	struct ks_control *c = cl->control;
@@ -289,7 +298,7 @@ static void lease(struct ks_control_client *cl, uint32_t seq, const uint8_t *bod
 	if (len >= sizeof(*l) && l->count <= KS_LEASE_ADDRS_MAX && (l->count > 0 || l->ms == 0) &&
 	    len == sizeof(*l) + l->count * sizeof(*a)) {
 		ack = (struct ks_lease_ack){ .count = l->count, .status = KS_OK };
-		c->o.cb.lease(c->o.cb.ctx, l->ms, a, l->count, c->leases);
+		c->o.cb.lease(c->o.cb.ctx, lease_left(l->ms, c->age_ms), a, l->count, c->leases);
 	}
 	ks_client_send(cl, KS_MSG_LEASE_ACK, seq, &ack, sizeof(ack), c->leases,
 		       ack.count * sizeof(c->leases[0]), -1);
@@ -385,6 +394,16 @@ static void malformed(struct ks_control_client *cl, uint32_t seq, int status, co
 		tell_refusal(cl, seq);
 	else
 		refuse(cl, seq, status, "%s", reason);
+}
+
+/* Is that message a release of leases? */
+bool ks_client_releases(const struct ks_control_client *cl, const uint8_t *buf, size_t len)
+{
+	const struct ks_msg *m = (const void *)buf;
+	const struct ks_lease *l = (const void *)(buf + sizeof(*m));
+
+	return cl->greeted && len >= sizeof(*m) + sizeof(*l) && m->type == KS_MSG_LEASE &&
+		l->ms == 0;
 }
 
 void ks_client_message(struct ks_control_client *cl, const uint8_t *buf, size_t len, ks_ms now)

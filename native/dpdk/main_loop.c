@@ -181,7 +181,8 @@ static void turn(struct mainloop *m)
 	rebuild(m, now);
 	transfer_flush(m->self);
 	s->shm->heartbeat++;
-	s->shm->lease_left_ms = ks_main_lease_left(m->core, now);
+	m->ran.lease_ms = ks_main_lease_left(m->core, now);
+	s->shm->lease_left_ms = m->ran.lease_ms;
 	m->self->c[KS_C_CYCLES_BUSY] += rte_rdtsc() - start;
 
 	wake_announce(&m->self->wake);

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -109,6 +110,7 @@ int ks_sock_accept(int listen_fd)
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
+	int on = 1;
 
 	if (fd < 0)
 		return -errno;
@@ -117,6 +119,7 @@ int ks_sock_accept(int listen_fd)
 		close(fd);
 		return -EPERM;
 	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
 	return fd;
 }
 
@@ -162,11 +165,29 @@ static void close_passed(struct msghdr *msg)
 	}
 }
 
-ssize_t ks_sock_recv(int fd, void *buf, size_t cap)
+/* The kernel notes the time of day when a message is sent. A clock that is set between then and now
+ * makes the age of this one message wrong, and of none after it. */
+static uint32_t age_of(struct msghdr *msg)
+{
+	struct timespec sent, now;
+	int64_t ms;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		memcpy(&sent, CMSG_DATA(c), sizeof(sent));
+		clock_gettime(CLOCK_REALTIME, &now);
+		ms = (now.tv_sec - sent.tv_sec) * 1000 + (now.tv_nsec - sent.tv_nsec) / 1000000;
+		return ms <= 0 ? 0 : ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+	}
+	return 0;
+}
+
+ssize_t ks_sock_recv(int fd, void *buf, size_t cap, uint32_t *age_ms)
 {
 	union {
 		struct cmsghdr head;
-		char space[CMSG_SPACE(8 * sizeof(int))];
+		char space[CMSG_SPACE(8 * sizeof(int)) + CMSG_SPACE(sizeof(struct timespec))];
 	} control;
 	struct iovec iov = { .iov_base = buf, .iov_len = cap };
 	struct msghdr msg = { .msg_iov = &iov,
@@ -181,6 +202,7 @@ ssize_t ks_sock_recv(int fd, void *buf, size_t cap)
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	close_passed(&msg);
+	*age_ms = age_of(&msg);
 	return (msg.msg_flags & MSG_TRUNC) != 0 ? -EMSGSIZE : n;
 }
 

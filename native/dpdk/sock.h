@@ -32,8 +32,9 @@ int ks_sock_accept(int listen_fd);
 int ks_sock_send(int fd, const void *buf, size_t len, int pass_fd);
 
 /* One whole message of at most cap bytes. Returns its length, 0 at end of file, -EAGAIN, -EMSGSIZE
- * (longer than cap: dropped) or another -errno. Descriptors a peer passes are closed. */
-ssize_t ks_sock_recv(int fd, void *buf, size_t cap);
+ * (longer than cap: dropped) or another -errno. age_ms: how long ago it was sent, 0 when the kernel
+ * does not say so. Descriptors a peer passes are closed. */
+ssize_t ks_sock_recv(int fd, void *buf, size_t cap, uint32_t *age_ms);
 
 /* Anonymous shared memory, mapped for us to write; whoever gets *fd can only read it and cannot
  * change its size. NULL = err tells. */

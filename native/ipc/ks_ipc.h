@@ -121,9 +121,9 @@ static_assert(sizeof(struct ks_ack) == 176, "wire size");
 
 /*
  * Answer for these addresses, flagged KS_ADDR_LEASED in the current generation, for so long from
- * now. Without a lease an address is not answered for, whatever the generation says. A lease
- * survives generations that keep its address and ends with the one that drops it. Answered by
- * LEASE_ACK, one state for each address in the order of the request.
+ * the moment this was sent. Without a lease an address is not answered for, whatever the generation
+ * says. A lease survives generations that keep its address and ends with the one that drops it.
+ * Answered by LEASE_ACK, one state for each address in the order of the request.
  */
 struct ks_lease {
 	uint32_t ms; /* 0 = stop at once, KS_LEASE_QUERY = change nothing */

@@ -169,7 +169,8 @@ static void turn(void)
 		ks_control_poll(lab.c, lab.now);
 }
 
-static void tell(int fd, unsigned type, uint32_t seq, const void *body, size_t len)
+/* Sent, and not read yet. */
+static void post(int fd, unsigned type, uint32_t seq, const void *body, size_t len)
 {
 	static uint8_t buf[KS_IPC_MAX_MSG];
 	struct ks_msg m = { .magic = KS_IPC_MAGIC,
@@ -182,6 +183,11 @@ static void tell(int fd, unsigned type, uint32_t seq, const void *body, size_t l
 	if (len > 0)
 		memcpy(buf + sizeof(m), body, len);
 	CHECK(send(fd, buf, sizeof(m) + len, 0) == (ssize_t)(sizeof(m) + len));
+}
+
+static void tell(int fd, unsigned type, uint32_t seq, const void *body, size_t len)
+{
+	post(fd, type, seq, body, len);
 	turn();
 }
 
@@ -608,6 +614,82 @@ static void remove_file(struct sockaddr_un *sa)
 	lab.c = NULL;
 	*strrchr(sa->sun_path, '/') = 0;
 	CHECK(rmdir(sa->sun_path) == 0);
+}
+
+struct one_lease {
+	struct ks_lease l;
+	struct ks_lease_addr a;
+};
+
+static struct one_lease one_lease(uint32_t ms)
+{
+	return (struct one_lease){ { ms, 1 },
+				   { .dev = "dpdk0", .af = 4, .addr = { 10, 0, 0, 1 } } };
+}
+
+/* A request that waited unread gives so much less, and nothing once its lease would be over. */
+static void a_lease_runs_from_when_it_was_sent(void)
+{
+	struct one_lease longer = one_lease(600000), over = one_lease(20), no = one_lease(0);
+	struct sockaddr_un sa;
+	int fd;
+
+	set_up();
+	sa = listen_on_file();
+	fd = connect_to(&sa);
+	turn();
+	greet(fd);
+	post(fd, KS_MSG_LEASE, 3, &longer, sizeof(longer));
+	usleep(60000);
+	turn();
+	CHECK(lab.lease_ms <= 600000 - 60);
+	CHECK(lab.lease_ms > 0);
+	post(fd, KS_MSG_LEASE, 4, &over, sizeof(over));
+	usleep(60000);
+	turn();
+	CHECK_EQ(lab.lease_ms, KS_LEASE_QUERY);
+	post(fd, KS_MSG_LEASE, 5, &no, sizeof(no));
+	usleep(60000);
+	turn();
+	CHECK_EQ(lab.lease_ms, 0);
+	close(fd);
+	turn();
+	remove_file(&sa);
+	tear_down();
+}
+
+/* What a client sent before it died: its renewals are void, its releases are not. */
+static void the_last_releases_of_a_client_count(void)
+{
+	struct one_lease renewal = one_lease(600000), no = one_lease(0);
+
+	set_up();
+	for (unsigned unread = 0; unread < 2; unread++) { /* an answer it has not read either */
+		int fd = client();
+
+		greet(fd);
+		if (unread == 1)
+			tell(fd, KS_MSG_PING, 2, NULL, 0);
+		lab.lease_ms = 77;
+		post(fd, KS_MSG_LEASE, 3, &renewal, sizeof(renewal));
+		close(fd);
+		turn();
+		CHECK_EQ(lab.lease_ms, 77);
+		CHECK_EQ(ks_control_clients(lab.c), 0);
+
+		fd = client();
+		greet(fd);
+		if (unread == 1)
+			tell(fd, KS_MSG_PING, 2, NULL, 0);
+		for (unsigned i = 0; i < 20; i++)
+			post(fd, KS_MSG_LEASE, 3, &renewal, sizeof(renewal));
+		post(fd, KS_MSG_LEASE, 4, &no, sizeof(no));
+		close(fd);
+		turn();
+		CHECK_EQ(lab.lease_ms, 0);
+		CHECK_EQ(ks_control_clients(lab.c), 0);
+	}
+	tear_down();
 }
 
 /* The file is removed, or another data plane's is in its place: nobody finds this one any more. The
@@ -1050,6 +1132,8 @@ int main(void)
 	RUN(generations_have_an_order);
 	RUN(an_open_generation_goes_with_its_client);
 	RUN(a_commit_whose_client_has_gone_still_stands);
+	RUN(a_lease_runs_from_when_it_was_sent);
+	RUN(the_last_releases_of_a_client_count);
 	RUN(a_lost_socket_is_noticed);
 	RUN(without_descriptors_the_listener_rests);
 	RUN(one_client_too_many_is_told);

@@ -45,6 +45,22 @@ static void a_busy_machine_is_none_until_frames_are_stale(void)
 	CHECK(pause_length(&w, START + 10000, 40, 9990) > 0);
 }
 
+/* With advert intervals of a tenth of a second others take over within 300 ms. */
+static void a_lease_that_ended_makes_a_shorter_one_count(void)
+{
+	struct pause_watch w = watch_of(0);
+
+	w.lease_ms = 290;
+	CHECK_EQ(pause_length(&w, START + 290, 40, 0), 0);
+	CHECK_EQ(pause_length(&w, START + 291, 40, 0), 291);
+	CHECK_EQ(pause_length(&w, START + 291, 40, 200), 0);
+	w.lease_ms = 1; /* was about to end: that alone is no pause */
+	CHECK_EQ(pause_length(&w, START + PAUSE_MIN_MS, 40, 0), 0);
+	w.lease_ms = 3000;
+	CHECK_EQ(pause_length(&w, START + PAUSE_MS, 40, 0), 0);
+	CHECK_EQ(pause_length(&w, START + PAUSE_MS + 1, 40, 0), PAUSE_MS + 1);
+}
+
 /* Law: a gap is a pause exactly when more than PAUSE_MS of it is accounted for by nothing. */
 static void only_what_nothing_accounts_for_counts(void)
 {
@@ -67,6 +83,7 @@ int main(void)
 	RUN(a_stopped_process_was_paused);
 	RUN(waiting_and_work_are_none);
 	RUN(a_busy_machine_is_none_until_frames_are_stale);
+	RUN(a_lease_that_ended_makes_a_shorter_one_count);
 	RUN(only_what_nothing_accounts_for_counts);
 	return 0;
 }
