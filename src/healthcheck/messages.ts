@@ -83,37 +83,4 @@ export type FromHealthcheck =
       readonly latestTimerMs: number;
       /** Why the journal is not written; null: it is. */
       readonly journalTrouble: string | null;
-    }
-  // What follows is sent until the controller connects over the socket.
-  | { readonly type: 'ready'; readonly pid: number }
-  | {
-      readonly type: 'realServer';
-      readonly vs: string;
-      readonly rs: string;
-      readonly up: boolean;
-      readonly weight: number;
-      readonly reason: string;
-      readonly since: number;
-    }
-  | {
-      readonly type: 'virtualServer';
-      readonly vs: string;
-      readonly quorumUp: boolean;
-      readonly liveWeight: number;
-      readonly reason: string;
-      readonly since: number;
-    }
-  | {
-      readonly type: 'log';
-      readonly level: LogLevel;
-      readonly vs: string | null;
-      readonly rs: string | null;
-      readonly msg: string;
-      readonly fields: LogFields;
-    }
-  | {
-      readonly type: 'heartbeat';
-      readonly counters: HealthcheckCounters;
-      readonly latestTimerMs: number;
-    }
-  | { readonly type: 'stopped' };
+    };

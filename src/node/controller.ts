@@ -20,6 +20,7 @@ import { eventText } from '../dataplane/codec.js';
 import { connectDataplane, type Dataplane } from '../dataplane/io.js';
 import { digestText } from '../dataplane/snapshot.js';
 import type { FromHealthcheck, ToHealthcheck } from '../healthcheck/messages.js';
+import { isFromHealthcheck } from '../healthcheck/reported.js';
 import { type Driver, drive } from '../kernel/driver.js';
 import { loadAddon } from '../kernel/io/addon.js';
 import { monotonicClock } from '../kernel/io/clock.js';
@@ -148,6 +149,8 @@ const run = async (): Promise<void> => {
       later({ type: 'connected', peer: 'healthcheck', at: Date.now() });
     },
     onMessage: (message) => {
+      if (!isFromHealthcheck(message))
+        throw new TypeError('health checks report in another shape than they may');
       if (message.type === 'counters') reported.healthcheck(message);
       else later({ type: 'healthcheck', message });
     },

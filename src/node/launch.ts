@@ -6,12 +6,12 @@
  * sees to it that there are never two, whoever died in the middle of a start.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, openSync } from 'node:fs';
+import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { readPlain, writeWhole } from '../kernel/io/files.js';
+import { lockHolder } from '../kernel/io/locks.js';
 import type { Logger } from '../kernel/io/logger.js';
 import {
   argumentsOf,
-  findByArguments,
   idOf,
   idText,
   isRunning,
@@ -83,6 +83,13 @@ const output = (file: string | null): number | 'inherit' | 'ignore' => {
   }
 };
 
+/** flock(1) would make a file that everybody can open, and so lock. */
+const prepareLock = (path: string): void => {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  closeSync(fd);
+  chmodSync(path, 0o600);
+};
+
 const belongs = (role: Role, id: ProcessId): boolean => {
   const argv = argumentsOf(id.pid);
   return role.marks.every((m) => argv.includes(m));
@@ -94,6 +101,7 @@ export const launcher = (o: LauncherOptions): Launcher => {
     o.log.warn('flock(1) is missing: nothing but the sockets keeps a process from running twice');
   return {
     launch: (role) => {
+      if (locks) prepareLock(role.lockFile);
       const least = o.privileges.get(role.name) ?? null;
       const argv = [
         ...(locks
@@ -116,10 +124,15 @@ export const launcher = (o: LauncherOptions): Launcher => {
         if (typeof out === 'number') closeSync(out);
       }
     },
+    // Anybody may have our words on a command line; the lock's file is root's alone.
     find: (role) => {
+      if (locks) {
+        const holder = lockHolder(role.lockFile);
+        const id = holder === null ? null : processId(holder);
+        return id !== null && belongs(role, id) ? id : null;
+      }
       const noted = idOf(readPlain(role.pidFile) ?? '');
-      if (noted !== null && isRunning(noted) && belongs(role, noted)) return noted;
-      return findByArguments(role.marks);
+      return noted !== null && isRunning(noted) && belongs(role, noted) ? noted : null;
     },
     note: (role, id) => {
       try {

@@ -29,6 +29,10 @@ interface Handlers<In> {
   readonly onClose: (reason: string | null) => void;
 }
 
+/** Every message is an object that names its type. */
+const isMessage = (m: unknown): boolean =>
+  typeof m === 'object' && m !== null && 'type' in m && typeof m.type === 'string';
+
 const attach = <In, Out>(
   socket: Socket,
   handlers: Handlers<In>,
@@ -42,6 +46,14 @@ const attach = <In, Out>(
     socket.destroy();
     handlers.onClose(reason);
   };
+  // What a peer sends may end its connection, never this process.
+  const hand = (m: In): void => {
+    try {
+      handlers.onMessage(m);
+    } catch (e) {
+      end(`a message of the peer cannot be taken: ${e instanceof Error ? e.stack : String(e)}`);
+    }
+  };
   socket.on('data', (chunk: Uint8Array) => {
     const read = reader.push(chunk);
     if (!read.ok) {
@@ -50,7 +62,8 @@ const attach = <In, Out>(
     }
     for (const m of read.value) {
       if (!open) return;
-      handlers.onMessage(m as In);
+      if (isMessage(m)) hand(m as In);
+      else end('the peer sent something that is no message');
     }
   });
   socket.on('error', (e) => end(e.message));

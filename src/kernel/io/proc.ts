@@ -2,7 +2,7 @@
  * Processes of this machine as /proc shows them. A pid alone may name a stranger by now; with the
  * time of its start it names one process for ever.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
 export interface ProcessId {
   readonly pid: number;
@@ -45,21 +45,6 @@ export const argumentsOf = (pid: number): readonly string[] => {
   } catch {
     return [];
   }
-};
-
-/** The first process whose command line has every one of `words`. */
-export const findByArguments = (words: readonly string[]): ProcessId | null => {
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const pid = Number(name);
-    if (pid === process.pid) continue;
-    const argv = argumentsOf(pid);
-    if (words.every((w) => argv.includes(w))) {
-      const id = processId(pid);
-      if (id !== null) return id;
-    }
-  }
-  return null;
 };
 
 /** False when it is gone already, or is not ours to signal. */
