@@ -130,6 +130,8 @@ export interface State {
   /** null before the first connection. */
   readonly dataplane: DataplaneView | null;
   readonly resume: Resume | null;
+  /** It has taken part in an election. Before that it keeps no active member of its group down. */
+  readonly hasTakenPart: boolean;
   /** What keeps another member of the sync group from taking part. */
   readonly groupObstacle: Obstacle | null;
   readonly delta: number;
@@ -252,6 +254,7 @@ export const initial = (config: InstanceConfig): State => ({
   service: null,
   dataplane: null,
   resume: null,
+  hasTakenPart: false,
   groupObstacle: null,
   delta: 0,
   activeIntervalMs: config.advertMs,
@@ -285,6 +288,7 @@ export const restore = (config: InstanceConfig, r: Restored, now: Millis): State
   ...initial(config),
   service: r.service,
   delta: r.delta,
+  hasTakenPart: r.wasActive,
   resume: r.wasActive
     ? { by: after(now, allowanceMs(config)), askedAt: null, renewedAt: null }
     : null,

@@ -50,10 +50,19 @@ const feedOthers = (from: Next, except: string, input: Input, now: Millis): Next
       return [next, [...effects, ...more]];
     }, from);
 
-/** The first other member that may not take part keeps this one out too. */
+/** Active, or was so in the process before this one. */
+const holds = (s: State | undefined): boolean =>
+  s?.phase.tag === 'active' || (s?.resume ?? null) !== null;
+
+/**
+ * The first other member that may not take part keeps this one out too. One that is new in the group
+ * takes nothing from those who are active: it joins them when it can.
+ */
 const obstacleFor = (g: GroupState, member: string): Obstacle | null => {
+  const isHeld = holds(g.members[member]);
   for (const [other, s] of Object.entries(g.members)) {
-    const found = other === member ? null : ownObstacle(s);
+    const counts = other !== member && (s.hasTakenPart || !isHeld);
+    const found = counts ? ownObstacle(s) : null;
     if (found !== null)
       return { ...found, reason: `sync group ${g.name}: ${s.config.name}: ${found.reason}` };
   }

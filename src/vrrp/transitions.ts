@@ -49,7 +49,8 @@ const enter =
   (s: State): Next => {
     const from = shownState(s.phase);
     const to = shownState(phase);
-    const next = { ...s, phase, complaints: [], resume: null };
+    const hasTakenPart = s.hasTakenPart || phase.tag === 'backup' || phase.tag === 'active';
+    const next = { ...s, phase, hasTakenPart, complaints: [], resume: null };
     if (from === to) return [next, [{ type: 'changed' }]];
     return [
       next,

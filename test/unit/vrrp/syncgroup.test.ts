@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { millis } from '../../../src/kernel/machine.js';
 import { groupState, planGroups, sameMembers } from '../../../src/vrrp/groups.js';
 import { routerId } from '../../../src/vrrp/identity.js';
@@ -196,4 +197,53 @@ test('a member without addresses goes on with the group when the process is repl
     g = feed(g, 5, 'eth0 1 inet', { type: 'leaseQueried', renewedAgoMs: 300 });
     t.deepEqual(tags(g), ['active', 'active']);
   }
+});
+
+test('whatever a member lacks that a reload adds, the active ones go on; it joins when it can', (t) => {
+  const no: Input = {
+    type: 'serviceable',
+    service: { bootId: '1', ok: false, reason: 'in no acknowledged generation' },
+  };
+  const down: Input = { type: 'interface', up: false, reason: 'down' };
+  const anyInput = fc.constantFrom<Input>(no, down, ...startInputs('10.9.1.1'));
+  const alone = groupState({ ...plan, instances: [inside] }, () => undefined);
+  const active = tick(feed(alone, 0, 'eth0 1 inet', ...startInputs('10.9.0.1')));
+  const configure = (c: typeof inside): Input => ({ type: 'configure', config: c });
+  fc.assert(
+    fc.property(fc.array(anyInput, { maxLength: 8 }), (inputs) => {
+      let g = groupState(plan, (id) => active.members[id]);
+      const yields: string[] = [];
+      const play = (at: number, member: string, input: Input): void => {
+        const [next, effects] = syncGroup.step(g, { type: 'member', member, input }, millis(at));
+        g = next;
+        for (const { member: who, effect } of effects)
+          if (who === 'eth0 1 inet') yields.push(effect.type);
+      };
+      play(4000, 'eth0 1 inet', configure(inside));
+      const isIn = (): boolean => g.members['eth1 2 inet']?.hasTakenPart === true;
+      for (const input of [configure(outside), ...inputs])
+        if (!isIn()) play(4001, 'eth1 2 inet', input);
+      t.false(yields.includes('releaseLease'));
+      t.is(g.members['eth0 1 inet']?.phase.tag, 'active');
+      for (const input of startInputs('10.9.1.1')) play(4002, 'eth1 2 inet', input);
+      t.deepEqual(tags(g), ['active', 'active']);
+      // From now on its fault is everybody's.
+      play(4003, 'eth1 2 inet', no);
+      t.deepEqual(tags(g), ['yielding', 'yielding']);
+    }),
+  );
+});
+
+test('a member that has never taken part takes nothing from the others when the process is replaced', (t) => {
+  const service = { bootId: '1', ok: true, reason: 'x' };
+  let g = groupState(plan, (id) =>
+    restore(
+      id === routerId(inside) ? inside : outside,
+      { service, delta: 0, wasActive: id === routerId(inside) },
+      millis(0),
+    ),
+  );
+  g = feed(g, 0, 'eth0 1 inet', ...startInputs('10.9.0.1'));
+  g = feed(g, 5, 'eth0 1 inet', { type: 'leaseQueried', renewedAgoMs: 300 });
+  t.deepEqual(tags(g), ['active', 'initialize']);
 });
