@@ -3,6 +3,7 @@
  * reported, and which routers were active. It says nothing about time: the leases in the data plane
  * tell whether an active router may go on.
  */
+import { parseIpv4 } from '../net/ipv4.js';
 import type { RouterId } from './identity.js';
 import { type InstanceConfig, instanceDefaults, type SyncGroupConfig } from './messages.js';
 import type { Service } from './state.js';
@@ -32,19 +33,59 @@ export const encodeSaved = (saved: Saved, machineBootId: string): string =>
 const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
   typeof x === 'object' && x !== null && !Array.isArray(x);
 
-/** As the default of the same name; null stands for a text that may be missing. */
-const isLike = (value: unknown, found: unknown): boolean => {
-  if (value === null) return found === null || typeof found === 'string';
-  return typeof value === typeof found && Array.isArray(value) === Array.isArray(found);
+const isText = (x: unknown): boolean => typeof x === 'string';
+const isIpv4 = (x: unknown): boolean => typeof x === 'string' && parseIpv4(x) !== null;
+const isListOf =
+  (check: (x: unknown) => boolean) =>
+  (x: unknown): boolean =>
+    Array.isArray(x) && x.every(check);
+const isOneOf =
+  (...values: readonly unknown[]) =>
+  (x: unknown): boolean =>
+    values.includes(x);
+const isFrom =
+  (least: number, most: number) =>
+  (x: unknown): boolean =>
+    typeof x === 'number' && x >= least && x <= most;
+
+/** A time or a number of times. */
+const isCount = isFrom(0, Number.MAX_SAFE_INTEGER);
+const isInterval = isFrom(1, Number.MAX_SAFE_INTEGER);
+
+const isAuthentication = (x: unknown): boolean =>
+  isRecord(x) && (x['type'] === 'none' || (x['type'] === 'pass' && isText(x['password'])));
+const isVip = (x: unknown): boolean => isRecord(x) && isText(x['device']) && isText(x['address']);
+
+/** Fields that are more than of one kind with their default. */
+const special: Readonly<Record<string, (x: unknown) => boolean>> = {
+  name: isText,
+  interface: isText,
+  vrid: isFrom(1, 255),
+  addresses: isListOf(isIpv4),
+  family: isOneOf('inet', 'inet6'),
+  version: isOneOf(2, 3),
+  priority: isFrom(1, 255),
+  advertMs: isInterval,
+  initialState: isOneOf('active', 'backup'),
+  preemptDelayMs: isCount,
+  downTimerAdverts: isInterval,
+  excludedAddresses: isListOf(isText),
+  vips: isListOf(isVip),
+  leaseMs: isInterval,
+  authentication: isAuthentication,
+  sourceAddress: (x) => x === null || isIpv4(x),
+  multicastGroup: isIpv4,
+  unicastPeers: isListOf(isIpv4),
+  unicastTtl: isFrom(1, 255),
+  garp: (x) => isRecord(x) && Object.keys(instanceDefaults.garp).every((key) => isCount(x[key])),
 };
 
 const isInstance = (x: unknown): boolean =>
   isRecord(x) &&
-  typeof x['name'] === 'string' &&
-  typeof x['interface'] === 'string' &&
-  typeof x['vrid'] === 'number' &&
-  Array.isArray(x['addresses']) &&
-  Object.entries(instanceDefaults).every(([key, value]) => isLike(value, x[key]));
+  Object.entries(special).every(([key, check]) => check(x[key])) &&
+  Object.entries(instanceDefaults).every(
+    ([key, value]) => special[key] !== undefined || typeof value === typeof x[key],
+  );
 
 const isRouter = (x: unknown): boolean =>
   isRecord(x) &&
@@ -59,7 +100,7 @@ const isRouter = (x: unknown): boolean =>
       typeof x['service']['reason'] === 'string'));
 
 const isGroup = (x: unknown): boolean =>
-  isRecord(x) && typeof x['name'] === 'string' && Array.isArray(x['members']);
+  isRecord(x) && isText(x['name']) && isListOf(isText)(x['members']);
 
 const parse = (text: string): unknown => {
   try {

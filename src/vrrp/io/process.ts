@@ -178,7 +178,13 @@ export async function runVrrp(options: VrrpOptions, connect?: ConnectSocket): Pr
   if (before !== null) {
     const active = before.routers.filter((r) => r.wasActive).length;
     log('info', 'goes on from its state file', { routers: before.routers.length, active });
-    all.restore(before);
+    try {
+      all.restore(before);
+    } catch (error) {
+      // The next process begins as backup.
+      saved.setAside();
+      fail(new Error(`the state file is of no use: ${because(error)}`));
+    }
   }
   link = dataplaneLink({
     connect: connectSocket,

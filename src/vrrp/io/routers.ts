@@ -197,9 +197,18 @@ export function routers(o: RoutersOptions): Routers {
     dirty.clear();
     if (instances.length > 0) o.report({ type: 'states', whole: false, instances });
   };
-  const markChanged = (id: RouterId): void => {
+  /** As the state file has it. */
+  const wasActive = new Map<RouterId, boolean>();
+  const isToResume = (s: State | undefined): boolean =>
+    s !== undefined && (s.phase.tag === 'active' || s.resume !== null);
+  const markChanged = (id: RouterId, isMove: boolean): void => {
     dirty.add(id);
-    o.onChange();
+    // What adverts change is none of its business: it is not written at a peer's pace.
+    const isActive = isToResume(memberOf(id));
+    if (isMove || wasActive.get(id) !== isActive) {
+      wasActive.set(id, isActive);
+      o.onChange();
+    }
     if (stopped || leaving.has(id)) setImmediate(() => afterYield(id));
     if (reporting) return;
     reporting = true;
@@ -225,10 +234,10 @@ export function routers(o: RoutersOptions): Routers {
         break;
       case 'transition':
         since.set(id, { at: o.wallClock(), previous: effect.from });
-        markChanged(id);
+        markChanged(id, true);
         break;
       case 'changed':
-        markChanged(id);
+        markChanged(id, false);
         break;
       case 'log':
         if (effect.heard === null) o.log(effect.level, effect.msg, effect.fields);
@@ -314,6 +323,7 @@ export function routers(o: RoutersOptions): Routers {
     );
     homes.delete(id);
     since.delete(id);
+    wasActive.delete(id);
     services.delete(id);
     deltas.delete(id);
     feed(id, { type: 'shutdown', reason: 'removed from the configuration' });
@@ -442,9 +452,16 @@ export function routers(o: RoutersOptions): Routers {
       routers: [...homes.keys()].flatMap((id) => {
         const s = memberOf(id);
         if (s === undefined) return [];
-        const wasActive = s.phase.tag === 'active' || s.resume !== null;
         const at = since.get(id)?.at ?? o.wallClock();
-        return [{ id, wasActive, since: at, delta: s.delta, service: services.get(id) ?? null }];
+        return [
+          {
+            id,
+            wasActive: isToResume(s),
+            since: at,
+            delta: s.delta,
+            service: services.get(id) ?? null,
+          },
+        ];
       }),
     }),
     states,

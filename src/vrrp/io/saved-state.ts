@@ -14,6 +14,8 @@ export interface SavedState {
   /** Writes what is not written yet, before the process ends. */
   readonly flush: () => void;
   readonly remove: () => void;
+  /** It was of no use: kept beside as `.bad`, so that the next process does not read it. */
+  readonly setAside: () => void;
 }
 
 export interface SavedStateOptions {
@@ -67,12 +69,21 @@ export function savedState(o: SavedStateOptions): SavedState {
     writing = false;
   };
 
+  const setAside = (): void => {
+    try {
+      renameSync(o.file, `${o.file}.bad`);
+    } catch (e) {
+      if (!isMissing(e)) o.onProblem(`${o.file} cannot be set aside: ${because(e)}`);
+    }
+  };
+
   return {
     read: () => {
       try {
         const saved = decodeSaved(readFileSync(o.file, 'utf8'), bootId);
         if (typeof saved !== 'string') return saved;
-        o.onProblem(`${o.file} is ignored: ${saved}`);
+        o.onProblem(`${o.file} is ignored, and kept as ${o.file}.bad: ${saved}`);
+        setAside();
       } catch (e) {
         if (!isMissing(e)) o.onProblem(`${o.file} is ignored: ${because(e)}`);
       }
@@ -98,5 +109,6 @@ export function savedState(o: SavedStateOptions): SavedState {
       removed = true;
       for (const file of [draft, o.file]) rmSync(file, { force: true });
     },
+    setAside,
   };
 }

@@ -1,5 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { millis } from '../../../src/kernel/machine.js';
+import { restore } from '../../../src/vrrp/state.js';
 import { decodeSaved, encodeSaved, type Saved } from '../../../src/vrrp/state-file.js';
 import { instance } from '../../support/vrrp/simulation.js';
 
@@ -44,6 +46,48 @@ test('a field that is missing or of another kind is noticed, whichever it is', (
   for (const key of Object.keys(instance())) t.is(typeof broken('instances', key), 'string', key);
   for (const key of ['id', 'wasActive', 'since', 'delta', 'service'])
     t.is(typeof broken('routers', key), 'string', key);
+});
+
+test('a value of the right kind that no configuration has is noticed', (t) => {
+  const wrong: Readonly<Record<string, readonly unknown[]>> = {
+    addresses: [['10.9.0'], [7], ['::1']],
+    vips: [[null], [{ device: 'dpdk0' }]],
+    garp: [{}, { ...instance().garp, repeat: 'x' }],
+    advertMs: [0, -1],
+    vrid: [0, 256],
+    priority: [0, 256],
+    version: [1, 4],
+    downTimerAdverts: [0],
+    leaseMs: [0],
+    unicastPeers: [['x']],
+    authentication: [{}, { type: 'pass' }],
+    sourceAddress: ['x'],
+    multicastGroup: ['x'],
+    family: ['x'],
+    initialState: ['x'],
+  };
+  for (const [key, values] of Object.entries(wrong))
+    for (const value of values) {
+      const instances = [{ ...instance(), [key]: value }];
+      const text = encodeSaved({ ...saved, instances } as unknown as Saved, 'boot');
+      t.is(decodeSaved(text, 'boot'), 'its instances are not complete', `${key} ${String(value)}`);
+    }
+});
+
+test('what is accepted can be restored: each field with any value', (t) => {
+  const fields = Object.keys(instance());
+  fc.assert(
+    fc.property(fc.constantFrom(...fields), fc.jsonValue(), (key, value) => {
+      const instances = [{ ...instance(), [key]: value }];
+      const text = encodeSaved({ ...saved, instances } as unknown as Saved, 'boot');
+      const found = decodeSaved(text, 'boot');
+      if (typeof found === 'string') return;
+      const service = { bootId: '1', ok: true, reason: 'x' };
+      for (const c of found.instances)
+        restore(c, { service, delta: 0, wasActive: true }, millis(0));
+    }),
+  );
+  t.pass();
 });
 
 test('whatever the file holds, reading it never throws', (t) => {
