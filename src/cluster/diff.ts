@@ -2,7 +2,7 @@
 import { digest, type Snapshot } from '../dataplane/snapshot.js';
 import type { VirtualServerConfig } from '../healthcheck/types.js';
 import type { InstanceConfig, Serviceable, SyncGroupConfig } from '../vrrp/messages.js';
-import type { Facts } from './facts.js';
+import { type Facts, settledConfig } from './facts.js';
 import { healthBriefing, healthChanges } from './health-input.js';
 import type { KernelPlan, Plan } from './plan.js';
 
@@ -105,7 +105,10 @@ export const healthcheckBriefing = (m: Moment, r: Revisions): Change => [
 ];
 
 const healthEffects = (a: Moment, b: Moment, revision: number): readonly Effect[] => {
-  if (a.facts.config !== b.facts.config || a.plan.health.rest !== b.plan.health.rest)
+  if (
+    settledConfig(a.facts) !== settledConfig(b.facts) ||
+    a.plan.health.rest !== b.plan.health.rest
+  )
     return [wholeHealth(b, revision)];
   if (a.plan.health === b.plan.health) return [];
   const virtualServers = healthChanges(b.facts, a.plan.health, b.plan.health);

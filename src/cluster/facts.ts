@@ -19,7 +19,12 @@ import {
 } from '../kernel/persistent-map.js';
 import type { RouterId } from '../vrrp/identity.js';
 import type { FromVrrp, InstanceState } from '../vrrp/messages.js';
-import { type IndexedServer, type IndexedVirtualServer, indexOf } from './config-index.js';
+import {
+  type ConfigIndex,
+  type IndexedServer,
+  type IndexedVirtualServer,
+  indexOf,
+} from './config-index.js';
 import { realServerName } from './names.js';
 import { emptyRuntime, type Runtime } from './runtime/types.js';
 
@@ -172,6 +177,34 @@ export const initialFacts = (config: Config): Facts => ({
   refused: null,
 });
 
+/**
+ * The configuration that vrrp, the checks and the kernel have: the newest one only when the data plane
+ * has acknowledged it, so that one that is refused has done nothing anywhere.
+ */
+export const settledConfig = ({ config, accepted }: Pick<Facts, 'config' | 'accepted'>): Config =>
+  accepted === null ? config : accepted.config;
+
+/** Of what may be reported: the newest configuration, and the one that is in force until then. */
+const indexesOf = (f: Facts): readonly ConfigIndex[] =>
+  [...new Set([f.config, settledConfig(f)])].map(indexOf);
+
+const hasServer = (indexes: readonly ConfigIndex[], vs: string, rs: string): boolean =>
+  indexes.some((i) => i.virtualServer.get(vs)?.names.has(rs) === true);
+
+const hasRouter = (indexes: readonly ConfigIndex[], id: RouterId): boolean =>
+  indexes.some((i) => i.routers.has(id));
+
+/** Retires the routers that neither the newest configuration nor the one in force has. */
+const retireRouters = (f: Facts): Facts => {
+  const indexes = indexesOf(f);
+  const instances = [...f.served.instances].filter((id) => hasRouter(indexes, id));
+  return {
+    ...f,
+    vrrp: new Map([...f.vrrp].filter(([id]) => hasRouter(indexes, id))),
+    served: { ...f.served, instances: new Set(instances) },
+  };
+};
+
 const noHealth: HealthFact = { quorum: null, servers: new Map() };
 
 // ---- reports of the peers
@@ -187,9 +220,10 @@ const withConfigured = (f: Facts, peer: Peer, revision: number): Facts =>
 const learnVrrp = (f: Facts, m: FromVrrp): Facts => {
   if (m.type === 'configured') return withConfigured(f, 'vrrp', m.revision);
   if (m.type !== 'states') return f;
-  const { routers } = indexOf(f.config);
+  const indexes = indexesOf(f);
   const vrrp = new Map(m.whole ? [] : f.vrrp);
-  for (const { id, previous: _, ...fact } of m.instances) if (routers.has(id)) vrrp.set(id, fact);
+  for (const { id, previous: _, ...fact } of m.instances)
+    if (hasRouter(indexes, id)) vrrp.set(id, fact);
   return { ...f, vrrp };
 };
 
@@ -200,7 +234,7 @@ type HealthStates = Extract<FromHealthcheck, { type: 'states' }>;
  * nothing, and then it is briefed with what is known here (a dead server stays out).
  */
 const learnStates = (f: Facts, m: HealthStates): Facts => {
-  const { virtualServer } = indexOf(f.config);
+  const indexes = indexesOf(f);
   const before = f.incoming ?? f.health;
   const fresh = new Map<
     string,
@@ -215,9 +249,9 @@ const learnStates = (f: Facts, m: HealthStates): Facts => {
     return made;
   };
   for (const { vs, rs, ...fact } of m.realServers)
-    if (virtualServer.get(vs)?.names.has(rs) === true) draft(vs).servers.set(rs, fact);
+    if (hasServer(indexes, vs, rs)) draft(vs).servers.set(rs, fact);
   for (const { vs, quorumUp: up, reason, since } of m.virtualServers)
-    if (virtualServer.has(vs)) draft(vs).quorum = { up, reason, since };
+    if (indexes.some((i) => i.virtualServer.has(vs))) draft(vs).quorum = { up, reason, since };
   const after = withAll(before, fresh);
   if (m.more) return { ...f, incoming: after };
   return after === f.health && f.incoming === null ? f : { ...f, health: after, incoming: null };
@@ -259,15 +293,7 @@ const withIncoming = (f: Facts): Facts =>
 const withConfig = (before: Facts, config: Config): Facts => {
   if (config === before.config) return before;
   const f = withIncoming(before);
-  const { routers } = indexOf(config);
-  const served = [...f.served.instances].filter((id) => routers.has(id));
-  const kept = f.dataplane.state === 'up' ? f.accepted : null;
-  return {
-    ...retireHealth(f, config, kept),
-    config,
-    vrrp: new Map([...f.vrrp].filter(([id]) => routers.has(id))),
-    served: { ...f.served, instances: new Set(served) },
-  };
+  return retireRouters({ ...retireHealth(f, config, f.accepted), config });
 };
 
 // ---- the data plane
@@ -362,22 +388,21 @@ export const inForce = (f: Facts, generation: number, digest: string): Facts => 
   const asked = f.asked[at];
   if (asked === undefined) return f;
   const { snapshot, config, runtime } = asked;
-  const { routers } = indexOf(f.config);
-  const instances = new Set(f.served.instances);
-  for (const id of indexOf(config).routers.keys()) if (routers.has(id)) instances.add(id);
+  const instances = new Set([...f.served.instances, ...indexOf(config).routers.keys()]);
   const isOld = f.accepted !== null && isSame(f.accepted, asked);
-  return {
+  return retireRouters({
     ...(isOld ? f : retireHealth(f, f.config, asked)),
     dataplane: { ...f.dataplane, acked: { generation, snapshot }, rejected: null },
     served: { ...f.served, generation, instances },
     asked: f.asked.slice(at),
     accepted: isOld ? f.accepted : { config, runtime },
-  };
+  });
 };
 
 /**
  * One refused object must not freeze what comes after it (a dead server leaving): the configuration
- * and the commands go back to what was accepted last, with the health of now.
+ * and the commands go back to what was accepted last, with the health of now. What was asked for since
+ * then is not what was refused, and has its own answer.
  */
 const dataplaneRejected = (f: Facts, reason: string, digest: string): Facts => {
   if (f.dataplane.state !== 'up') return f;
@@ -387,6 +412,7 @@ const dataplaneRejected = (f: Facts, reason: string, digest: string): Facts => {
   const next: Facts = { ...f, dataplane: { ...f.dataplane, rejected } };
   const { accepted } = f;
   if (accepted === null || asked === undefined || isSame(asked, accepted)) return next;
+  if (!isSame(asked, f)) return next;
   const back = { ...withConfig(next, accepted.config), runtime: accepted.runtime };
   return { ...back, refused: reason };
 };

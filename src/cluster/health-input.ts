@@ -18,7 +18,7 @@ import type {
 } from '../healthcheck/types.js';
 import { getIn } from '../kernel/persistent-map.js';
 import { type IndexedVirtualServer, indexOf } from './config-index.js';
-import type { Facts } from './facts.js';
+import { type Facts, settledConfig } from './facts.js';
 
 interface Context {
   readonly vs: VirtualServer;
@@ -143,7 +143,7 @@ export interface HealthPlan {
 const noneSuspended: ReadonlySet<string> = new Set();
 
 const suspendedOf = (f: Facts): ReadonlySet<string> => {
-  const { virtualServers, routers } = indexOf(f.config);
+  const { virtualServers, routers } = indexOf(settledConfig(f));
   const mayRest = virtualServers.filter(({ v }) => v.haSuspend);
   if (mayRest.length === 0) return noneSuspended;
   const active = new Map<string, boolean>();
@@ -179,7 +179,7 @@ function listed(this: Briefing): readonly VirtualServerConfig[] {
 
 function* briefed(this: Briefing): Generator<VirtualServerConfig> {
   const { facts, plan } = this;
-  for (const x of indexOf(facts.config).virtualServers)
+  for (const x of indexOf(settledConfig(facts)).virtualServers)
     yield virtualServer(facts, x, plan.rest || plan.suspended.has(x.id));
 }
 
@@ -199,7 +199,7 @@ export const healthChanges = (
   after: HealthPlan,
 ): readonly VirtualServerConfig[] =>
   [...new Set([...before.suspended, ...after.suspended])].flatMap((id) => {
-    const x = indexOf(f.config).virtualServer.get(id);
+    const x = indexOf(settledConfig(f)).virtualServer.get(id);
     const rests = after.suspended.has(id);
     return x === undefined || rests === before.suspended.has(id)
       ? []

@@ -29,6 +29,8 @@ export interface State {
   readonly reported: Briefed;
   /** Who was briefed since then. */
   readonly briefed: Briefed;
+  /** vrrp has reported instances: it runs with a configuration that was accepted before. */
+  readonly vrrpRuns: boolean;
 }
 
 export type ClusterInput =
@@ -45,6 +47,7 @@ export const initialState = (config: Config): State => ({
   sent: { vrrp: 0, healthcheck: 0 },
   reported: nobody,
   briefed: nobody,
+  vrrpRuns: false,
 });
 
 /** So many snapshots may be asked for while one is on its way; of older ones no news is expected. */
@@ -118,10 +121,22 @@ const learnOne = (s: State, input: Input, now: Millis): State => {
     };
   }
   const peer = peers.find((p) => isReport(input, p));
-  return peer === undefined
-    ? { ...s, facts }
-    : { ...s, facts, reported: { ...s.reported, [peer]: true } };
+  if (peer === undefined) return { ...s, facts };
+  const reported = { ...s.reported, [peer]: true };
+  return { ...s, facts, reported, vrrpRuns: runningAfter(s, input) };
 };
+
+const runningAfter = (s: State, input: Input): boolean =>
+  input.type === 'vrrp' && input.message.type === 'states'
+    ? input.message.instances.length > 0
+    : s.vrrpRuns;
+
+/**
+ * A controller that starts knows what its files say, but not yet whether the data plane takes it.
+ * Until then virtual routers that run are left with what they have.
+ */
+const mustWait = (s: State, peer: 'vrrp' | 'healthcheck'): boolean =>
+  peer === 'vrrp' && s.vrrpRuns && s.facts.accepted === null;
 
 /** A peer that is connected anew is briefed when its report is complete. */
 const brief = (s: State, before: readonly Effect[]): readonly [State, readonly Effect[]] => {
@@ -129,7 +144,7 @@ const brief = (s: State, before: readonly Effect[]): readonly [State, readonly E
   let next = s;
   let all = before;
   for (const peer of peers) {
-    if (!s.reported[peer] || s.briefed[peer]) continue;
+    if (!s.reported[peer] || s.briefed[peer] || mustWait(s, peer)) continue;
     const [effects, sent] = briefings[peer]({ facts: s.facts, plan: s.plan }, next.sent);
     next = { ...next, sent, briefed: { ...next.briefed, [peer]: true } };
     all = [...all, ...effects];

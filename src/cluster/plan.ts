@@ -19,7 +19,7 @@ import { changedKeys } from '../kernel/persistent-map.js';
 import { endpoint } from '../net/endpoint.js';
 import type { RouterId } from '../vrrp/identity.js';
 import { type ConfigIndex, type IndexedInstance, indexOf } from './config-index.js';
-import type { Facts } from './facts.js';
+import { type Facts, settledConfig } from './facts.js';
 import { type HealthPlan, healthPlan } from './health-input.js';
 import { type LiveRuntime, liveRuntime, withRuntime } from './runtime/merge.js';
 import { hasQuorum, servicesOf } from './services.js';
@@ -36,6 +36,7 @@ export interface KernelPlan {
 }
 
 export interface Plan {
+  /** Of the newest configuration; all else is of the one that was accepted last. */
   readonly snapshot: Snapshot;
   readonly vrrp: VrrpPlan;
   readonly health: HealthPlan;
@@ -204,22 +205,23 @@ const snapshotOf = (
 };
 
 export const plan = (f: Facts, before: Before | null): Plan => {
-  const { keepalived } = f.config;
-  const index = indexOf(f.config);
+  const settled = settledConfig(f);
+  const sameSettled = before !== null && settledConfig(before.facts) === settled;
   const sameConfig = before !== null && before.facts.config === f.config;
-  const files = fileServices(f, index, before);
+  const files = fileServices(f, indexOf(f.config), before);
   const runtime = liveRuntime(f.config, f.runtime, sameConfig ? before.plan.runtime : null);
   const isUp = f.dataplane.state === 'up';
+  const { staticAddresses: addresses, staticRoutes: routes } = settled.keepalived;
   return {
-    snapshot: snapshotOf(f, index, files, runtime, before),
-    vrrp: sameConfig ? before.plan.vrrp : vrrpPlan(f.config),
+    snapshot: snapshotOf(f, indexOf(f.config), files, runtime, before),
+    vrrp: sameSettled ? before.plan.vrrp : vrrpPlan(settled),
     health: healthPlan(f, before?.plan.health ?? null),
-    serviceable: serviceable(f, index, before),
+    serviceable: serviceable(f, indexOf(settled), before),
     kernel: !isUp
       ? null
-      : sameConfig && before.plan.kernel !== null
+      : sameSettled && before.plan.kernel !== null
         ? before.plan.kernel
-        : { addresses: keepalived.staticAddresses, routes: keepalived.staticRoutes },
+        : { addresses, routes },
     files,
     runtime,
   };

@@ -1,9 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { indexOf } from '../../../src/cluster/config-index.js';
+import type { Effect } from '../../../src/cluster/diff.js';
+import type { Input } from '../../../src/cluster/facts.js';
 import type { Config } from '../../../src/config/config.js';
+import { digestText } from '../../../src/dataplane/snapshot.js';
 import { type End, type World, world } from '../../support/cluster-world.js';
-import { configOf, service } from './fixture.js';
+import { batch, configOf, dataplaneUp, node, runningNode, service, vrrpState } from './fixture.js';
 
 /*
  * The law of reload sequences: whatever happens (reloads that rename, exchange names, move addresses,
@@ -205,4 +208,56 @@ test('law: a data plane that has not acknowledged or refused anything serves nob
     }),
     { numRuns: 300 },
   );
+});
+
+const outside = (effects: readonly Effect[]): readonly string[] =>
+  effects.map((e) => e.type).filter((type) => type !== 'setDesired' && type !== 'takenBack');
+
+test('law: a configuration that is refused has done nothing to vrrp, the checks and the kernel', (t) => {
+  fc.assert(
+    fc.property(anyConfig, anyConfig, (first, second) => {
+      const n = runningNode(configAt(first));
+      const { plan } = n.state();
+      const effects = n.tell({ type: 'config', config: configAt(second) });
+      // What changes nothing in the data plane is in force at once.
+      if (n.state().facts.accepted?.config === configAt(second)) return;
+      t.deepEqual(outside(effects), []);
+      t.deepEqual(outside(n.refuse('there is no room')), []);
+      t.is(n.state().facts.config, configAt(first));
+      t.is(n.state().plan?.vrrp, plan?.vrrp);
+      t.is(n.state().plan?.kernel, plan?.kernel);
+      t.is(n.state().plan?.serviceable, plan?.serviceable);
+      n.tell({ type: 'config', config: configAt(second) });
+      const acked = outside(n.ack(2));
+      t.true(acked.includes('kernel') && acked.includes('configureHealth'));
+      t.true(acked.includes('configureVrrp'));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('virtual routers that run are left as they are until the data plane takes the files', (t) => {
+  const n = node(configAt(18));
+  n.tell({ type: 'start' });
+  const report = vrrpState('active');
+  const whole: Input =
+    report.type === 'vrrp' && report.message.type === 'states'
+      ? { type: 'vrrp', message: { ...report.message, whole: true } }
+      : report;
+  t.deepEqual(n.tell(batch({ type: 'connected', peer: 'vrrp', at: 1 }, whole)), []);
+  t.deepEqual(outside(n.tell(dataplaneUp({ generation: 3 }))), ['kernel']);
+  t.deepEqual(outside(n.refuse('there is no room')), []);
+  n.tell({ type: 'config', config: configAt(0) });
+  t.deepEqual(outside(n.ack(3)), ['configureVrrp', 'serviceable']);
+});
+
+test('the refusal of an older configuration leaves the newer one in use', (t) => {
+  const n = runningNode(configAt(0));
+  n.tell({ type: 'config', config: configAt(1) });
+  const digest = digestText(n.wanted());
+  n.tell({ type: 'config', config: configAt(3) });
+  n.tell({ type: 'dataplaneRejected', reason: 'there is no room', digest });
+  t.is(n.state().facts.config, configAt(3));
+  n.ack(2);
+  t.is(n.state().facts.accepted?.config, configAt(3));
 });

@@ -180,6 +180,8 @@ test('a reload that changes weights alone waits for the generation that has them
   b.configured();
   t.false(await isDone(outcome));
   b.ack(2);
+  t.false(await isDone(outcome), 'the checks get it when the data plane has it');
+  b.configured();
   t.deepEqual(await outcome, { ok: true, generation: 2 });
 });
 
