@@ -87,7 +87,7 @@ const vrrpConfigured = ({ plan }: Moment, revision: number): Effect => ({
 
 /** Everything, for a vrrp process that has reported its state. */
 export const vrrpBriefing = (m: Moment, r: Revisions): Change => [
-  [vrrpConfigured(m, r.vrrp + 1), allServiceable(m)],
+  [allServiceable(m), vrrpConfigured(m, r.vrrp + 1)],
   { ...r, vrrp: r.vrrp + 1 },
 ];
 
@@ -115,9 +115,10 @@ const healthEffects = (a: Moment, b: Moment, revision: number): readonly Effect[
   return [{ type: 'configureHealth', revision, whole: false, virtualServers }];
 };
 
+/** A router that is new begins with what is known of it: it keeps no sync group waiting. */
 const vrrpEffects = (a: Moment, b: Moment, revision: number): readonly Effect[] => [
-  ...(a.plan.vrrp === b.plan.vrrp ? [] : [vrrpConfigured(b, revision)]),
   ...serviceableChanges(a, b),
+  ...(a.plan.vrrp === b.plan.vrrp ? [] : [vrrpConfigured(b, revision)]),
 ];
 
 /** The order of objects in a snapshot says nothing, so the digests are compared. */

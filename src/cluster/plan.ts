@@ -13,10 +13,8 @@ import {
   type ParamName,
   type ServiceEntry,
   type Snapshot,
-  serviceKey,
 } from '../dataplane/snapshot.js';
 import { changedKeys } from '../kernel/persistent-map.js';
-import { endpoint } from '../net/endpoint.js';
 import type { RouterId } from '../vrrp/identity.js';
 import { type ConfigIndex, type IndexedInstance, indexOf } from './config-index.js';
 import { type Facts, settledConfig } from './facts.js';
@@ -45,7 +43,10 @@ export interface Plan {
    * was acknowledged or refused yet by the data plane that is there.
    */
   readonly serviceable: ReadonlyMap<RouterId, Serviceable | null>;
-  /** Addresses and routes for the kernel interfaces; null while they do not exist. */
+  /**
+   * Addresses and routes for the kernel interfaces; null while these do not exist, or nothing was
+   * accepted yet: what an earlier controller set must not go for files that are refused.
+   */
   readonly kernel: KernelPlan | null;
   /** Parts of the snapshot, for the next plan. */
   readonly files: readonly ServiceEntry[];
@@ -81,44 +82,22 @@ const lostOf = (f: Facts, index: ConfigIndex, x: IndexedInstance): string | null
   return null;
 };
 
-const servedKeys = new WeakMap<Snapshot, ReadonlySet<string>>();
-
-/** The services of an acknowledged snapshot; made once for all instances that wait. */
-const servedBy = (s: Snapshot): ReadonlySet<string> => {
-  const known = servedKeys.get(s);
-  if (known !== undefined) return known;
-  const keys = new Set(s.services.map(serviceKey));
-  servedKeys.set(s, keys);
-  return keys;
-};
-
 /**
- * Of an instance that no acknowledged generation has served yet. Before a data plane has acknowledged
- * or refused one there is nothing to report: an active router waits for it within its grace.
+ * Of an instance that no acknowledged generation has served yet. Nothing is reported of it until the
+ * data plane has refused one that had it: an active router waits for that within its grace, and the
+ * others of its sync group are not taken along.
  */
-const notServed = (f: Facts, index: ConfigIndex, x: IndexedInstance): Serviceable | null => {
-  const d = f.dataplane;
-  if (d.state !== 'up') return null;
-  // What an earlier controller gave it, and reported of it, holds on.
-  if (d.acked === null)
-    return d.found > 0 || d.rejected === null
-      ? null
-      : no(`the data plane refuses the configuration: ${d.rejected}`);
-  const wanted = x.vips.flatMap(({ address }) => index.onAddress.get(address) ?? []);
-  const served = servedBy(d.acked.snapshot);
-  for (const { v, endpoints } of wanted)
-    for (const e of endpoints)
-      if (!served.has(serviceKey({ protocol: v.protocol, ...e })))
-        return no(`${v.protocol} ${endpoint(e.address, e.port)} is in no acknowledged generation`);
-  return no('its addresses are in no acknowledged generation');
-};
+const notServed = ({ dataplane: d }: Facts): Serviceable | null =>
+  d.state !== 'up' || d.acked !== null || d.found > 0 || d.rejected === null
+    ? null
+    : no(`the data plane refuses the configuration: ${d.rejected}`);
 
 /** What is held stays held: an instance that was served once stays so while it is changed. */
 const serviceableOf = (f: Facts, index: ConfigIndex, x: IndexedInstance): Serviceable | null => {
   const { interface: name } = x.instance;
   if (x.device === null)
     return no(`${name} belongs to no device of dpvs.conf and there is no dpdk_interface`);
-  if (!f.served.instances.has(x.id)) return notServed(f, index, x);
+  if (!f.served.instances.has(x.id)) return notServed(f);
   const lost = tracksQuorum(x) ? lostOf(f, index, x) : null;
   return lost === null
     ? { ok: true, reason: `generation ${f.served.generation} serves its addresses` }
@@ -217,11 +196,12 @@ export const plan = (f: Facts, before: Before | null): Plan => {
     vrrp: sameSettled ? before.plan.vrrp : vrrpPlan(settled),
     health: healthPlan(f, before?.plan.health ?? null),
     serviceable: serviceable(f, indexOf(settled), before),
-    kernel: !isUp
-      ? null
-      : sameSettled && before.plan.kernel !== null
-        ? before.plan.kernel
-        : { addresses, routes },
+    kernel:
+      !isUp || f.accepted === null
+        ? null
+        : sameSettled && before.plan.kernel !== null
+          ? before.plan.kernel
+          : { addresses, routes },
     files,
     runtime,
   };

@@ -67,8 +67,8 @@ export interface World {
   readonly end: () => End;
   /** Each time a served instance was called not serviceable by the same data plane. */
   readonly dropped: () => readonly string[];
-  /** Each time an instance was called not serviceable by a data plane that has not answered yet. */
-  readonly early: () => readonly string[];
+  /** Each instance that was called not serviceable. */
+  readonly withdrawn: () => readonly string[];
 }
 
 export const world = (first: Config): World => {
@@ -82,7 +82,7 @@ export const world = (first: Config): World => {
   };
   const dataplane: Dataplane = { bootId: 'boot 1', generation: 0, held: null };
   const dropped: string[] = [];
-  const early: string[] = [];
+  const withdrawn: string[] = [];
   const connected: Record<Peer, boolean> = { vrrp: false, healthcheck: false };
   let isUp = false;
   let boots = 1;
@@ -201,11 +201,11 @@ export const world = (first: Config): World => {
 
   // ---- the node
 
-  const noteEarly = ({ instances }: EffectOf<'serviceable'>): void => {
-    if (dataplane.held === null) early.push(...instances.filter((i) => !i.ok).map((i) => i.id));
+  const noteWithdrawn = ({ instances }: EffectOf<'serviceable'>): void => {
+    withdrawn.push(...instances.filter((i) => !i.ok).map((i) => i.id));
   };
   function perform(e: Effect): void {
-    if (e.type === 'serviceable') noteEarly(e);
+    if (e.type === 'serviceable') noteWithdrawn(e);
     if (e.type === 'setDesired') desired = e.snapshot;
     else if (e.type === 'configureHealth') post('healthcheck', () => configureHealth(e));
     else if (e.type === 'configureVrrp') post('vrrp', () => configureVrrp(e));
@@ -312,6 +312,6 @@ export const world = (first: Config): World => {
         .sort((a, b) => (a.id < b.id ? -1 : 1)),
     }),
     dropped: () => dropped,
-    early: () => early,
+    withdrawn: () => withdrawn,
   };
 };
