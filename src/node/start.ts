@@ -81,6 +81,12 @@ export const start = async (o: StartOptions): Promise<number> => {
   // The pid file as well: without flock(1) there is no lock.
   if (!holdLock(d.lockFile) || supervisorOf(d) !== null) return complain(alreadyRuns(d));
 
+  // A reload that is asked for while the files are being read comes after them.
+  let reloadEarly = false;
+  const note = (): void => {
+    reloadEarly = true;
+  };
+  process.on('SIGHUP', note);
   const paths = { keepalivedPath, dpvsPath, hostName: hostname() };
   const loaded = await loadOrAccepted(d.acceptedFile, paths);
   const config = loaded.use?.config ?? null;
@@ -122,6 +128,10 @@ export const start = async (o: StartOptions): Promise<number> => {
       roles: rows,
       launcher: launcher({ log, logFile: o.log.file, privileges }),
       addon,
+      owesReload: () => {
+        process.off('SIGHUP', note);
+        return reloadEarly;
+      },
     },
     { log, sink: logs.sink },
   );

@@ -31,6 +31,8 @@ export interface SupervisorOptions {
   readonly roles: readonly Role[];
   readonly launcher: Launcher;
   readonly addon: Addon | null;
+  /** Asked once, when this listens itself: was a reload asked for before? */
+  readonly owesReload: () => boolean;
 }
 
 const startedAt = Date.now();
@@ -154,10 +156,12 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
     process.on('SIGTERM', () => void end(0));
     process.on('SIGINT', () => void end(0));
     process.on('SIGUSR2', leave);
-    process.on('SIGHUP', () => {
+    const reload = (): void => {
       sink.reopen();
       for (const w of watched.values()) w.reload();
-    });
+    };
+    process.on('SIGHUP', reload);
+    if (o.owesReload()) reload();
   });
 
 const noteSelf = (d: RunDir, log: Logger): void => {

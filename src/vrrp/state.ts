@@ -12,6 +12,7 @@ import type {
   Vip,
   VrrpState,
 } from './messages.js';
+import { skewMs } from './timers.js';
 
 /** A second burst of gratuitous ARP, for the VIPs of the first. */
 export interface SecondBurst {
@@ -268,14 +269,22 @@ export const vipKey = (v: Vip): string => `${v.device} ${v.address}`;
 
 /**
  * How long an active router may be silent before a peer takes over: three intervals, as the RFCs
- * have it. A router that was silent for so long is not active any more.
+ * have it. A router that was silent for so long is not active any more. A peer that waits for a
+ * single interval waits for its skew as well, which is at least ours: it has no higher priority.
  */
 export const allowanceMs = (c: InstanceConfig): number =>
-  Math.min(3, c.downTimerAdverts) * c.advertMs;
+  c.downTimerAdverts > 1
+    ? Math.min(3, c.downTimerAdverts) * c.advertMs
+    : c.advertMs + skewMs(c, c.advertMs) / 2;
 
-/** A lease ends before a peer may take over, also when nobody is left to release it. */
-export const leaseSpanMs = (c: InstanceConfig): number =>
-  Math.max(1, Math.min(c.leaseMs, allowanceMs(c) - Math.min(100, c.advertMs / 2)));
+/**
+ * A lease ends before a peer may take over, also when nobody is left to release it. Each advert
+ * renews it, so it lasts two intervals at least: a late advert must not leave the addresses silent.
+ */
+export const leaseSpanMs = (c: InstanceConfig): number => {
+  const spare = c.downTimerAdverts > 1 ? Math.min(100, c.advertMs / 2) : 0;
+  return Math.max(1, Math.min(Math.max(c.leaseMs, 2 * c.advertMs), allowanceMs(c) - spare));
+};
 
 /** The state that a process finds which replaces another one. */
 export interface Restored {

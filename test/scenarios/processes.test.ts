@@ -110,6 +110,39 @@ test('each process has its own user and capabilities, and none can gain more', a
   });
 });
 
+/** Whether a program has a handler for a signal, by SigCgt of /proc/PID/status. */
+const catches = (pid: number, signal: number): boolean => {
+  try {
+    const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return ((BigInt(`0x${mask ?? '0'}`) >> BigInt(signal - 1)) & 1n) === 1n;
+  } catch {
+    return false;
+  }
+};
+
+test("a reload at any moment of the start ends nothing, and no signal opens Node's inspector", async (t) => {
+  await inPlace(async ({ node }) => {
+    const [sighup, sigusr1] = [1, 10];
+    node.start();
+    const supervisor = node.pid();
+    await until('the program to listen', () => catches(supervisor, sighup), patienceMs);
+    const hangUps = setInterval(() => node.signal('SIGHUP'), 30);
+    await comeUp(node, 'the node to come up').finally(() => clearInterval(hangUps));
+    const listeners = [
+      supervisor,
+      ...(['vrrp', 'healthcheck', 'controller'] as const).map((r) => pidOf(node, r)),
+    ];
+    for (const pid of listeners) {
+      t.true(catches(pid, sigusr1));
+      process.kill(pid, 'SIGUSR1');
+    }
+    await comeUp(node, 'the node to be whole after SIGUSR1');
+    // 9229 in hexadecimal, state 0A: listening.
+    t.false(/:240D 00000000:0000 0A/.test(readFileSync(`/proc/${supervisor}/net/tcp`, 'utf8')));
+    await node.stop();
+  });
+});
+
 test('a process that dies is started again, and none of the processes that serve goes with it', async (t) => {
   await inPlace(async ({ node }) => {
     node.start();

@@ -14,6 +14,9 @@ import {
 } from '../process.js';
 import { type LinkEnd, listenLink } from './link.js';
 
+// Without a listener SIGUSR1 opens Node's inspector to every user of the machine.
+process.on('SIGUSR1', () => undefined);
+
 const heartbeatMs = 1000;
 const lookMs = 2000;
 

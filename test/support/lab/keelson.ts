@@ -25,6 +25,8 @@ export interface KeelsonNode {
   /** SIGTERM to the supervisor; resolves when all have ended. */
   readonly stop: () => Promise<void>;
   readonly signal: (signal: NodeJS.Signals) => void;
+  /** Of its supervisor; 0: it was never started. */
+  readonly pid: () => number;
   readonly isRunning: () => boolean;
   readonly output: () => string;
   /** CPU seconds that its processes have used. */
@@ -75,6 +77,7 @@ export function keelsonNode(lab: Lab, host: string, confDir: string): KeelsonNod
     },
     stop: async () => node?.end('SIGTERM', 15_000),
     signal: (signal) => void node?.child.kill(signal),
+    pid: () => node?.child.pid ?? 0,
     isRunning: () => node?.isRunning() ?? false,
     output: () => [...outputs, node?.output() ?? ''].join(''),
     cpuSeconds: () =>

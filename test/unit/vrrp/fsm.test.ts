@@ -13,6 +13,7 @@ import {
   type State,
   view,
 } from '../../../src/vrrp/state.js';
+import { activeDownMs } from '../../../src/vrrp/timers.js';
 import { address, instance, packetsOf, startInputs } from '../../support/vrrp/simulation.js';
 
 /** A router and what it did last; every call answers a new one. */
@@ -181,6 +182,26 @@ test('a lease ends before a peer may take over', (t) => {
   );
   t.deepEqual(spans.slice(0, 3), [2000, 250, 25]);
   t.is(leaseSpanMs(instance({ advertMs: 1000, leaseMs: 60_000 })), 2900);
+});
+
+test('law: a lease outlasts the interval until it is renewed, and ends before a peer takes over', (t) => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        version: fc.constantFrom(2 as const, 3 as const),
+        advertMs: fc.integer({ min: 1, max: 4095 }).map((n) => n * 10),
+        priority: fc.integer({ min: 1, max: 254 }),
+        downTimerAdverts: fc.integer({ min: 1, max: 10 }),
+        leaseMs: fc.integer({ min: 200, max: 600_000 }),
+      }),
+      (c) => {
+        const config = instance(c);
+        const span = leaseSpanMs(config);
+        t.true(span > c.advertMs, JSON.stringify(c));
+        t.true(span < activeDownMs(c, c.advertMs), JSON.stringify(c));
+      },
+    ),
+  );
 });
 
 test('an advert of the active router restarts the timer and is remembered', (t) => {
