@@ -218,6 +218,21 @@ test('a supervisor that is killed at any moment of its start leaves nothing that
   });
 });
 
+test('a stranger with the command line of a process is neither adopted nor stopped', async (t) => {
+  await inPlace(async ({ node, lab }) => {
+    const strangers = [`--socket=${node.runDir}/vrrp.sock`, `${node.runDir}/dataplane.sock`].map(
+      (word) => lab.start('lb', 'stranger', ['sh', '-c', 'sleep 600; :', 'sh', '--socket', word]),
+    );
+    node.start();
+    await comeUp(node, 'the node to come up beside strangers');
+    await node.stop();
+    for (const s of strangers) t.true(s.isRunning());
+    // Stopped from outside, with nothing of its own left.
+    t.regex(node.command('stop'), /no node runs/);
+    for (const s of strangers) t.true(s.isRunning());
+  });
+});
+
 test('a supervisor that was stopped for long kills nobody, nor does a pause of all', async (t) => {
   await inPlace(async ({ node, lab }) => {
     node.start();
