@@ -8,7 +8,7 @@ import { loadAddon } from '../kernel/io/addon.js';
 import { readPlain } from '../kernel/io/files.js';
 import { holdLock } from '../kernel/io/lock.js';
 import { type LogOptions, logUnhandled, openLogger } from '../kernel/io/logger.js';
-import { idOf, isRunning, type ProcessId } from '../kernel/io/proc.js';
+import { findOpener, idOf, isRunning, type ProcessId } from '../kernel/io/proc.js';
 import { loadOrAccepted } from './accepted.js';
 import { dataplaneArgs } from './dataplane-args.js';
 import { launcher, privilegesFor, unprivilegedUser } from './launch.js';
@@ -31,15 +31,21 @@ const complain = (text: string): 1 => {
   return 1;
 };
 
-/** The supervisor that runs with this directory; null: there is none. */
-export const supervisorOf = (d: RunDir): ProcessId | null => {
+const notedIn = (pidFile: string): ProcessId | null => {
   try {
-    const id = idOf(readPlain(d.pidFile) ?? '');
+    const id = idOf(readPlain(pidFile) ?? '');
     return id !== null && isRunning(id) ? id : null;
   } catch {
     return null;
   }
 };
+
+/**
+ * The supervisor that runs with this directory; null: there is none. The pid file may be missing
+ * (full disk, removed); nobody but a supervisor keeps the lock file open.
+ */
+export const supervisorOf = (d: RunDir): ProcessId | null =>
+  notedIn(d.pidFile) ?? findOpener(d.lockFile);
 
 const alreadyRuns = (d: RunDir): string => {
   const supervisor = supervisorOf(d);
@@ -79,7 +85,7 @@ export const start = async (o: StartOptions): Promise<number> => {
   const prepared = prepareRunDir(d);
   if (!prepared.ok) return complain(`keelson: ${prepared.error}\n`);
   // The pid file as well: without flock(1) there is no lock.
-  if (!holdLock(d.lockFile) || supervisorOf(d) !== null) return complain(alreadyRuns(d));
+  if (!holdLock(d.lockFile) || notedIn(d.pidFile) !== null) return complain(alreadyRuns(d));
 
   // A reload that is asked for while the files are being read comes after them.
   let reloadEarly = false;

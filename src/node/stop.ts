@@ -2,7 +2,7 @@
  * `keelson stop` and `keelson upgrade`: the node of a run directory from outside, whether its
  * supervisor lives or not.
  */
-import { rmSync } from 'node:fs';
+import { discard } from '../kernel/io/files.js';
 import { holdLock } from '../kernel/io/lock.js';
 import { createLogger, type LogOptions } from '../kernel/io/logger.js';
 import { isRunning, type ProcessId, signalProcess } from '../kernel/io/proc.js';
@@ -72,8 +72,7 @@ const stopOrphans = async (d: RunDir, log: LogOptions): Promise<number> => {
   );
   const found = [...watched.values()].filter((w) => w.wasAdopted).length;
   await stopAll(watched, await dataplaneArgsOf(d), logger);
-  for (const path of [d.acceptedFile, d.kernelFile, d.apiSocket, d.pidFile])
-    rmSync(path, { force: true });
+  for (const path of [d.acceptedFile, d.kernelFile, d.apiSocket, d.pidFile]) discard(path);
   say(found === 0 ? `no node runs with ${d.dir}` : 'stopped; its supervisor was gone already');
   return 0;
 };

@@ -11,9 +11,8 @@
  * SIGHUP: the controller reloads, log files are opened again. SIGTERM, SIGINT: the orderly stop of
  * the node. SIGUSR2: the supervisor ends and leaves everything running.
  */
-import { rmSync } from 'node:fs';
 import type { Addon } from '../kernel/io/addon.js';
-import { writeWhole } from '../kernel/io/files.js';
+import { discard, readPlain, writeWhole } from '../kernel/io/files.js';
 import type { Logger, ProcessLog } from '../kernel/io/logger.js';
 import { idText, processId } from '../kernel/io/proc.js';
 import { version } from '../kernel/io/version.js';
@@ -105,8 +104,9 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
       );
       if (name !== null) watched.get(name)?.replace(`version ${version} takes its place`);
     };
+    const noteSelf = selfNoter(o.runDir, log);
     const finish = (code: number): void => {
-      rmSync(o.runDir.pidFile, { force: true });
+      discard(o.runDir.pidFile);
       sink.flush();
       resolve(code);
     };
@@ -116,10 +116,10 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
       log.info('stopping');
       await stopAll(watched, argsOf(o.roles), log);
       // The next start begins from the files alone.
-      rmSync(o.runDir.acceptedFile, { force: true });
+      discard(o.runDir.acceptedFile);
       // The kernel interfaces went with the data plane, and all that was on them.
-      rmSync(o.runDir.kernelFile, { force: true });
-      rmSync(o.runDir.apiSocket, { force: true });
+      discard(o.runDir.kernelFile);
+      discard(o.runDir.apiSocket);
       log.info('stopped');
       finish(code);
     };
@@ -136,7 +136,7 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
       void end(1);
     };
 
-    noteSelf(o.runDir, log);
+    noteSelf();
     for (const role of o.roles)
       watched.set(
         role.name,
@@ -151,7 +151,10 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
           onFirstFailure: (why) => onFirstFailure(role, why),
         }),
       );
-    setInterval(changed, 1000);
+    setInterval(() => {
+      noteSelf();
+      changed();
+    }, 1000);
 
     process.on('SIGTERM', () => void end(0));
     process.on('SIGINT', () => void end(0));
@@ -164,11 +167,18 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
     if (o.owesReload()) reload();
   });
 
-const noteSelf = (d: RunDir, log: Logger): void => {
-  try {
-    const self = processId(process.pid);
-    if (self !== null) writeWhole(d.pidFile, idText(self), 0o644);
-  } catch (e) {
-    log.warn(`${d.pidFile} cannot be written: ${String(e)}`);
-  }
+/** Keeps the pid file right: it may be removed, and a full disk may have room again. */
+const selfNoter = (d: RunDir, log: Logger): (() => void) => {
+  const self = processId(process.pid);
+  let isTroubled = false;
+  return () => {
+    if (self === null) return;
+    try {
+      if (readPlain(d.pidFile) !== idText(self)) writeWhole(d.pidFile, idText(self), 0o644);
+      isTroubled = false;
+    } catch (e) {
+      if (!isTroubled) log.warn(`${d.pidFile} cannot be written: ${String(e)}`);
+      isTroubled = true;
+    }
+  };
 };

@@ -2,10 +2,10 @@
  * One process under the liveness machine: launches it, connects to its socket, notices its end, and
  * sends the signals that the machine decides on.
  */
-import { rmSync } from 'node:fs';
 import { drive } from '../kernel/driver.js';
 import type { Addon } from '../kernel/io/addon.js';
 import { monotonicClock } from '../kernel/io/clock.js';
+import { discard } from '../kernel/io/files.js';
 import { connectLink } from '../kernel/io/link.js';
 import type { Logger } from '../kernel/io/logger.js';
 import {
@@ -277,7 +277,7 @@ export const watch = (o: WatchedOptions): Watched => {
       new Promise((resolve) => {
         isStopping = true;
         const done = (): void => {
-          for (const path of [role.socket, role.pidFile]) rmSync(path, { force: true });
+          for (const path of [role.socket, role.pidFile]) discard(path);
           link.close();
           driver.stop();
           resolve();

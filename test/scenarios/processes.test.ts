@@ -2,7 +2,15 @@
  * The processes of one node: each may die, hang or be replaced, and what happens then. Real
  * processes, on a host with two ports and nobody to talk to.
  */
-import { chmodSync, cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -214,6 +222,25 @@ test('a supervisor that is killed at any moment of its start leaves nothing that
     await until('nobody else', () => lab.processes('lb').length === 5, 30_000);
     t.pass();
     await node.stop();
+    t.deepEqual(lab.processes('lb'), []);
+  });
+});
+
+test('a supervisor is found without its pid file, and writes it again', async (t) => {
+  await inPlace(async ({ node, lab, confDir }) => {
+    node.start();
+    await comeUp(node, 'the node to come up');
+    const file = path.join(node.runDir, 'keelson.pid');
+    rmSync(file);
+    await until('the pid file to be back', () => running(node, 'keelson') !== null, 30_000);
+    // Nothing can be written in its place.
+    rmSync(file);
+    mkdirSync(path.join(file, 'in-the-way'), { recursive: true });
+    const second = keelsonNode(lab, 'lb', confDir);
+    second.start();
+    await until('the second one to end', () => !second.isRunning(), 30_000);
+    t.regex(second.output(), /a node already runs with .*\(pid \d+\)/);
+    t.regex(node.command('stop'), /stopped/);
     t.deepEqual(lab.processes('lb'), []);
   });
 });

@@ -110,3 +110,12 @@ export const readPlain = (path: string, f: FileSystem = fs): string | null => {
     f.closeSync(fd);
   }
 };
+
+/** Removes a file if it can: a disk that is read-only keeps nobody from ending. */
+export const discard = (path: string): void => {
+  try {
+    fs.rmSync(path, { force: true });
+  } catch {
+    // What is left is told from a live one by its lock.
+  }
+};

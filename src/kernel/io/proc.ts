@@ -2,7 +2,7 @@
  * Processes of this machine as /proc shows them. A pid alone may name a stranger by now; with the
  * time of its start it names one process for ever.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 
 export interface ProcessId {
   readonly pid: number;
@@ -45,6 +45,32 @@ export const argumentsOf = (pid: number): readonly string[] => {
   } catch {
     return [];
   }
+};
+
+const hasOpen = (pid: number, file: { readonly dev: number; readonly ino: number }): boolean => {
+  const dir = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(dir).some((fd) => {
+      const open = statSync(`${dir}/${fd}`, { throwIfNoEntry: false });
+      return open?.dev === file.dev && open.ino === file.ino;
+    });
+  } catch {
+    return false;
+  }
+};
+
+/** The first other process that has a file open; of use for files that nobody else may open. */
+export const findOpener = (path: string): ProcessId | null => {
+  const file = statSync(path, { throwIfNoEntry: false });
+  if (file === undefined) return null;
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (/^\d+$/.test(name) && pid !== process.pid && hasOpen(pid, file)) {
+      const id = processId(pid);
+      if (id !== null) return id;
+    }
+  }
+  return null;
 };
 
 /** False when it is gone already, or is not ours to signal. */

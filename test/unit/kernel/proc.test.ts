@@ -1,5 +1,9 @@
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import {
+  findOpener,
   idOf,
   idText,
   isRunning,
@@ -38,4 +42,21 @@ test('a process that has ended is not running, before it is reaped as well', asy
   t.true(signalProcess(id, 'SIGKILL'));
   await ended;
   t.false(isRunning(id));
+});
+
+test('a process is found by a file that it has open, and no other file will do', async (t) => {
+  const file = join(tmpdir(), `opened-${process.pid}-${process.hrtime.bigint()}`);
+  t.is(findOpener(file), null);
+  const fd = openSync(file, 'w', 0o600);
+  t.teardown(() => rmSync(file, { force: true }));
+  t.is(findOpener(file), null, 'our own does not count');
+  const child = spawnProgram(['sh', '-c', 'read line'], {
+    stdio: ['pipe', 'ignore', 'ignore', fd],
+  });
+  closeSync(fd);
+  t.is(findOpener(file)?.pid, child.pid);
+  const ended = new Promise((r) => child.once('exit', r));
+  child.kill('SIGKILL');
+  await ended;
+  t.is(findOpener(file), null);
 });
