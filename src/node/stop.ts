@@ -88,7 +88,8 @@ export const stop = async (o: StopOptions): Promise<number> => {
   try {
     const supervisor = supervisorOf(d);
     if (supervisor === null) return await stopOrphans(d, o.log);
-    signalProcess(supervisor, 'SIGTERM');
+    if (!signalProcess(supervisor, 'SIGTERM') && isRunning(supervisor))
+      return complain(`no permission to stop the node (pid ${supervisor.pid}); run as root`);
     if (!(await ended(supervisor)))
       return complain(`the supervisor (pid ${supervisor.pid}) does not end`);
     say('stopped');
@@ -105,7 +106,8 @@ export const upgrade = async (o: { readonly runDir: string }): Promise<number> =
   const d = runDir(o.runDir);
   const supervisor = supervisorOf(d);
   if (supervisor === null) return complain(`no supervisor runs with ${d.dir}; use keelson start`);
-  signalProcess(supervisor, 'SIGUSR2');
+  if (!signalProcess(supervisor, 'SIGUSR2') && isRunning(supervisor))
+    return complain(`no permission to upgrade the node (pid ${supervisor.pid}); run as root`);
   if (!(await ended(supervisor)))
     return complain(`the supervisor (pid ${supervisor.pid}) does not end`);
   say(
