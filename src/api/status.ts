@@ -46,7 +46,7 @@ export interface StatusMore {
   readonly leases: readonly LeaseView[];
   readonly journals: readonly JournalView[];
   readonly loop: LoopView;
-  readonly configuration: Pick<ConfigurationView, 'source' | 'refused'>;
+  readonly configuration: Pick<ConfigurationView, 'source' | 'refused' | 'notKept'>;
   /** Counters of the VRRP process, by `routerId`. */
   readonly vrrpCounters: ReadonlyMap<string, Readonly<Record<string, number>>>;
 }
@@ -56,7 +56,7 @@ export const nothingMore: StatusMore = {
   leases: [],
   journals: [],
   loop: { longestTurnMs: 0, at: null, over50Ms: 0 },
-  configuration: { source: 'files', refused: null },
+  configuration: { source: 'files', refused: null, notKept: null },
   vrrpCounters: new Map(),
 };
 

@@ -60,6 +60,8 @@ export interface LeaseView {
 export interface ConfigurationView {
   /** `accepted`: the files cannot be used, and the last accepted configuration is in force. */
   readonly source: 'files' | 'accepted';
+  /** Why a restart would not find what is in force; null: it would. */
+  readonly notKept: string | null;
   /** ISO time since which it is in force. */
   readonly loadedAt: string;
   /** Why the files on disk are not in force; null when they are. */

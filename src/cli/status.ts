@@ -61,6 +61,7 @@ const configuration = (s: Screen, { configuration: c, node }: StatusHead): Lines
       ? ['the last accepted configuration is in force, because the files cannot be used']
       : []),
     ...(error === null ? [] : [`configuration not reloaded: ${error}`]),
+    ...(c.notKept === null ? [] : [`the configuration is not kept for a restart: ${c.notKept}`]),
     ...(c.refused === null ? [] : [`the data plane refused a generation: ${c.refused.reason}`]),
   ];
   return lines.flatMap((l) => wrap(s, l)).map((l) => paint(s, 'bad', l));

@@ -3,6 +3,7 @@
  * <run-dir>/accepted.json. A controller that starts while the files on disk are wrong runs on with
  * it. The orderly stop of a node removes it: the next start begins from the files alone.
  */
+import { renameSync, rmSync } from 'node:fs';
 import type { ConfigPaths, LoadedConfig } from '../config/config.js';
 import { readPlain, writeWhole } from '../kernel/io/files.js';
 import { loadInWorker } from './load-worker.js';
@@ -14,14 +15,36 @@ interface Kept extends ConfigPaths {
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** Throws the system's error; what was kept before stays then. */
+/** What was accepted before something that could not be kept: it is not taken for the last one. */
+const olderOf = (path: string): string => `${path}.older`;
+
+/** Everything that is kept for a restart. */
+export const acceptedFiles = (path: string): readonly string[] => [path, olderOf(path)];
+
+/** A new name takes no room on a full disk; where nothing can be written nothing can be marked. */
+const markOlder = (path: string): void => {
+  try {
+    renameSync(path, olderOf(path));
+  } catch {
+    // Nothing was kept before, or the first error is the one to report.
+  }
+};
+
+/** Throws the system's error; what was kept before is marked as older then. */
 export const keepAccepted = (
   path: string,
   paths: ConfigPaths,
   files: ReadonlyMap<string, string>,
+  write: typeof writeWhole = writeWhole,
 ): void => {
   const kept: Kept = { format, ...paths, files: Object.fromEntries(files) };
-  writeWhole(path, `${JSON.stringify(kept)}\n`);
+  try {
+    write(path, `${JSON.stringify(kept)}\n`);
+  } catch (e) {
+    markOlder(path);
+    throw e;
+  }
+  rmSync(olderOf(path), { force: true });
 };
 
 const keptAt = (path: string): Kept | null => {
@@ -41,9 +64,12 @@ export interface Loaded {
   readonly source: 'files' | 'accepted';
 }
 
+/** The newest that was kept is not the last that was accepted. */
+export const isOlder = (path: string): boolean => keptAt(path) === null;
+
 /** What was accepted before; null: nothing was, or it cannot be used any more. */
 export const loadAccepted = async (path: string): Promise<LoadedConfig | null> => {
-  const kept = keptAt(path);
+  const kept = keptAt(path) ?? keptAt(olderOf(path));
   if (kept === null) return null;
   const { keepalivedPath, dpvsPath, hostName } = kept;
   const texts = new Map(Object.entries(kept.files));

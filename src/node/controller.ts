@@ -31,7 +31,7 @@ import { runService } from '../kernel/io/service.js';
 import { version } from '../kernel/io/version.js';
 import { emptyMap } from '../kernel/persistent-map.js';
 import type { FromVrrp, ToVrrp } from '../vrrp/messages.js';
-import { keepAccepted, loadAccepted, loadOrAccepted } from './accepted.js';
+import { isOlder, keepAccepted, loadAccepted, loadOrAccepted } from './accepted.js';
 import { apiBackend } from './api-backend.js';
 import type { ControllerOptions, ProcessesMessage } from './controller-messages.js';
 import { performer } from './effects.js';
@@ -121,7 +121,12 @@ const run = async (): Promise<void> => {
     first: { config, files: texts },
     loadedAt: startedAt,
     source: loaded.source,
-    error: loaded.source === 'files' ? null : 'the files on disk have errors',
+    error:
+      loaded.source === 'files'
+        ? null
+        : isOlder(dirs.acceptedFile)
+          ? 'the files on disk have errors; what was in force last was not kept, this is older'
+          : 'the files on disk have errors',
     load: () => loadInWorker(paths),
     previous: () => loadAccepted(dirs.acceptedFile),
     changes,
@@ -222,7 +227,11 @@ const run = async (): Promise<void> => {
           leases: [],
           journals,
           loop: loop.view(),
-          configuration: { source: configuration.source(), refused },
+          configuration: {
+            source: configuration.source(),
+            refused,
+            notKept: configuration.notKept(),
+          },
           vrrpCounters,
         };
       },

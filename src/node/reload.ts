@@ -36,6 +36,8 @@ export interface ReloaderOptions {
   readonly onUse: (l: InUse) => void;
   /** It is in force: the next controller may need it. May throw. */
   readonly keep: (l: InUse) => void;
+  /** Between two tries to keep what could not be kept. */
+  readonly retryMs?: number;
   readonly log: Logger;
 }
 
@@ -48,6 +50,8 @@ export interface Reloader {
   readonly rejected: (reason: string) => Promise<void>;
   readonly inUse: () => InUse;
   readonly source: () => 'files' | 'accepted';
+  /** Why a restart would not find what is in force; null: it would. */
+  readonly notKept: () => string | null;
   readonly configuration: () => { readonly loadedAt: number; readonly error: string | null };
 }
 
@@ -58,6 +62,9 @@ const errorsIn = (loaded: LoadedConfig): string => {
 
 /** Changes in one log line. */
 const mostLogged = 50;
+
+/** It is written with the next generation after so long. */
+const keepRetryMs = 10_000;
 
 const startAgain =
   '! devices, workers, pools and eal_args of dpvs.conf change when the node is started again';
@@ -77,12 +84,20 @@ export const reloader = (o: ReloaderOptions): Reloader => {
     o.log.error(`reload refused, the running configuration stays: ${why}\n${text}`);
     return { ok: false, text, changes: [] };
   };
+  /** Why what is in force is not kept; null: it is, or nothing is to be kept yet. */
+  let notKept: string | null = null;
+  let triedAt = Number.NEGATIVE_INFINITY;
   const keep = (): void => {
-    isKept = true;
+    triedAt = performance.now();
     try {
       o.keep(inUse);
+      isKept = true;
+      notKept = null;
     } catch (e) {
-      o.log.error(`the configuration in force cannot be kept for a restart: ${String(e)}`);
+      const reason = String(e);
+      if (reason !== notKept)
+        o.log.error(`the configuration in force cannot be kept for a restart: ${reason}`);
+      notKept = reason;
     }
   };
   const filesOf = new WeakMap([[inUse.config, inUse.files]]);
@@ -115,10 +130,12 @@ export const reloader = (o: ReloaderOptions): Reloader => {
     source = 'files';
     // Without a data plane it is in force when that comes up.
     isKept = false;
+    notKept = null;
     if (outcome.generation > 0) keep();
     const changes = [
       ...(await changesBetween(stateBefore, o.state())),
       ...processChanges(before.config, next),
+      ...(notKept === null ? [] : [`! in force, but not kept for a restart: ${notKept}`]),
       ...(outcome.late === undefined ? [] : [`! not in force yet: ${outcome.late}`]),
     ];
     logWarnings(o.log, loaded.diagnostics);
@@ -186,10 +203,12 @@ export const reloader = (o: ReloaderOptions): Reloader => {
       ),
     reload: inTurn,
     acked: () => {
-      if (!isKept && o.state().facts.accepted?.config === inUse.config) keep();
+      if (isKept || o.state().facts.accepted?.config !== inUse.config) return;
+      if (notKept === null || performance.now() >= triedAt + (o.retryMs ?? keepRetryMs)) keep();
     },
     inUse: () => inUse,
     source: () => source,
+    notKept: () => notKept,
     configuration: () => ({ loadedAt, error }),
   };
 };

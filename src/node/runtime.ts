@@ -145,9 +145,11 @@ export const transactions = (o: TransactionsOptions): Transactions => {
   };
 
   const configured = async (set: () => void): Promise<Outcome> => {
-    if (o.state().facts.dataplane.state !== 'up') {
+    const { dataplane } = o.state().facts;
+    if (dataplane.state !== 'up') {
       set();
-      return { ok: true, generation: 0 };
+      const late = `the data plane is not connected (${dataplane.reason})`;
+      return { ok: true, generation: 0, late };
     }
     const outcome = await acknowledgement(set);
     if (outcome.ok || outcome.refused === true) return outcome;

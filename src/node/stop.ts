@@ -6,7 +6,7 @@ import { discard } from '../kernel/io/files.js';
 import { holdLock } from '../kernel/io/lock.js';
 import { createLogger, type LogOptions } from '../kernel/io/logger.js';
 import { isRunning, type ProcessId, signalProcess } from '../kernel/io/proc.js';
-import { loadAccepted } from './accepted.js';
+import { acceptedFiles, loadAccepted } from './accepted.js';
 import { dataplaneArgs } from './dataplane-args.js';
 import { launcher } from './launch.js';
 import type { ProcessName } from './privileges.js';
@@ -72,7 +72,8 @@ const stopOrphans = async (d: RunDir, log: LogOptions): Promise<number> => {
   );
   const found = [...watched.values()].filter((w) => w.wasAdopted).length;
   await stopAll(watched, await dataplaneArgsOf(d), logger);
-  for (const path of [d.acceptedFile, d.kernelFile, d.apiSocket, d.pidFile]) discard(path);
+  for (const path of [...acceptedFiles(d.acceptedFile), d.kernelFile, d.apiSocket, d.pidFile])
+    discard(path);
   say(found === 0 ? `no node runs with ${d.dir}` : 'stopped; its supervisor was gone already');
   return 0;
 };

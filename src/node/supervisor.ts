@@ -16,6 +16,7 @@ import { discard, readPlain, writeWhole } from '../kernel/io/files.js';
 import type { Logger, ProcessLog } from '../kernel/io/logger.js';
 import { idText, processId } from '../kernel/io/proc.js';
 import { version } from '../kernel/io/version.js';
+import { acceptedFiles } from './accepted.js';
 import type { ProcessesMessage } from './controller-messages.js';
 import type { Launcher } from './launch.js';
 import { removeLeftInterfaces } from './left-interfaces.js';
@@ -116,7 +117,7 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
       log.info('stopping');
       await stopAll(watched, argsOf(o.roles), log);
       // The next start begins from the files alone.
-      discard(o.runDir.acceptedFile);
+      for (const path of acceptedFiles(o.runDir.acceptedFile)) discard(path);
       // The kernel interfaces went with the data plane, and all that was on them.
       discard(o.runDir.kernelFile);
       discard(o.runDir.apiSocket);

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import pino from 'pino';
@@ -5,6 +8,8 @@ import { initialState } from '../../../src/cluster/machine.js';
 import type { Config, LoadedConfig } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/load.js';
 import { textSource } from '../../../src/config/text-source.js';
+import { writeWhole } from '../../../src/kernel/io/files.js';
+import { isOlder, keepAccepted } from '../../../src/node/accepted.js';
 import { type InUse, type ReloaderOptions, reloader } from '../../../src/node/reload.js';
 
 const paths = { keepalivedPath: '/k/keepalived.conf', dpvsPath: '/k/dpvs.conf', hostName: 'a' };
@@ -117,6 +122,37 @@ test('a configuration that cannot be kept, as on a full disk, is in force all th
     },
   });
   t.true((await r.reload()).ok);
+});
+
+test('a configuration that is not kept is reported so until it is, and is not taken for older', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'accepted-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const path = join(dir, 'accepted.json');
+  let isFull = false;
+  let { facts, ...rest } = start;
+  const { r } = setUp({
+    retryMs: 0,
+    state: () => ({ ...rest, facts }),
+    keep: (l) =>
+      keepAccepted(path, paths, l.files, (...args) => {
+        if (isFull) throw new Error('ENOSPC');
+        writeWhole(...args);
+      }),
+  });
+  facts = { ...facts, accepted: { config: configOf(right), runtime: facts.runtime } };
+  r.acked();
+  t.false(isOlder(path));
+  isFull = true;
+  const view = await r.reload();
+  t.true(view.ok);
+  t.regex(view.changes.join(' '), /not kept for a restart: Error: ENOSPC/);
+  t.regex(r.notKept() ?? '', /ENOSPC/);
+  t.true(isOlder(path), 'what is on disk is not what was in force last');
+  isFull = false;
+  facts = { ...facts, accepted: { config: configOf(next), runtime: facts.runtime } };
+  r.acked();
+  t.is(r.notKept(), null);
+  t.false(isOlder(path));
 });
 
 test('a reload writes its warnings and its outcome to the log', async (t) => {

@@ -36,7 +36,7 @@ test('the errors of each instance are in the status, without what is normal', (t
     leases: [],
     journals,
     loop: { longestTurnMs: 0, at: null, over50Ms: 0 },
-    configuration: { source: 'files', refused },
+    configuration: { source: 'files', notKept: null, refused },
     vrrpCounters,
   };
   const head = statusHead({
