@@ -440,7 +440,7 @@ static void an_unused_neighbour_is_forgotten(void)
 static void static_and_kernel_neighbours(void)
 {
 	struct ks_op_neigh n = op_neigh("dpdk0", "10.0.0.9", peer_mac);
-	union ks_addr a = { .v4 = ip4("10.0.0.8") };
+	union ks_addr a = ks_addr4(ip4("10.0.0.8"));
 
 	set_up();
 	ks_main_neigh_set(lab.m, lab.c, 0, 4, &a, other_mac, false, lab.now);
@@ -490,7 +490,7 @@ static bool is_answered(const char *vip)
 
 static void the_lease_decides_about_the_vip(void)
 {
-	union ks_addr vip = { .v4 = ip4("10.0.0.100") };
+	union ks_addr vip = ks_addr4(ip4("10.0.0.100"));
 
 	set_up();
 	CHECK(!is_answered("10.0.0.100"));
@@ -860,7 +860,7 @@ static void gratuitous_arp_looks_as_keepalived_sends_it(void)
 					  0x06, 0x04, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00,
 					  0x01, 10,   0,    0,    100,  0xff, 0xff, 0xff, 0xff,
 					  0xff, 0xff, 10,   0,    0,    100 };
-	union ks_addr vip = { .v4 = ip4("10.0.0.100") };
+	union ks_addr vip = ks_addr4(ip4("10.0.0.100"));
 
 	set_up();
 	lease("10.0.0.100", 3000);
