@@ -1,6 +1,6 @@
 /**
  * A whole Keelson node is active, Debian's keepalived waits. Processes of the node die, one after the
- * other: keepalived never has a reason to take over. When the node is silent for long it does, and
+ * other, and a reload adds a router: keepalived never has a reason to take over. When the node is silent for long it does, and
  * gives the address back.
  */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
@@ -34,6 +34,28 @@ vrrp_instance wan {
 }
 `;
 
+const groupOf = (...names: readonly string[]): string => `
+vrrp_sync_group G {
+    group {
+        ${names.join('\n        ')}
+    }
+}
+`;
+
+const second = `
+vrrp_instance two {
+    state BACKUP
+    interface dpdk1.kni
+    dpdk_interface dpdk1
+    virtual_router_id 52
+    priority 150
+    advert_int 1
+    virtual_ipaddress {
+        198.51.100.81/32
+    }
+}
+`;
+
 const isActive = async (node: KeelsonNode): Promise<boolean> => {
   const view = await node.status();
   return (
@@ -49,14 +71,15 @@ const signal = (node: KeelsonNode, name: ProcessName, what: NodeJS.Signals): voi
   signalIfThere(pid, what);
 };
 
-test('the death of each process moves nothing to keepalived; a long silence does, and back', async (t) => {
+test('neither the death of a process nor a new member of the sync group moves anything to keepalived; a long silence does, and back', async (t) => {
   t.timeout(900_000);
   const lab = createLab(`kp-${process.pid}-`);
   try {
     const conf = path.join(lab.directory, 'conf');
     cpSync(path.join(root, 'conf/demo/a'), conf, { recursive: true });
     const file = path.join(conf, 'keepalived.conf');
-    writeFileSync(file, readFileSync(file, 'utf8').replace(/^include .*$/m, ''));
+    const one = readFileSync(file, 'utf8').replace(/^include .*$/m, '');
+    writeFileSync(file, one + groupOf('wan'));
     for (const name of ['wan', 'lan']) lab.addSwitch(name);
     for (const name of ['a', 'b']) lab.addHost(name);
     lab.connect('a', 'wan0', 'wan', null);
@@ -83,6 +106,13 @@ test('the death of each process moves nothing to keepalived; a long silence does
         60_000,
       );
     }
+    // One more member of the sync group: what is held stays held.
+    begun.push([Date.now(), 'nobody, at a reload']);
+    writeFileSync(file, one + second + groupOf('wan', 'two'));
+    node.command('reload');
+    const hasTwo = async (): Promise<boolean> => (await node.status())?.vrrp.length === 2;
+    await until('both to be active', async () => (await hasTwo()) && isActive(node), 60_000);
+    await pause(activeDownMs + 500);
     await quiet.stop();
     const during = (at: number): string =>
       begun.findLast(([from]) => from <= at * 1000)?.[1] ?? 'nothing';
@@ -116,7 +146,7 @@ test('the death of each process moves nothing to keepalived; a long silence does
     await moved.stop();
     t.is(backup.output().split('Entering MASTER').length - 1, 1, 'keepalived was active once');
     const order = moved
-      .fields('vrrp && vrrp.prio > 0', 'ip.src')
+      .fields('vrrp && vrrp.prio > 0 && vrrp.virt_rtr_id == 51', 'ip.src')
       .map(([source]) => source)
       .filter((source, i, all) => source !== all[i - 1]);
     t.deepEqual(order.slice(-2), [peer, own]);
