@@ -97,14 +97,18 @@ const cli = yargs(hideBin(process.argv))
       ),
   )
   .command(
-    'check <files..>',
+    'check [files..]',
     'check configuration like a compiler: keepalived.conf and dpvs.conf, told apart by their name, or a directory with both',
     (y) =>
       y
-        .positional('files', { type: 'string', array: true, demandOption: true })
+        .positional('files', { type: 'string', array: true, default: [defaultConfDir] })
         .option('json', { type: 'boolean', default: false })
         .option('strict', { type: 'boolean', default: false, describe: 'warnings exit with 1' }),
-    (a) => finish(check({ files: a.files, json: a.json, strict: a.strict, hostName: hostname() })),
+    (a) => {
+      endWithReader();
+      const { files, json, strict } = a;
+      finish(check({ files, json, strict, hostName: hostname() }));
+    },
   )
   .command(
     'status',
@@ -134,20 +138,21 @@ const cli = yargs(hideBin(process.argv))
     'stop a node: VRRP yields first, the data plane ends last; also when its supervisor is dead',
     (y) =>
       y.option('run-dir', { type: 'string', default: defaultRunDir, describe: 'where it runs' }),
-    (a) =>
-      finish(
-        stop({
-          runDir: resolve(a['run-dir']),
-          log: { level: 'warn', format: 'text', file: null },
-        }),
-      ),
+    (a) => {
+      endWithReader();
+      const log = { level: 'warn', format: 'text', file: null } as const;
+      finish(stop({ runDir: resolve(a['run-dir']), log }));
+    },
   )
   .command(
     'upgrade',
     'end the supervisor and leave the node running; the next start replaces its programs',
     (y) =>
       y.option('run-dir', { type: 'string', default: defaultRunDir, describe: 'where it runs' }),
-    (a) => finish(upgrade({ runDir: resolve(a['run-dir']) })),
+    (a) => {
+      endWithReader();
+      finish(upgrade({ runDir: resolve(a['run-dir']) }));
+    },
   )
   .command('reload', 'read the configuration again', asking, (a) => finish(reload(ask(a))))
   .command(
