@@ -51,7 +51,13 @@ interface Waiting {
   readonly wanted: Wanted;
   readonly done: (o: Outcome) => void;
   /** The snapshot to be acknowledged, once the checks and VRRP have it as well. */
-  target: Snapshot | null;
+  target: Target | null;
+}
+
+interface Target {
+  readonly snapshot: Snapshot;
+  /** Generation in force when it was last among those that are asked for. */
+  before: number;
 }
 
 const failed = (reason: string) => ({ ok: false, index: null, reason }) as const;
@@ -65,9 +71,23 @@ const notConfigured = ({ facts, sent, briefed }: State): readonly string[] =>
 const isAccepted = (s: State, { config, runtime }: Wanted): boolean =>
   s.facts.accepted?.config === config && s.facts.accepted.runtime === runtime;
 
-/** Asked for later than `target`, or the same: everything in it is in force. */
-const isInForce = ({ facts }: State, target: Snapshot): boolean =>
-  facts.asked[0]?.snapshot === target || !facts.asked.some((a) => a.snapshot === target);
+/**
+ * Everything in it is in force: it was acknowledged, or something that was asked for later. Only so
+ * many are remembered, so one that is not among them any more needs an acknowledgement since.
+ */
+const isInForce = ({ facts }: State, target: Target): boolean => {
+  const { dataplane: d, asked } = facts;
+  if (d.state !== 'up' || d.acked === null) return false;
+  const { snapshot, generation } = d.acked;
+  if (snapshot === target.snapshot || snapshot === asked.at(-1)?.snapshot) return true;
+  if (!asked.some((a) => a.snapshot === target.snapshot)) return generation > target.before;
+  target.before = generation;
+  return false;
+};
+
+/** What the plan of now asks for. */
+const targetOf = (s: State, before: number): Target | null =>
+  s.plan === null ? null : { snapshot: s.plan.snapshot, before };
 
 /** The outcome, as far as the state tells it; null: not yet. */
 const outcomeOf = (s: State, w: Waiting): Outcome | null => {
@@ -78,7 +98,8 @@ const outcomeOf = (s: State, w: Waiting): Outcome | null => {
   if (d.rejected !== null && s.facts.accepted === null)
     return { ...failed(`the data plane refuses it: ${d.rejected}`), refused: true };
   if (d.acked === null || !isAccepted(s, w.wanted)) return null;
-  if (w.target === null && notConfigured(s).length === 0) w.target = s.plan?.snapshot ?? null;
+  if (w.target === null && notConfigured(s).length === 0)
+    w.target = targetOf(s, d.acked.generation);
   return w.target !== null && isInForce(s, w.target)
     ? { ok: true, generation: d.acked.generation }
     : null;

@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { applyCommands } from '../../../src/cluster/runtime/apply.js';
 import { emptyRuntime, type Runtime } from '../../../src/cluster/runtime/types.js';
 import { type Transactions, transactions } from '../../../src/node/runtime.js';
@@ -183,6 +184,28 @@ test('a reload that changes weights alone waits for the generation that has them
   t.false(await isDone(outcome), 'the checks get it when the data plane has it');
   b.configured();
   t.deepEqual(await outcome, { ok: true, generation: 2 });
+});
+
+test('law: done is not reported before the generation that has it, however much happens', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 80 }), async (flaps) => {
+      const b = bench(runningNode(configOf(service(80))));
+      const outcome = reloading(b, service(80).replaceAll('weight 10', 'weight 7'));
+      await turn();
+      b.ack(2);
+      b.n.tell(realServer('10.1.0.12', false));
+      b.configured();
+      // None of what follows is acknowledged.
+      for (let n = 0; n < flaps; n++) {
+        b.n.tell(realServer('10.1.0.11', n % 2 === 1));
+        b.changes.check();
+      }
+      t.false(await isDone(outcome));
+      b.ack(3);
+      t.deepEqual(await outcome, { ok: true, generation: 3 });
+    }),
+    { numRuns: 30 },
+  );
 });
 
 test('a process that is not connected is not waited for: it is briefed when it is', async (t) => {
