@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The main lcore's packets. ARP in: answered when the target is ours, learnt from, checked for
- * somebody else using our address; ARP the kernel may want to know of goes on to its interface.
- * Frames without a next hop go to ks_resolve. A leased VIP that is not held is nobody's here
- * (ks_lease.c).
+ * The main lcore's packets. Received ARP is answered
+ * when the target is an address of this node, is used to learn neighbours, and is checked for
+ * address conflicts. ARP that concerns the kernel goes on to its interface. Frames whose next hop
+ * is not resolved go to ks_resolve. A leased VIP that is not held is treated as an address that is
+ * not ours (ks_lease.c).
  */
 #include "ks_main.h"
 
@@ -65,7 +66,7 @@ void ks_main_tx(struct ks_main *m, struct ks_pkt *p, uint8_t port)
 	m->io.send(m->io.ctx, p);
 }
 
-/* A request of ours; false = no buffer. */
+/* Sends an ARP request. False: there is no buffer. */
 bool ks_main_arp(struct ks_main *m, const struct ks_conf *c, uint8_t port, const uint8_t dst[6],
 		 ks_be32 spa, const uint8_t tha[6], ks_be32 tpa)
 {
@@ -125,9 +126,9 @@ bool ks_main_own_mac(const struct ks_conf *c, const uint8_t mac[6])
 	return false;
 }
 
-/* Somebody else sends with an address of ours (RFC 5227 §2.4). It is told, at most once a second an
- * address. An address that is ours alone is defended with one announcement each DEFEND_INTERVAL; a
- * leased VIP is not: VRRP decides whose it is. */
+/* Another host sends with an address of this node (RFC 5227 §2.4): reported at most once a second
+ * for each address. An address that belongs to this node alone is defended with one announcement
+ * every DEFEND_INTERVAL_MS. A leased VIP is not defended: VRRP decides who owns it. */
 bool ks_main_conflict(struct ks_main *m, const struct ks_conf *c, const struct ks_local *l,
 		      const uint8_t mac[6], ks_ms now)
 {
@@ -178,8 +179,8 @@ static void answer(struct ks_main *m, const struct ks_conf *c, struct ks_pkt *p,
 	ks_main_tx(m, p, p->in_port);
 }
 
-/* May a neighbour of that address be on that port? Only what we would send there is worth an entry.
- */
+/* Can a neighbour with that address be on that port? Only a next hop that routes lead to gets an
+ * entry. */
 static bool belongs(const struct ks_conf *c, uint8_t port, ks_be32 addr)
 {
 	return ks_route_by_port(ks_conf_route4(c, addr), port) != NULL;
@@ -227,8 +228,8 @@ static void arp_input(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 
 /* ---- frames without a next hop --------------------------------------------------------------------------------- */
 
-/* The frame's destination, or the real server that is its next hop without being that; false = cut
- * off, or that real server is gone. */
+/* The address to resolve: the frame's destination, or the real server it is forwarded to (p->via).
+ * False: the frame is truncated, or that real server no longer exists. */
 static bool destination(const struct ks_conf *c, const struct ks_pkt *p, uint8_t *af,
 			union ks_addr *dst)
 {
@@ -282,7 +283,7 @@ static void ip_output(struct ks_main *m, const struct ks_conf *c, struct ks_pkt 
 		ks_resolve_send(m, c, r->port, af, &next, p, now);
 }
 
-/* A solicitation or an advertisement; what else workers leave to us of IPv6 is to be sent. */
+/* A neighbour solicitation or advertisement. Workers pass on other IPv6 frames to be sent. */
 static bool is_discovery(const struct ks_pkt *p)
 {
 	const struct ks_ip6 *ip = (const void *)(p->data + KS_ETH_LEN);

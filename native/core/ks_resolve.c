@@ -147,7 +147,7 @@ static void usable(struct ks_main *m, const struct ks_conf *c, uint16_t i, const
 		frame_to(m, c, i, &p);
 }
 
-/* Ask for it: everybody, or the one that had it last. */
+/* Solicits the address: by broadcast or multicast, or unicast to its last known owner. */
 static void ask(struct ks_main *m, const struct ks_conf *c, uint16_t i, bool unicast, ks_ms now)
 {
 	const struct ks_holding held = ks_main_holding(m, now);
@@ -237,8 +237,8 @@ void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port,
 	usable(m, c, i, mac);
 }
 
-/* The next hops that stand beside others: each is asked for before anybody uses it, so that one
- * which does not answer is left out. */
+/* Next hops of multipath routes: each is resolved before its first use, so that one which does not
+ * answer is left out. */
 static void follow_shared(struct ks_main *m, const struct ks_conf *c, uint8_t af,
 			  const struct ks_hops *hops, ks_ms now)
 {

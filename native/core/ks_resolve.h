@@ -42,7 +42,7 @@ struct ks_nud_entry {
 	uint8_t tries;
 	bool by_conf; /* static one of the generation */
 	bool seen; /* while the generation's static ones are compared */
-	bool shared; /* it is one of several equal ways: known whether it answers, used or not */
+	bool shared; /* next hop of a multipath route: it is probed whether it is used or not */
 	uint16_t n_wait;
 	uint16_t wait_first, wait_last; /* rows of ks_main.wait */
 	uint8_t af;
@@ -69,7 +69,7 @@ struct ks_lease_row {
 	bool used; /* some address of the generation has this slot */
 	bool seen; /* while a generation is compared */
 	bool by_hand; /* the kernel has the address on its interface as well */
-	bool told; /* that it has it though it is not held */
+	bool told; /* that was reported while the address is not held */
 	ks_ms not_held_since; /* with by_hand */
 	ks_ms renewed_at; /* 0 = never since it is leased, or given up since */
 };
@@ -110,7 +110,8 @@ void ks_resolve_fini(struct ks_main *m);
 /* Send the frame to that next hop, now or when it is resolved. Takes the buffer. */
 void ks_resolve_send(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
 		     const union ks_addr *next_hop, struct ks_pkt *p, ks_ms now);
-/* Heard of: an entry is changed if there is one, made if `create`. Frames that waited are sent. */
+/* Learns a hardware address: updates the entry, creates one only if `create`, and sends the frames
+ * that waited for it. */
 void ks_resolve_learn(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
 		      const union ks_addr *addr, const uint8_t mac[6], bool create, ks_ms now);
 void ks_resolve_static(struct ks_main *m, const struct ks_conf *c, uint8_t port, uint8_t af,
