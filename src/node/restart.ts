@@ -1,11 +1,15 @@
 /**
  * When to start a process again that died: at once after a long run, then slower while it keeps
- * dying. It is never started at once twice within a minute. Pure.
+ * dying. It is never started at once twice within a minute. One that had come up and worked is back
+ * within a second: a longer pause would cost a node its role, which the death itself did not. Pure.
  */
 import type { Millis } from '../kernel/machine.js';
 
 /** A run this long forgives the failures before it. */
 const goodRunMs = 60_000;
+/** A run this long was of use. */
+const usefulRunMs = 5000;
+const longestAfterUseMs = 1000;
 const delaysMs = [0, 250, 500, 1000, 2000, 4000, 8000] as const;
 const longestDelayMs = 8000;
 
@@ -25,6 +29,9 @@ export const died = (
   s: RestartState,
   now: Millis,
 ): readonly [next: RestartState, delayMs: number] => {
-  const failures = now - s.startedAt >= goodRunMs ? 0 : s.failures;
-  return [{ failures: failures + 1, startedAt: s.startedAt }, delaysMs[failures] ?? longestDelayMs];
+  const runMs = now - s.startedAt;
+  const failures = runMs >= goodRunMs ? 0 : s.failures;
+  const longestMs = runMs >= usefulRunMs ? longestAfterUseMs : longestDelayMs;
+  const delayMs = Math.min(delaysMs[failures] ?? longestDelayMs, longestMs);
+  return [{ failures: failures + 1, startedAt: s.startedAt }, delayMs];
 };

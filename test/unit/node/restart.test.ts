@@ -31,6 +31,11 @@ test('a process that keeps dying is started ever slower, up to eight seconds', (
   t.deepEqual(lives(times(4, 12_000)), [0, 250, 500, 1000]);
 });
 
+test('one that worked between its deaths is away for a second at most', (t) => {
+  t.deepEqual(lives(times(7, 10_000)), [0, 250, 500, 1000, 1000, 1000, 1000]);
+  t.deepEqual(lives([...times(6, 100), 10_000, 100]).slice(-2), [1000, 8000]);
+});
+
 test('one long run forgives the failures before it', (t) => {
   t.deepEqual(lives([100, 100, 100, 60_000, 100]), [0, 250, 500, 0, 250]);
 });
