@@ -11,6 +11,7 @@
  * SIGHUP: the controller reloads, log files are opened again. SIGTERM, SIGINT: the orderly stop of
  * the node. SIGUSR2: the supervisor ends and leaves everything running.
  */
+import { statSync } from 'node:fs';
 import type { Addon } from '../kernel/io/addon.js';
 import { discard, readPlain, writeWhole } from '../kernel/io/files.js';
 import type { Logger, ProcessLog } from '../kernel/io/logger.js';
@@ -152,7 +153,14 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
           onFirstFailure: (why) => onFirstFailure(role, why),
         }),
       );
+    const lock = inodeOf(o.runDir.lockFile);
     setInterval(() => {
+      // Nobody finds a node without its run directory, and another start would not see it.
+      if (!ending && inodeOf(o.runDir.lockFile) !== lock) {
+        log.error(`${o.runDir.dir} was removed or replaced; the node stops`);
+        void end(1);
+      }
+      if (ending) return;
       noteSelf();
       changed();
     }, 1000);
@@ -167,6 +175,14 @@ export const supervise = (o: SupervisorOptions, { log, sink }: ProcessLog): Prom
     process.on('SIGHUP', reload);
     if (o.owesReload()) reload();
   });
+
+const inodeOf = (path: string): number | null => {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.ino ?? null;
+  } catch {
+    return null;
+  }
+};
 
 /** Keeps the pid file right: it may be removed, and a full disk may have room again. */
 const selfNoter = (d: RunDir, log: Logger): (() => void) => {

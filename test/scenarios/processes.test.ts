@@ -245,6 +245,21 @@ test('a supervisor is found without its pid file, and writes it again', async (t
   });
 });
 
+test('a node whose run directory is removed stops, all of it', async (t) => {
+  await inPlace(async ({ node, lab }) => {
+    node.start();
+    await comeUp(node, 'the node to come up');
+    rmSync(node.runDir, { recursive: true, force: true });
+    await until('everything to end', () => lab.processes('lb').length === 0, patienceMs);
+    t.regex(node.output(), /was removed or replaced; the node stops/);
+    mkdirSync(node.runDir);
+    node.start();
+    await comeUp(node, 'the next one to come up');
+    await node.stop();
+    t.deepEqual(lab.processes('lb'), []);
+  });
+});
+
 test('a stranger with the command line of a process is neither adopted nor stopped', async (t) => {
   await inPlace(async ({ node, lab }) => {
     const strangers = [`--socket=${node.runDir}/vrrp.sock`, `${node.runDir}/dataplane.sock`].map(
