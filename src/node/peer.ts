@@ -39,8 +39,11 @@ export const connectPeer = <From extends Tagged, To extends Tagged>(
       }),
     onMessage: (m) => {
       if (m.type === 'ready' && 'protocol' in m) {
-        isUp = true;
-        o.onUp((m as Extract<FromProcess, { readonly type: 'ready' }>).pid);
+        const { pid, protocol } = m as Extract<FromProcess, { readonly type: 'ready' }>;
+        if (protocol === protocolVersion) {
+          isUp = true;
+          o.onUp(pid);
+        } else o.onDown(`it has protocol ${protocol}, not ${protocolVersion}`);
       } else if (isUp && !isOfProcess(m)) o.onMessage(m as From);
     },
     onClose: (reason) => {

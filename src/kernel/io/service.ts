@@ -22,6 +22,7 @@ const lookMs = 2000;
 
 export interface Peer<Out> extends LinkEnd<Out> {
   readonly role: Role;
+  readonly protocol: number;
 }
 
 export interface ServiceOptions<In, Out> {
@@ -46,6 +47,12 @@ export interface Service<Out> {
   readonly tell: (message: Out, to?: Role) => void;
   readonly peers: () => readonly Peer<Out>[];
 }
+
+/**
+ * During an upgrade a peer may be of another version. What every version knows (ready, heartbeat,
+ * stop, reload) is exchanged with it, and nothing else: what was told before holds on.
+ */
+const understands = (p: { readonly protocol: number }): boolean => p.protocol === protocolVersion;
 
 /** Whether somebody listens at the path: then an instance runs already. */
 const isAnswered = (path: string): Promise<boolean> =>
@@ -93,7 +100,7 @@ export const runService = async <In, Out>(o: ServiceOptions<In, Out>): Promise<S
   };
 
   const greet = (end: LinkEnd<Out>, hello: Hello): Peer<Out> => {
-    const peer: Peer<Out> = { ...end, role: hello.role };
+    const peer: Peer<Out> = { ...end, role: hello.role, protocol: hello.protocol };
     peers.add(peer);
     const ready: FromProcess = {
       type: 'ready',
@@ -103,6 +110,10 @@ export const runService = async <In, Out>(o: ServiceOptions<In, Out>): Promise<S
       protocol: protocolVersion,
     };
     peer.send(ready as Out);
+    if (!understands(peer)) {
+      o.onError(`${peer.role} has protocol ${hello.protocol}, not ${protocolVersion}: not heard`);
+      return peer;
+    }
     for (const level of o.levels(peer.role)) peer.send(level);
     o.onPeer?.(peer);
     return peer;
@@ -111,7 +122,7 @@ export const runService = async <In, Out>(o: ServiceOptions<In, Out>): Promise<S
     const { type } = m as ToProcess;
     if (type === 'stop' && from.role === 'supervisor') void stop();
     else if (type === 'reload') o.reload?.();
-    else o.onMessage(m as In, from);
+    else if (understands(from)) o.onMessage(m as In, from);
   };
 
   await listenLink<In | Hello | ToProcess, Out>({
@@ -144,7 +155,8 @@ export const runService = async <In, Out>(o: ServiceOptions<In, Out>): Promise<S
   process.on('SIGHUP', () => o.reload?.());
   return {
     tell: (message, to) => {
-      for (const p of peers) if (to === undefined || p.role === to) p.send(message);
+      for (const p of peers)
+        if (understands(p) && (to === undefined || p.role === to)) p.send(message);
     },
     peers: () => [...peers],
   };
