@@ -4,6 +4,7 @@
  * tell whether an active router may go on.
  */
 import { parseIpv4 } from '../net/ipv4.js';
+import { completeInstance } from './complete.js';
 import type { RouterId } from './identity.js';
 import { type InstanceConfig, instanceDefaults, type SyncGroupConfig } from './messages.js';
 import type { Service } from './state.js';
@@ -110,10 +111,19 @@ const parse = (text: string): unknown => {
   }
 };
 
+/** As a vrrp of another version wrote it; what is no instance stays what it is. */
+const completed = (x: unknown): unknown =>
+  isRecord(x) && (x['garp'] === undefined || isRecord(x['garp']))
+    ? completeInstance(x as unknown as InstanceConfig)
+    : x;
+
 /** The saved state, or why it is ignored. */
 export const decodeSaved = (text: string, machineBootId: string): Saved | string => {
-  const found = parse(text);
-  if (!isRecord(found)) return 'it is not JSON';
+  const read = parse(text);
+  if (!isRecord(read)) return 'it is not JSON';
+  const saved = read['instances'];
+  const instances = Array.isArray(saved) ? saved.map(completed) : saved;
+  const found: Readonly<Record<string, unknown>> = { ...read, instances };
   if (found['format'] !== format) return `its format is ${String(found['format'])}, not ${format}`;
   if (found['machineBootId'] !== machineBootId) return 'it is from before the last boot';
   const lists: readonly (readonly [string, (x: unknown) => boolean])[] = [

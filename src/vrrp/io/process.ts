@@ -17,6 +17,7 @@ import { logUnhandled, openLogger } from '../../kernel/io/logger.js';
 import type { ProcessOptions } from '../../kernel/io/process-options.js';
 import { runService } from '../../kernel/io/service.js';
 import { version } from '../../kernel/io/version.js';
+import { completeInstance } from '../complete.js';
 import { vrrpKind } from '../journal.js';
 import type { FromVrrp, ToVrrp } from '../messages.js';
 import { type ConnectSocket, dataplaneLink } from './dataplane.js';
@@ -72,11 +73,10 @@ const seqpacket =
 const receive = (all: Routers, m: ToVrrp): void => {
   switch (m.type) {
     case 'configure':
-      all.configure(m);
+      all.configure({ ...m, instances: m.instances.map(completeInstance) });
       break;
     case 'serviceable':
-      // A controller of another version may be connected for the moment of an upgrade.
-      if (Array.isArray(m.instances)) all.serviceable(m);
+      all.serviceable(m);
       break;
     case 'priorityDelta':
       all.priorityDelta(m.id, m.delta);

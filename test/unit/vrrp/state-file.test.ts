@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { millis } from '../../../src/kernel/machine.js';
+import { instanceDefaults } from '../../../src/vrrp/messages.js';
 import { restore } from '../../../src/vrrp/state.js';
 import { decodeSaved, encodeSaved, type Saved } from '../../../src/vrrp/state-file.js';
 import { instance } from '../../support/vrrp/simulation.js';
@@ -33,7 +34,7 @@ test('another boot of the machine, another format and half a file are ignored', 
     t.is(typeof decodeSaved(text.slice(0, n), 'boot'), 'string');
 });
 
-test('a field that is missing or of another kind is noticed, whichever it is', (t) => {
+test('a field that no version leaves out is missed', (t) => {
   const broken = (list: 'instances' | 'routers', key: string): unknown => {
     const copy = JSON.parse(encodeSaved(saved, 'boot')) as Record<
       string,
@@ -43,16 +44,33 @@ test('a field that is missing or of another kind is noticed, whichever it is', (
     if (first !== undefined) first[key] = undefined;
     return decodeSaved(JSON.stringify(copy), 'boot');
   };
-  for (const key of Object.keys(instance())) t.is(typeof broken('instances', key), 'string', key);
+  for (const key of ['name', 'interface', 'vrid', 'addresses'])
+    t.is(typeof broken('instances', key), 'string', key);
   for (const key of ['id', 'wasActive', 'since', 'delta', 'service'])
     t.is(typeof broken('routers', key), 'string', key);
+});
+
+test('an option that an older vrrp did not know has its default', (t) => {
+  const without = (key: string, within: 'instance' | 'garp'): unknown => {
+    const one: Record<string, unknown> = { ...instance(), garp: { ...instance().garp } };
+    const from = within === 'garp' ? (one['garp'] as Record<string, unknown>) : one;
+    delete from[key];
+    return decodeSaved(encodeSaved({ ...saved, instances: [one] } as unknown as Saved, 'b'), 'b');
+  };
+  const { garp } = instanceDefaults;
+  for (const [key, value] of Object.entries(instanceDefaults))
+    t.like(without(key, 'instance'), { instances: [{ ...instance(), [key]: value }] }, key);
+  for (const [key, value] of Object.entries(garp))
+    t.like(without(key, 'garp'), {
+      instances: [{ ...instance(), garp: { ...instance().garp, [key]: value } }],
+    });
 });
 
 test('a value of the right kind that no configuration has is noticed', (t) => {
   const wrong: Readonly<Record<string, readonly unknown[]>> = {
     addresses: [['10.9.0'], [7], ['::1']],
     vips: [[null], [{ device: 'dpdk0' }]],
-    garp: [{}, { ...instance().garp, repeat: 'x' }],
+    garp: [[], 1, { ...instance().garp, repeat: 'x' }],
     advertMs: [0, -1],
     vrid: [0, 256],
     priority: [0, 256],
