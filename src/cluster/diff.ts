@@ -26,7 +26,7 @@ export type Effect =
   | {
       readonly type: 'serviceable';
       readonly bootId: string | null;
-      /** What is not named is unknown. */
+      /** Of what is not named nothing is known, and vrrp keeps what it knows. */
       readonly whole: boolean;
       readonly instances: readonly Serviceable[];
     }
@@ -56,12 +56,12 @@ type Change = readonly [effects: readonly Effect[], revisions: Revisions];
 const namedServiceable = (p: Plan, only: (id: string) => boolean): readonly Serviceable[] =>
   [...p.serviceable].flatMap(([id, now]) => (now === null || !only(id) ? [] : [{ id, ...now }]));
 
-const allServiceable = ({ facts, plan }: Moment): Effect => ({
-  type: 'serviceable',
-  bootId: facts.served.bootId,
-  whole: true,
-  instances: namedServiceable(plan, () => true),
-});
+/** Nothing, where nothing is known: what vrrp was told before holds on. */
+const allServiceable = ({ facts, plan }: Moment): readonly Effect[] => {
+  const instances = namedServiceable(plan, () => true);
+  const { bootId } = facts.served;
+  return instances.length === 0 ? [] : [{ type: 'serviceable', bootId, whole: true, instances }];
+};
 
 /** Only what changed; the whole for another data plane, or where something became unknown. */
 const serviceableChanges = (a: Moment, b: Moment): readonly Effect[] => {
@@ -70,7 +70,7 @@ const serviceableChanges = (a: Moment, b: Moment): readonly Effect[] => {
   const isWhole =
     a.facts.served.bootId !== b.facts.served.bootId ||
     [...b.plan.serviceable].some(([id, x]) => x === null && a.plan.serviceable.get(id) != null);
-  if (isWhole) return [allServiceable(b)];
+  if (isWhole) return allServiceable(b);
   const instances = namedServiceable(
     b.plan,
     (id) => a.plan.serviceable.get(id) !== b.plan.serviceable.get(id),
@@ -87,7 +87,7 @@ const vrrpConfigured = ({ plan }: Moment, revision: number): Effect => ({
 
 /** Everything, for a vrrp process that has reported its state. */
 export const vrrpBriefing = (m: Moment, r: Revisions): Change => [
-  [allServiceable(m), vrrpConfigured(m, r.vrrp + 1)],
+  [...allServiceable(m), vrrpConfigured(m, r.vrrp + 1)],
   { ...r, vrrp: r.vrrp + 1 },
 ];
 

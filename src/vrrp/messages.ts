@@ -137,7 +137,10 @@ export type ToVrrp =
        */
       readonly type: 'serviceable';
       readonly bootId: string | null;
-      /** Instances that are not named become unknown. */
+      /**
+       * All are named of whom anything is known. Of the others nothing is known now: what was
+       * reported of them last holds on, and never is the lack of news a reason to withdraw.
+       */
       readonly whole: boolean;
       readonly instances: readonly Serviceable[];
     }

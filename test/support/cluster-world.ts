@@ -195,8 +195,6 @@ export const world = (first: Config): World => {
     vrrp.serviceable = before;
     for (const one of e.instances) take(e.bootId, one);
     vrrp.bootId = e.bootId;
-    const named = new Set(e.instances.map((i) => i.id));
-    if (e.whole) vrrp.serviceable = new Map([...vrrp.serviceable].filter(([id]) => named.has(id)));
   };
 
   // ---- the node

@@ -414,10 +414,16 @@ export function routers(o: RoutersOptions): Routers {
     serviceable: ({ bootId, whole, instances }) => {
       // The controller has no data plane; that is no news about ours.
       if (bootId === null) return;
-      if (whole) services.clear();
-      for (const { id, ok, reason } of instances) services.set(id, { bootId, ok, reason });
-      const ids = whole ? [...homes.keys()] : instances.map((i) => i.id);
-      for (const id of ids) feed(id, { type: 'serviceable', service: services.get(id) ?? null });
+      // Of what is not named nothing is known: what was reported last holds, for its data plane.
+      const named = new Set(instances.map((i) => i.id));
+      if (whole)
+        for (const id of [...services.keys()])
+          if (!named.has(id) && !homes.has(id)) services.delete(id);
+      for (const { id, ok, reason } of instances) {
+        const service = { bootId, ok, reason };
+        services.set(id, service);
+        feed(id, { type: 'serviceable', service });
+      }
       o.onChange();
     },
     priorityDelta: (id, delta) => {
