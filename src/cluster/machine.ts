@@ -133,10 +133,11 @@ const runningAfter = (s: State, input: Input): boolean =>
 
 /**
  * A controller that starts knows what its files say, but not yet whether the data plane takes it.
- * Until then virtual routers that run are left with what they have.
+ * Until then virtual routers that run are left with what they have. The checks wait for the data
+ * plane: they rest without it, and only it knows which servers were dead before.
  */
 const mustWait = (s: State, peer: 'vrrp' | 'healthcheck'): boolean =>
-  peer === 'vrrp' && s.vrrpRuns && s.facts.accepted === null;
+  peer === 'vrrp' ? s.vrrpRuns && s.facts.accepted === null : !s.facts.adopted;
 
 /** A peer that is connected anew is briefed when its report is complete. */
 const brief = (s: State, before: readonly Effect[]): readonly [State, readonly Effect[]] => {
