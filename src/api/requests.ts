@@ -132,8 +132,11 @@ const reading = <T>(read: () => T): T => {
 export const readTransaction = (body: unknown): readonly object[] =>
   reading(() => transaction(body, '').commands);
 
-export const readCommand = (body: unknown, index: number): object =>
-  reading(() => commandShape(body, `commands[${index}]`));
+export const readCommand = (body: unknown, index: number): object => {
+  if (index >= mostCommands)
+    throw new RequestError('KS_API_BODY', `more than ${mostCommands} commands`, index);
+  return reading(() => commandShape(body, `commands[${index}]`));
+};
 
 /** The service whose counters are to begin at 0; null: all. It must be said, so that a typo does not mean all. */
 export const readZero = (body: unknown): string | null => reading(() => zeroed(body, '').service);

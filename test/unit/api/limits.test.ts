@@ -2,7 +2,8 @@ import { connect } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
 import { bodyLimits, isWithinDepth } from '../../../src/api/body.js';
-import { readTransaction, readZero } from '../../../src/api/requests.js';
+import { RequestError } from '../../../src/api/errors.js';
+import { mostCommands, readCommand, readTransaction, readZero } from '../../../src/api/requests.js';
 import { type Answered, ask, rowsOf, served } from './served.js';
 
 const small = { ...bodyLimits, json: 4096, lines: 8192, line: 512, total: 12_288, depth: 8 };
@@ -191,4 +192,11 @@ test('whatever is sent: an answer in JSON with a status that fits, and only chec
     [],
   );
   t.is((await ask(path, { method: 'GET', path: '/v1/links' })).status, 200);
+});
+
+test('lines are counted as the commands of a list are', (t) => {
+  const command = { op: 'service.clear' };
+  t.deepEqual(readCommand(command, mostCommands - 1), command);
+  const error = t.throws(() => readCommand(command, mostCommands), { instanceOf: RequestError });
+  t.regex(error?.message ?? '', /more than 500000 commands/);
 });
