@@ -68,7 +68,8 @@ export const shortMatrix: readonly Case[] = [
   kill('a', 'controller', 'vrrp'),
   kill('a', 'vrrp', 'healthcheck'),
   kill('a', ...all),
-  ...all.map((p) => stop(2000, 'a', p)),
+  // With the interval before it still below three intervals, whenever it begins.
+  ...all.map((p) => stop(1500, 'a', p)),
   // Resumed after the peer has taken over, and before the watcher would replace it.
   stop(4200, 'a', 'vrrp'),
   stop(12_000, 'a', 'vrrp'),

@@ -34,7 +34,7 @@ test('who was not hit keeps its pid, who was killed has another', (t) => {
     'vrrp of a was replaced',
   ]);
   t.deepEqual(replaced(c, before, after({}), true), ['supervisor of a survived SIGKILL']);
-  const stopped = replaced(named('STOP 2 vrrp active'), before, after({ 'vrrp of a': 8 }), true);
+  const stopped = replaced(named('STOP 1.5 vrrp active'), before, after({ 'vrrp of a': 8 }), true);
   t.deepEqual(stopped, ['vrrp of a was replaced after a short stop']);
   const long = named('STOP 12 vrrp active');
   t.deepEqual(replaced(long, before, after({ 'vrrp of a': 8 }), true), []);
