@@ -150,9 +150,11 @@ for (const interval of ['1', '0.1'])
         );
         t.is(adverts.size, count);
         t.is(garps.size, count);
-        // The data plane answers for an address, and announces it, after the advert that takes it.
+        // All leases of the event are asked for after its adverts are handed to the kernel. On the
+        // wire an announcement may still pass an advert: the data plane makes the one, and finds the
+        // other in the queue of its kernel interface.
         for (const vrid of vrids)
-          t.true((garps.get(vrid) ?? 0) >= (adverts.get(vrid) ?? Number.NaN), `router ${vrid}`);
+          t.true((garps.get(vrid) ?? 0) >= first, `router ${vrid} was announced before any advert`);
         t.deepEqual(wire.judge().complaints, []);
       } finally {
         await lab.close();
