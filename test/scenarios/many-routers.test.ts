@@ -152,8 +152,7 @@ for (const interval of ['1', '0.1'])
         t.is(garps.size, count);
         // Which of the two of one router is first on the wire is a matter of microseconds: an advert
         // passes through the queue of the kernel interface, an announcement is made behind it. That
-        // a router asks for it after its advert and its lease is a law of fsm.test.ts.
-        t.true(Math.max(...garps.values()) >= first);
+        // a router asks for it after its advert and its lease is tested in fsm.test.ts.
         t.deepEqual(wire.judge().complaints, []);
       } finally {
         await lab.close();
